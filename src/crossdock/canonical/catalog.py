@@ -1,0 +1,109 @@
+"""The one catalogue of event types and canonical objects: name, version, shape, who may see it.
+
+To add an event: give it a line here; its object lives beside its noun in this folder.
+JSON Schemas are generated from the types by `schemas`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .acknowledgments import Ack
+from .inventory import InventoryAdjustment, InventorySnapshot
+from .orders import (
+    FulfillmentAnswer,
+    FulfillmentCancel,
+    FulfillmentRequest,
+    InvoiceRelease,
+    Order,
+    OrderChange,
+    OrderStatus,
+    ServiceCase,
+)
+from .shipments import Milestone, Shipment
+
+
+class EventType(msgspec.Struct, frozen=True):
+    """`name` carries its version. `aggregate` tells which process takes it; empty means it is only recorded."""
+
+    name: str
+    data: Any
+    aggregate: str = ""
+    customer_facing: bool = False
+    summary: str = ""
+
+
+# Canonical objects by the name maps use in `to: {object: …}` and `from: {object: …}`.
+OBJECTS: dict[str, Any] = {
+    "order": Order,
+    "order_change": OrderChange,
+    "order_status": OrderStatus,
+    "fulfillment_request": FulfillmentRequest,
+    "fulfillment_cancel": FulfillmentCancel,
+    "fulfillment_answer": FulfillmentAnswer,
+    "shipment": Shipment,
+    "milestone": Milestone,
+    "inventory_snapshot": InventorySnapshot,
+    "inventory_adjustment": InventoryAdjustment,
+    "invoice_release": InvoiceRelease,
+    "service_case": ServiceCase,
+    "ack": Ack,
+}
+
+_ORDER = "order"
+_STOCK = "inventory"
+
+_ROWS = (
+    # What partners tell us
+    EventType("crossdock.order.released.v1", Order, _ORDER, True, "The ERP or shop releases an order for fulfillment."),
+    EventType("crossdock.order.cancel_requested.v1", OrderChange, _ORDER, False, "A sender asks to cancel an order or lines."),
+    EventType("crossdock.fulfillment.answered.v1", FulfillmentAnswer, _ORDER, False, "A site answers a request or a cancel, or reports progress."),
+    EventType("crossdock.shipment.departed.v1", Shipment, _ORDER, True, "A site confirms what left: ship confirmation."),
+    EventType("crossdock.milestone.recorded.v1", Milestone, _ORDER, True, "A carrier reports what is moving."),
+    EventType("crossdock.inventory.snapshot.v1", InventorySnapshot, _STOCK, False, "A site reports its stock at one instant."),
+    EventType("crossdock.inventory.adjusted.v1", InventoryAdjustment, _STOCK, False, "A site corrects its stock."),
+    EventType("crossdock.document.acknowledged.v1", Ack, "", False, "A partner acknowledged a document we sent."),
+    EventType("crossdock.case.changed.v1", ServiceCase, _ORDER, False, "The service desk tells of a case."),
+    # What the hub decides and records (data: see processes/order_fulfillment)
+    EventType("crossdock.order.created.v1", Order, "", False, "The hub took the order on."),
+    EventType("crossdock.order.parked.v1", dict, "", False, "An event waits for an order that is not known yet."),
+    EventType("crossdock.order.sourced.v1", dict, "", False, "Sites were chosen, with the reason of every rule."),
+    EventType("crossdock.order.backordered.v1", dict, "", True, "Some quantity waits for stock."),
+    EventType("crossdock.order.cancelled.v1", dict, "", True, "The order, or lines of it, are cancelled."),
+    EventType("crossdock.order.completed.v1", dict, "", True, "Every line is shipped and delivered or cancelled."),
+    EventType("crossdock.order.at_risk.v1", dict, "", False, "The promise may be missed; says by when and why."),
+    EventType("crossdock.order.recovered.v1", dict, "", False, "The order is no longer at risk."),
+    EventType("crossdock.fulfillment.requested.v1", FulfillmentRequest, "", False, "A site is asked to ship."),
+    EventType("crossdock.fulfillment.accepted.v1", dict, "", False, "The site accepted the request."),
+    EventType("crossdock.fulfillment.rejected.v1", dict, "", False, "The site refused the request; it is sourced again."),
+    EventType("crossdock.fulfillment.cancel_requested.v1", FulfillmentCancel, "", False, "The site is asked to cancel."),
+    EventType("crossdock.fulfillment.cancelled.v1", dict, "", False, "The site confirmed the cancel."),
+    EventType("crossdock.fulfillment.short.v1", dict, "", False, "The site shipped less than asked."),
+    EventType("crossdock.fulfillment.picked.v1", dict, "", True, "The site picked the goods."),
+    EventType("crossdock.fulfillment.packed.v1", dict, "", True, "The site packed the goods."),
+    EventType("crossdock.shipment.recorded.v1", Shipment, "", True, "The hub booked a shipment against the order."),
+    EventType("crossdock.shipment.delivered.v1", dict, "", True, "A shipment was delivered, with its evidence."),
+    EventType("crossdock.invoice.released.v1", InvoiceRelease, "", False, "Finance may invoice the confirmed quantity."),
+    EventType("crossdock.case.requested.v1", ServiceCase, "", False, "The service desk is asked to open, update or close a case."),
+    EventType("crossdock.deadline.passed.v1", dict, _ORDER, False, "A timer of the process ran out."),
+    # What happened to papers
+    EventType("crossdock.document.rejected.v1", dict, "", False, "A document broke the agreement; findings say where."),
+    EventType("crossdock.document.held.v1", dict, "", False, "A document waits for a code or master record."),
+    EventType("crossdock.document.duplicate.v1", dict, "", False, "The same paper came again and was not run."),
+    EventType("crossdock.document.overdue.v1", dict, "", False, "An acknowledgment is overdue."),
+)
+
+EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of every event type's data and of every canonical object, by name."""
+    wanted = {name: shape for name, shape in OBJECTS.items()}
+    wanted.update({row.name: row.data for row in _ROWS if row.data is not dict})
+    result: dict[str, dict[str, Any]] = {}
+    for name, shape in wanted.items():
+        (schema,), definitions = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")
+        result[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "$defs": definitions}
+    return result
