@@ -1,0 +1,52 @@
+# Every target sets itself up (.venv, pinned and hashed); the second time that costs milliseconds.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTEST_WORKERS ?= 2
+BIN := .venv/bin
+PATHS := src tests scripts $(wildcard bench)
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+.PHONY: demo
+demo: ## Start the Northgate day: a distributor's day of orders, with faults (ARGS="--speed 120")
+	@scripts/setup.sh runtime
+	@exec $(BIN)/crossdock demo $(ARGS)
+
+.PHONY: test
+test: setup-tests lint ## What CI runs: every check and every test
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+.PHONY: check
+check: setup-tests lint ## What you run before a commit: every check, and the tests that are not slow
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow" $(ARGS)
+
+.PHONY: bench
+bench: setup-tests ## Measure ingest and end-to-end rates against this disk's own limits
+	@$(BIN)/crossdock bench $(ARGS)
+
+.PHONY: nightly
+nightly: setup-tests lint ## The long runs: more examples, more crashes, fresh seeds
+	@CROSSDOCK_TEST_PROFILE=nightly $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
+
+.PHONY: docs
+docs: ## Write the generated reference pages again
+	@scripts/setup.sh dev
+	@$(BIN)/python scripts/generate_docs.py
+
+.PHONY: setup-tests
+setup-tests:
+	@scripts/setup.sh dev
+	@scripts/ensure_postgres.sh
+	@scripts/ensure_openssh.sh
+	@scripts/ensure_chromium.sh
+
+.PHONY: lint
+lint:
+	@$(BIN)/ruff format --check --quiet $(PATHS) || { $(BIN)/ruff format --check $(PATHS); exit 1; }
+	@$(BIN)/ruff check --quiet $(PATHS)
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports > .lint-imports.log || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }
+	@rm -f .lint-imports.log

@@ -1,0 +1,19 @@
+# Sourced by the ensure_* scripts: the one way to install a program on the machine.
+
+# apt_install PACKAGE: install with apt, as root only; quiet, without questions, and without starting any service.
+apt_install() {
+  command -v apt-get >/dev/null 2>&1 || return 1
+  [ "$(id -u)" = 0 ] || return 1
+  export DEBIAN_FRONTEND=noninteractive
+  local guard=/usr/sbin/policy-rc.d guarded=no
+  # The tests start their own throwaway servers on free ports; the machine's must stay down.
+  if [ ! -e "$guard" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$guard" && chmod 755 "$guard" && guarded=yes
+  fi
+  timeout 600 apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1 </dev/null ||
+    { timeout 300 apt-get update -qq >/dev/null 2>&1 </dev/null &&
+      timeout 600 apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1 </dev/null; }
+  local outcome=$?
+  [ "$guarded" = yes ] && rm -f "$guard"
+  return "$outcome"
+}
