@@ -1,0 +1,92 @@
+"""The ports to time and randomness, and the ids made from them.
+
+Nothing in the product asks the operating system for the time or for randomness except `SystemClock` and `Ids`,
+so a simulation hands in its own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from ..canonical.identifiers import CROCKFORD
+
+
+class Clock(Protocol):
+    """Time of the world (`now`, aware UTC) and of durations (`monotonic`, seconds)."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class ManualClock:
+    """A clock that stands still until it is moved: for tests and simulations."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._now = start
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return (self._now - self._start).total_seconds()
+
+    def move_to(self, moment: datetime) -> None:
+        """Set the time. Clocks do not run backwards; an earlier moment is ignored."""
+        self._now = max(self._now, moment)
+
+
+class Ids:
+    """Makes prefixed ULIDs that only grow, even within one millisecond.
+
+    `seed` makes the sequence repeatable; without it the randomness is the operating system's.
+    One instance belongs to one thread at a time.
+    """
+
+    _PAIRS = tuple(a + b for a in CROCKFORD for b in CROCKFORD)
+
+    def __init__(self, clock: Clock, seed: int | None = None) -> None:
+        self._clock = clock
+        self._random = random.Random(seed) if seed is not None else random.Random(os.urandom(16))  # noqa: S311
+        self._milliseconds = -1
+        self._head = ""
+        self._tail = 0
+
+    def new(self, prefix: str, now: datetime | None = None) -> str:
+        """Return the next id, such as `msg_01J…`. `now` spares asking the clock again within a batch."""
+        milliseconds = int((now or self._clock.now()).timestamp() * 1000)
+        if milliseconds > self._milliseconds:
+            self._milliseconds = milliseconds
+            pairs = self._PAIRS
+            self._head = "".join([pairs[(milliseconds >> shift) & 1023] for shift in range(40, -1, -10)])
+            self._tail = self._random.getrandbits(79)
+        else:
+            self._tail += 1 + self._random.getrandbits(16)
+        tail = self._tail
+        pairs = self._PAIRS
+        return f"{prefix}_{self._head}" + "".join([pairs[(tail >> shift) & 1023] for shift in range(70, -1, -10)])
+
+
+def to_micros(moment: datetime) -> int:
+    """Return an aware instant as microseconds since 1970 UTC, the form the store keeps."""
+    return round(moment.timestamp() * 1_000_000)
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the aware UTC instant of a stored value."""
+    return datetime.fromtimestamp(micros / 1_000_000, UTC)

@@ -1,0 +1,93 @@
+"""The retry policy: pure, from what happened to what happens next.
+
+    attempt 1, 2, 3 … failed with a transient error → wait 30, 60, 120 … seconds, at most an hour
+    the partner's own Retry-After wins when it is longer
+    permanent error → dead letter at once
+    unknown outcome → ask the partner; where it cannot be asked, the same identity again
+    attempts used up → dead letter
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from .states import AttemptOutcome
+
+ErrorClass = Literal["partner", "data", "system", "unknown", ""]
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Settings of one connection. Delays are seconds."""
+
+    attempts_max: int = 12
+    first_delay_seconds: float = 30.0
+    delay_seconds_max: float = 3600.0
+    circuit_failures_max: int = 5
+    probe_delay_seconds: float = 60.0
+
+
+class NextStep(msgspec.Struct, frozen=True):
+    """What to do with an outbound message after an attempt."""
+
+    action: Literal["settle", "retry", "resolve", "dead"]
+    delay_seconds: float = 0.0
+
+
+def next_step(
+    policy: RetryPolicy,
+    attempt: int,
+    outcome: AttemptOutcome,
+    *,
+    permanent: bool = False,
+    retry_after_seconds: float | None = None,
+) -> NextStep:
+    """Return what follows attempt number `attempt` (from 1).
+
+    >>> next_step(RetryPolicy(), 3, "failed").delay_seconds
+    120.0
+    >>> next_step(RetryPolicy(), 1, "failed", retry_after_seconds=600).delay_seconds
+    600.0
+    >>> next_step(RetryPolicy(), 12, "failed").action
+    'dead'
+    """
+    if outcome == "done":
+        return NextStep("settle")
+    if permanent and outcome == "failed":
+        return NextStep("dead")
+    if attempt >= policy.attempts_max:
+        return NextStep("dead")
+    delay = min(policy.first_delay_seconds * 2.0 ** (attempt - 1), policy.delay_seconds_max)
+    delay = max(delay, retry_after_seconds or 0.0)
+    return NextStep("resolve" if outcome == "unknown" else "retry", delay)
+
+
+class Circuit(msgspec.Struct, omit_defaults=True):
+    """The circuit of one connection: closed, open (keep buffering), probing, then closed again.
+
+    Times are seconds of the monotonic clock.
+    """
+
+    state: Literal["closed", "open", "probing"] = "closed"
+    failures: int = 0
+    probe_at: float = 0.0
+
+    def allows(self, now: float) -> bool:
+        """Tell whether a send may start. In an open circuit one probe may start when its time has come."""
+        if self.state == "closed":
+            return True
+        if self.state == "open" and now >= self.probe_at:
+            self.state = "probing"
+            return True
+        return False
+
+    def book(self, policy: RetryPolicy, succeeded: bool, now: float, retry_after_seconds: float | None = None) -> None:
+        """Book the outcome of a send. Refusals of a document are no failure of the partner: book them as succeeded."""
+        if succeeded:
+            self.state, self.failures = "closed", 0
+            return
+        self.failures += 1
+        if self.state == "probing" or self.failures >= policy.circuit_failures_max or retry_after_seconds:
+            self.state = "open"
+            self.probe_at = now + max(policy.probe_delay_seconds, retry_after_seconds or 0.0)
