@@ -44,7 +44,7 @@ setup-tests:
 	@scripts/ensure_chromium.sh
 
 .PHONY: lint
-lint:
+lint: setup-tests
 	@$(BIN)/ruff format --check --quiet $(PATHS) || { $(BIN)/ruff format --check $(PATHS); exit 1; }
 	@$(BIN)/ruff check --quiet $(PATHS)
 	@$(BIN)/mypy --no-error-summary
