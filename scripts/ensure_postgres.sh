@@ -17,6 +17,6 @@ found() {
 found && exit 0
 echo "PostgreSQL is not on this machine; fetching it for the tests…" >&2
 apt_install postgresql && found && exit 0
-.venv/bin/python -m pip --disable-pip-version-check --no-input -q install --require-hashes -r requirements/postgres.txt &&
+.venv/bin/python -m pip --disable-pip-version-check --no-input -qq install --require-hashes -r requirements/postgres.txt &&
   found && exit 0
 echo "WARNING: no PostgreSQL could be had; the tests that need it will be reported as NOT RUN." >&2

@@ -40,7 +40,7 @@ if [ ! -x "$venv/bin/python" ]; then
   rm -f "${TMPDIR:-/tmp}/crossdock-venv.$$"
 fi
 
-pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input -q)
+pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input -qq)
 case "$wanted" in
   runtime) requirements=requirements/runtime.txt marker="$runtime_marker" ;;
   dev) requirements=requirements/dev.txt marker="$dev_marker" ;;

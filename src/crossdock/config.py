@@ -1,0 +1,396 @@
+"""The settings of one Crossdock process: where they come from and what they may be.
+
+Command line wins over `CROSSDOCK_*` in the environment, that over `crossdock.toml`, that over the default.
+Each value knows its origin; unknown names and values out of range are one `ConfigurationError` that names them all.
+What a tenant configures (partners, maps, rules) never lives here: that is a pack.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from crossdock.errors import ConfigurationError, Finding
+
+FILE_NAME = "crossdock.toml"
+ENVIRONMENT_PREFIX = "CROSSDOCK_"
+# Names in the environment that are ours but no settings: the file's place, and what the test suite needs.
+ENVIRONMENT_RESERVED = ("CROSSDOCK_CONFIG", "CROSSDOCK_TEST_")
+SECRET = {"secret": True}
+STORE_PREFIXES = ("sqlite:///", "postgresql://", "postgres://")
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One table of `crossdock.toml`."""
+
+
+class StoreSettings(_Section, frozen=True, kw_only=True):
+    """Where the data lives."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="`sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql://user:password@host/database`"
+        ),
+    ] = "sqlite:///var/crossdock.db"
+    reader_count: Annotated[int, Meta(ge=1, le=64, description="connections that only read")] = 4
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database file, or None when the store is PostgreSQL."""
+        prefix = "sqlite:///"
+        return Path(self.url.removeprefix(prefix)) if self.url.startswith(prefix) else None
+
+
+class WebSettings(_Section, frozen=True, kw_only=True):
+    """The door for browsers, partners and API clients."""
+
+    host: Annotated[str, Meta(min_length=1, description="address to listen on; `0.0.0.0` for every interface")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Meta(ge=0, le=65_535, description="port to listen on; 0 takes a free one")] = 8600
+    public_url: Annotated[
+        str, Meta(description="address others use, for links in mails and pages; empty: made of host and port")
+    ] = ""
+    ingest_body_bytes_max: Annotated[
+        int, Meta(ge=1_000, le=1_000_000_000, description="largest request body the ingest door takes")
+    ] = 20_000_000
+
+
+class FlowSettings(_Section, frozen=True, kw_only=True):
+    """The bounds of the durable flow."""
+
+    batch_events_max: Annotated[int, Meta(ge=1, le=10_000, description="most events in one commit")] = 512
+    batch_bytes_max: Annotated[int, Meta(ge=1_000, le=100_000_000, description="most payload bytes in one commit")] = (
+        1_000_000
+    )
+    in_flight_per_connection: Annotated[
+        int, Meta(ge=1, le=1_000, description="sends to one connection at the same time")
+    ] = 32
+    memory_outbound_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="outbound messages held in memory before accepting slows down")
+    ] = 10_000
+    poll_interval_seconds: Annotated[
+        float, Meta(gt=0, le=60, description="how often the tables are looked at for retries and recovered work")
+    ] = 1.0
+
+
+class RetentionSettings(_Section, frozen=True, kw_only=True):
+    """How long things are kept."""
+
+    messages_days: Annotated[
+        int, Meta(ge=1, le=36_500, description="raw, canonical and outbound bytes of a message")
+    ] = 400
+    receipt_keys_days: Annotated[
+        int,
+        Meta(
+            ge=90,
+            le=36_500,
+            description="keys by which a duplicate is recognized; a replayed webhook must find its own",
+        ),
+    ] = 400
+
+
+class LimitSettings(_Section, frozen=True, kw_only=True):
+    """Bounds on what others may ask of this process."""
+
+    document_depth_max: Annotated[
+        int, Meta(ge=4, le=1_000, description="levels of nesting in a JSON or XML document")
+    ] = 64
+    documents_per_message_max: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="documents in one interchange or file")
+    ] = 10_000
+    partner_answer_bytes_max: Annotated[
+        int, Meta(ge=256, le=1_000_000, description="bytes of a partner's answer that are kept for people to read")
+    ] = 8_192
+    portal_lookups_per_minute: Annotated[
+        int, Meta(ge=1, le=10_000, description="order lookups one address may make on the customer portal")
+    ] = 20
+
+
+class SecuritySettings(_Section, frozen=True, kw_only=True):
+    """Keys, and which networks this process may reach."""
+
+    root_key_file: Annotated[
+        str, Meta(description="file (mode 0600) with the base64 of the 32-byte key that seals all secrets")
+    ] = "var/root.key"
+    root_key: Annotated[
+        str, Meta(description="the key itself, base64; set it by environment only, it wins over the file", extra=SECRET)
+    ] = ""
+    allow_private_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="private networks (CIDR) that connections may reach, such as `10.20.0.0/16`; none by default"),
+    ] = ()
+
+    def __repr__(self) -> str:
+        # Settings end up in logs and test failures; the key must not.
+        return f"SecuritySettings(root_key_file={self.root_key_file!r}, root_key={'***' if self.root_key else ''!r})"
+
+
+class LogSettings(_Section, frozen=True, kw_only=True):
+    """What is written to standard error."""
+
+    format: Annotated[
+        Literal["auto", "console", "json"], Meta(description="`auto`: for people on a terminal, JSON elsewhere")
+    ] = "auto"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least severity that is written")
+    ] = "info"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of the process. `Settings()` holds the defaults; `load_settings` asks file and environment."""
+
+    store: StoreSettings = StoreSettings()
+    web: WebSettings = WebSettings()
+    flow: FlowSettings = FlowSettings()
+    retention: RetentionSettings = RetentionSettings()
+    limits: LimitSettings = LimitSettings()
+    security: SecuritySettings = SecuritySettings()
+    log: LogSettings = LogSettings()
+    origins: dict[str, str] = {}
+
+    def origin(self, name: str) -> str:
+        """Return where `section.key` got its value: `default`, the file, the variable or `command line`."""
+        if name not in setting_names():
+            raise ConfigurationError(**_unknown(name, name))
+        return self.origins.get(name, "default")
+
+    @property
+    def public_url(self) -> str:
+        """The address others use, without a slash at the end."""
+        return self.web.public_url.rstrip("/") or f"http://{self.web.host}:{self.web.port}"
+
+
+class SettingField(msgspec.Struct, frozen=True):
+    """One setting as the reference page, `doctor` and the environment see it."""
+
+    name: str
+    type: Any
+    default: Any
+    description: str
+    secret: bool
+
+    @property
+    def variable(self) -> str:
+        """The name in the environment."""
+        return ENVIRONMENT_PREFIX + self.name.replace(".", "_").upper()
+
+
+def setting_fields() -> tuple[SettingField, ...]:
+    """Return every setting, in the order of the file."""
+    return tuple(_each_field())
+
+
+def setting_names() -> frozenset[str]:
+    """Return the names of all settings as `section.key`."""
+    return frozenset(field.name for field in _each_field())
+
+
+def load_settings(
+    path: Path | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Return the settings of this process.
+
+    `path` names the file and must exist; without it `CROSSDOCK_CONFIG` or a `crossdock.toml` here is read when present.
+    `overrides` are values of the command line, `{"web.port": 0}`.
+    """
+    environment = os.environ if environment is None else environment
+    fields = {field.name: field for field in _each_field()}
+    faults: list[Finding] = []
+    layers = (
+        *_from_file(path, environment, faults),
+        *_from_environment(environment, fields, faults),
+        *((name, value, "command line") for name, value in (overrides or {}).items()),
+    )
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for name, value, origin in layers:
+        if name not in fields:
+            faults.append(Finding(**_finding(_unknown(name, origin), pointer=origin)))
+            continue
+        try:
+            values[name] = msgspec.convert(_split(value, fields[name]), fields[name].type, strict=False)
+        except msgspec.ValidationError as error:
+            faults.append(_out_of_range(fields[name], value, origin, str(error)))
+        else:
+            origins[name] = origin
+    faults.extend(_contradictions(values, origins))
+    if faults:
+        raise _configuration_error(faults)
+    sections = {
+        section: kind(
+            **{name.partition(".")[2]: value for name, value in values.items() if name.startswith(section + ".")}
+        )
+        for section, kind in _sections().items()
+    }
+    return msgspec.convert({**sections, "origins": origins}, Settings)
+
+
+def load_root_key(settings: Settings, *, create: bool = False) -> bytes:
+    """Return the 32 bytes that seal all secrets; with `create`, a missing file is made (mode 0600)."""
+    text = settings.security.root_key
+    origin = settings.origin("security.root_key")
+    if not text:
+        file = Path(settings.security.root_key_file)
+        origin = str(file)
+        if create and not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as output:
+                output.write(base64.b64encode(os.urandom(32)) + b"\n")
+        try:
+            text = file.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"The root key cannot be read from {file}: {error}",
+                code="XD-CFG-005",
+                hint="Restore the file from your backup; a new key cannot open what the old one sealed",
+                pointer="security.root_key_file",
+            ) from error
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:
+        raise ConfigurationError(
+            f"The root key from {origin} is not the base64 of 32 bytes",
+            code="XD-CFG-005",
+            hint="A good one is printed by: openssl rand -base64 32",
+            pointer="security.root_key",
+        )
+    return key
+
+
+def _sections() -> dict[str, type[_Section]]:
+    hints = get_type_hints(Settings)
+    return {name: kind for name, kind in hints.items() if isinstance(kind, type) and issubclass(kind, _Section)}
+
+
+def _each_field() -> Iterator[SettingField]:
+    for section, kind in _sections().items():
+        hints = get_type_hints(kind, include_extras=True)
+        for field in msgspec.structs.fields(kind):
+            annotation = hints[field.name]
+            meta = next(item for item in get_args(annotation)[1:] if isinstance(item, Meta))
+            yield SettingField(
+                name=f"{section}.{field.name}",
+                type=annotation,
+                default=field.default,
+                description=meta.description or "",
+                secret=bool((meta.extra or {}).get("secret")),
+            )
+
+
+def _from_file(
+    path: Path | None, environment: Mapping[str, str], faults: list[Finding]
+) -> Iterator[tuple[str, Any, str]]:
+    file = path or Path(environment.get("CROSSDOCK_CONFIG") or FILE_NAME)
+    if path is None and "CROSSDOCK_CONFIG" not in environment and not file.exists():
+        return
+    try:
+        with file.open("rb") as stream:
+            tables = tomllib.load(stream)
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        faults.append(
+            Finding(
+                code="XD-CFG-004",
+                message=f"{file} cannot be read: {error}",
+                pointer=str(file),
+                hint="Repair the file, or name another with --config",
+            )
+        )
+        return
+    for section, table in tables.items():
+        if isinstance(table, dict):
+            for key, value in table.items():
+                yield f"{section}.{key}", value, f"file {file}"
+        else:
+            yield section, table, f"file {file}"
+
+
+def _from_environment(
+    environment: Mapping[str, str], fields: Mapping[str, SettingField], faults: list[Finding]
+) -> Iterator[tuple[str, Any, str]]:
+    names = {field.variable: field.name for field in fields.values()}
+    for variable in sorted(environment):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable.startswith(ENVIRONMENT_RESERVED):
+            continue
+        if variable in names:
+            yield names[variable], environment[variable], f"environment {variable}"
+        else:
+            faults.append(Finding(**_finding(_unknown(variable, variable, tuple(names)), pointer="environment")))
+
+
+def _split(value: Any, field: SettingField) -> Any:
+    """Turn the commas of an environment variable into a list where the setting is one."""
+    base = get_args(field.type)[0]
+    if isinstance(value, str) and get_origin(base) is tuple:
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> Iterator[Finding]:
+    """Check what a type cannot say: addresses and networks."""
+
+    def fault(name: str, message: str, expected: str) -> Finding:
+        origin = origins.get(name, "default")
+        return Finding(code="XD-CFG-003", message=f"{name}: {message}", pointer=origin, expected=expected)
+
+    url = values.get("store.url")
+    if url is not None and (url == "sqlite:///" or not url.startswith(STORE_PREFIXES)):
+        yield fault("store.url", "is neither an SQLite nor a PostgreSQL address", "sqlite:///… or postgresql://…")
+    public_url = values.get("web.public_url")
+    if public_url and (urlsplit(public_url).scheme not in ("http", "https") or not urlsplit(public_url).hostname):
+        yield fault("web.public_url", f"{public_url!r} is not a web address", "https://hub.example.com")
+    for network in values.get("security.allow_private_networks", ()):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            yield fault("security.allow_private_networks", str(error), "a network such as 10.20.0.0/16")
+
+
+def _unknown(name: str, origin: str, known: Sequence[str] = ()) -> dict[str, Any]:
+    close = difflib.get_close_matches(name, known or sorted(setting_names()), n=1, cutoff=0.6)
+    hint = f"Did you mean {close[0]}?" if close else "docs/reference/settings.md lists every setting"
+    return {"message": f"There is no setting {name}", "code": "XD-CFG-002", "hint": hint, "pointer": origin}
+
+
+def _finding(unknown: Mapping[str, Any], *, pointer: str) -> dict[str, Any]:
+    return {**unknown, "pointer": pointer}
+
+
+def _out_of_range(field: SettingField, value: Any, origin: str, why: str) -> Finding:
+    return Finding(
+        code="XD-CFG-003",
+        message=f"{field.name}: {why[:1].lower()}{why[1:]}",
+        pointer=origin,
+        value=None if field.secret else str(value)[:200],
+        expected=field.description,
+    )
+
+
+def _configuration_error(faults: Sequence[Finding]) -> ConfigurationError:
+    first = faults[0]
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return ConfigurationError(
+        f"{first.message}{more}",
+        code=first.code,
+        hint=tuple(dict.fromkeys(fault.hint or f"Expected: {fault.expected}" for fault in faults)),
+        pointer=first.pointer,
+        findings=tuple(faults),
+    )
