@@ -66,7 +66,7 @@ def test_lists_in_the_environment_are_separated_by_commas() -> None:
     settings = load_settings(environment={"CROSSDOCK_SECURITY_ALLOW_PRIVATE_NETWORKS": "10.0.0.0/8, 127.0.0.1/32"})
 
     assert ("10.0.0.0/8", "127.0.0.1/32") == settings.security.allow_private_networks
-    with pytest.raises(ConfigurationError, match="10.0.0.1/8"):
+    with pytest.raises(ConfigurationError, match=r"10\.0\.0\.1/8"):
         load_settings(environment={"CROSSDOCK_SECURITY_ALLOW_PRIVATE_NETWORKS": "10.0.0.1/8"})
 
 
