@@ -1,0 +1,159 @@
+"""The door to the record: one `Store` with two engines behind it, SQLite and PostgreSQL.
+
+`write` runs a function inside a transaction and returns after the commit is durable; `read` runs one on a snapshot.
+SQL is written once, with `?` for parameters. What differs between the engines ends here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from importlib import resources
+from typing import Any, Protocol, TypeVar
+
+from ..errors import ConfigurationError, CrossdockError
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+
+# IN lists are padded to the next of these lengths, so that few statements are prepared.
+_LIST_LENGTHS = (1, 4, 16, 64, 256, 512)
+
+
+class StoreUnavailable(CrossdockError):
+    """The record cannot be written now; nothing of this request was kept."""
+
+    code = "XD-SYS-010"
+
+
+class StoreFull(StoreUnavailable):
+    """The disk is full; nothing of this request was kept."""
+
+    code = "XD-SYS-011"
+
+
+class CommitUnknown(StoreUnavailable):
+    """The commit may or may not be durable; offer the same again, it is taken once."""
+
+    code = "XD-SYS-012"
+
+
+class Connection(Protocol):
+    """What repositories get: a connection inside a transaction."""
+
+    engine: str
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run a statement; return how many rows it changed."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Run a statement for every row, in one round trip where the engine can."""
+        ...
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None: ...
+
+    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
+        """Query with an IN list: `{}` in the statement becomes the placeholders of `values`, in as few queries as fit."""
+        ...
+
+
+class Store(Protocol):
+    """The record of one installation."""
+
+    engine: str
+    url: str
+
+    async def write(self, function: Callable[[Connection], T]) -> T: ...
+
+    def write_now(self, function: Callable[[Connection], T]) -> T: ...
+
+    async def read(self, function: Callable[[Connection], T]) -> T: ...
+
+    def read_now(self, function: Callable[[Connection], T]) -> T: ...
+
+    def commits(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+def placeholder_lists(sql: str, before: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[str, list[Any]]]:
+    """Yield the statements and parameters of a query with an IN list of any length.
+
+    Lists are padded by repeating their last value, which changes no answer.
+    """
+    step = _LIST_LENGTHS[-1]
+    for start in range(0, len(values), step):
+        part = list(values[start : start + step])
+        length = next(length for length in _LIST_LENGTHS if length >= len(part))
+        part += [part[-1]] * (length - len(part))
+        yield sql.format(",".join("?" * length)), [*before, *part]
+
+
+def migration_texts(substitutions: dict[str, str]) -> list[tuple[str, list[str]]]:
+    """Return every migration by name with its statements, in order, for one engine."""
+    folder = resources.files("crossdock.store") / "migrations"
+    result = []
+    for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+        if not entry.name.endswith(".sql"):
+            continue
+        text = entry.read_text(encoding="utf-8")
+        text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+        for name, value in substitutions.items():
+            text = text.replace("{" + name + "}", value)
+        result.append((entry.name, [part.strip() for part in text.split(";\n") if part.strip()]))
+    return result
+
+
+def migrate(connection: Connection, substitutions: dict[str, str], now_micros: int) -> list[str]:
+    """Bring the schema up to date; return the names of the migrations applied."""
+    connection.execute(
+        f"create table if not exists schema_migrations (name text primary key, applied_at {substitutions['big']} not null)"
+    )
+    known = {row[0] for row in connection.query("select name from schema_migrations")}
+    applied = []
+    for name, statements in migration_texts(substitutions):
+        if name in known:
+            continue
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute("insert into schema_migrations (name, applied_at) values (?, ?)", (name, now_micros))
+        applied.append(name)
+    return applied
+
+
+def open_store(url: str, *, readers: int = 3) -> Store:
+    """Open (and migrate) the record at `sqlite:///path` or `postgresql://…`.
+
+    Raises ConfigurationError when the URL is of neither kind or the engine's settings are unsafe.
+    """
+    if url.startswith("sqlite:///"):
+        from .sqlite import SqliteStore
+
+        return SqliteStore(url.removeprefix("sqlite:///"), readers=readers)
+    if url.startswith(("postgresql://", "postgres://")):
+        from .postgres import PostgresStore
+
+        return PostgresStore(url, threads=readers + 1)
+    raise ConfigurationError(
+        f"store.url is neither SQLite nor PostgreSQL: {url.split('@')[-1]}",
+        code="XD-CFG-010",
+        hint="Use sqlite:///var/crossdock.db or postgresql://user@host/database",
+    )
+
+
+def finish(loop: asyncio.AbstractEventLoop, settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+    """Hand results of a worker thread to the futures of an event loop, in one wake-up."""
+
+    def settle() -> None:
+        for future, result, error in settled:
+            if future.cancelled():
+                continue
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+    loop.call_soon_threadsafe(settle)

@@ -1,0 +1,126 @@
+"""The event journal: append, and follow without ever missing an event that commits late.
+
+A cursor is a pair (transaction, position). On SQLite there is one writer, so positions commit in order and the
+transaction is 0. On PostgreSQL a reader sees only rows whose transaction is older than every open one: a position
+taken early and committed late is then never passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from ..canonical.events import Event
+from ..durable.identity import from_micros, to_micros
+from .engine import Connection, Row
+
+_json = msgspec.json.Encoder(decimal_format="string")
+
+_INSERT = """insert into events (tenant_id, event_id, type, subject, data, occurred_at, recorded_at,
+ correlation_id, causation_id, message_id, partner, release_id, traceparent) values (?,?,?,?,?,?,?,?,?,?,?,?,?)"""
+
+_COLUMNS = """tenant_id, event_id, type, subject, data, occurred_at, recorded_at,
+ correlation_id, causation_id, message_id, partner, release_id, traceparent, position"""
+
+
+class Cursor(msgspec.Struct, frozen=True, order=True):
+    """Where a reader of the journal stands."""
+
+    transaction: int = 0
+    position: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.transaction}.{self.position}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Return the cursor written by `str`; anything else is the start of the journal."""
+        transaction, dot, position = text.partition(".")
+        if dot and transaction.isdigit() and position.isdigit():
+            return cls(int(transaction), int(position))
+        return cls()
+
+
+def append(connection: Connection, events: Iterable[Event]) -> None:
+    """Add events to the journal, in order."""
+    encode = _json.encode
+    connection.executemany(
+        _INSERT,
+        [
+            (
+                event.tenant_id,
+                event.id,
+                event.type,
+                event.subject,
+                encode(event.data),
+                to_micros(event.occurred_at),
+                to_micros(event.recorded_at),
+                event.correlation_id,
+                event.causation_id,
+                event.message_id,
+                event.partner,
+                event.release_id,
+                event.traceparent,
+            )
+            for event in events
+        ],
+    )
+
+
+def event_of(row: Row) -> Event:
+    """Return the event of a journal row (columns as in `_COLUMNS`)."""
+    return Event(
+        tenant_id=row[0],
+        id=row[1],
+        type=row[2],
+        subject=row[3],
+        data=msgspec.json.decode(row[4]),
+        occurred_at=from_micros(row[5]),
+        recorded_at=from_micros(row[6]),
+        correlation_id=row[7],
+        causation_id=row[8],
+        message_id=row[9],
+        partner=row[10],
+        release_id=row[11],
+        traceparent=row[12],
+    )
+
+
+def of_subject(connection: Connection, tenant_id: str, subject: str, limit: int = 5000) -> list[Event]:
+    """Return the events of one subject (`order/SO-1001`) in the order they were applied."""
+    rows = connection.query(
+        f"select {_COLUMNS} from events where tenant_id = ? and subject = ? order by position limit ?",
+        (tenant_id, subject, limit),
+    )
+    return [event_of(row) for row in rows]
+
+
+def end(connection: Connection) -> Cursor:
+    """Return the cursor after which only events that commit from now on follow."""
+    if connection.engine == "sqlite":
+        row = connection.one("select max(position) from events")
+        return Cursor(0, (row[0] if row else None) or 0)
+    row = connection.one("select pg_snapshot_xmin(pg_current_snapshot())::text")
+    assert row is not None
+    return Cursor(int(row[0]) - 1, 2**62)
+
+
+def read_after(connection: Connection, tenant_id: str, cursor: Cursor, limit: int = 500) -> tuple[list[Event], Cursor]:
+    """Return the next events of a tenant after the cursor, and the cursor after them. An empty tenant reads all tenants."""
+    mine, parameters = ("tenant_id = ? and ", [tenant_id]) if tenant_id else ("", [])
+    if connection.engine == "sqlite":
+        rows = connection.query(
+            f"select {_COLUMNS}, 0 from events where {mine}position > ? order by position limit ?",
+            (*parameters, cursor.position, limit),
+        )
+    else:
+        rows = connection.query(
+            f"select {_COLUMNS}, txid::text from events where {mine}(txid, position) > (?::text::xid8, ?)"
+            " and txid < pg_snapshot_xmin(pg_current_snapshot()) order by txid, position limit ?",
+            (*parameters, str(cursor.transaction), cursor.position, limit),
+        )
+    if not rows:
+        return [], cursor
+    last = rows[-1]
+    return [event_of(row) for row in rows], Cursor(int(last[-1]), last[-2])

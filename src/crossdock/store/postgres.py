@@ -1,0 +1,192 @@
+"""The grown-up record: PostgreSQL through psycopg, a small pool of connections each in its own thread.
+
+A commit whose wait for the synchronous standby was cancelled is announced by a warning only: it is reported as unknown.
+The start refuses a server that may forget what it acknowledged (fsync, full_page_writes, synchronous_commit off).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import errors as pg_errors
+
+from ..errors import ConfigurationError
+from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, migrate, placeholder_lists
+
+T = TypeVar("T")
+
+DIALECT = {
+    "bytes": "bytea",
+    "big": "bigint",
+    # txid makes a cursor possible that never passes a transaction still open (store/journal.py).
+    "position": "position bigserial primary key, txid xid8 not null default pg_current_xact_id()",
+    "without_rowid": "",
+}
+
+_MIGRATION_LOCK = 7_265_501
+
+
+@lru_cache(maxsize=1024)
+def _translated(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+class PostgresConnection:
+    """A connection as repositories see it."""
+
+    engine = "postgresql"
+
+    def __init__(self, raw: psycopg.Connection[Row]) -> None:
+        self.raw = raw
+        self.warnings: list[str] = []
+        raw.add_notice_handler(self._notice)
+
+    def _notice(self, diagnostic: Any) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self.warnings.append(diagnostic.message_primary or "")
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        return self.raw.execute(_translated(sql), parameters or None).rowcount
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        with self.raw.cursor() as cursor:
+            cursor.executemany(_translated(sql), rows)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self.raw.execute(_translated(sql), parameters or None).fetchall()
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        return self.raw.execute(_translated(sql), parameters or None).fetchone()
+
+    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
+        rows: list[Row] = []
+        for statement, parameters in placeholder_lists(sql, before, values):
+            rows += self.query(statement, parameters)
+        return rows
+
+
+class PostgresStore:
+    """Open with `engine.open_store`."""
+
+    engine = "postgresql"
+
+    def __init__(self, url: str, *, threads: int = 4) -> None:
+        self.url = url
+        self._idle: queue.SimpleQueue[PostgresConnection] = queue.SimpleQueue()
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
+        self._count = threads
+        self._commits = 0
+        first = self._connect()
+        self._refuse_unsafe(first)
+        self._migrate(first)
+        self._idle.put(first)
+        for _ in range(threads - 1):
+            self._idle.put(self._connect())
+
+    def _connect(self) -> PostgresConnection:
+        try:
+            raw = psycopg.connect(self.url, autocommit=True, prepare_threshold=2)
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs") from error
+        raw.prepared_max = 400
+        return PostgresConnection(raw)
+
+    def _refuse_unsafe(self, connection: PostgresConnection) -> None:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            row = connection.one(f"show {setting}")
+            if row is not None and row[0] == "off":
+                raise ConfigurationError(
+                    f"PostgreSQL runs with {setting}=off: acknowledged messages could be lost",
+                    code="XD-CFG-012",
+                    hint=f"Set {setting}=on",
+                )
+
+    def _migrate(self, connection: PostgresConnection) -> None:
+        with connection.raw.transaction():
+            connection.execute("select pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
+            migrate(connection, DIALECT, time.time_ns() // 1000)
+
+    def commits(self) -> int:
+        """Return how many transactions were committed since the store was opened."""
+        return self._commits
+
+    async def write(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Run `function` in a transaction of its own; return its result after the commit is durable."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self.write_now, function)
+
+    def write_now(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Like `write`, blocking."""
+        connection = self._take()
+        try:
+            connection.warnings.clear()
+            connection.raw.execute("begin")
+            try:
+                result = function(connection)
+            except BaseException:
+                connection.raw.execute("rollback")
+                raise
+            self._commit(connection)
+            return result
+        except pg_errors.DiskFull as error:
+            raise StoreFull(f"the disk is full: {error}") from error
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(f"PostgreSQL failed: {error}") from error
+        finally:
+            self._give_back(connection)
+
+    def _commit(self, connection: PostgresConnection) -> None:
+        try:
+            connection.raw.execute("commit")
+        except psycopg.OperationalError as error:
+            raise CommitUnknown(f"the connection broke during the commit: {error}") from error
+        if any("synchronous replication" in text for text in connection.warnings):
+            raise CommitUnknown("the wait for the synchronous standby was cancelled")
+        self._commits += 1
+
+    async def read(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Run `function` on a read-only snapshot, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self.read_now, function)
+
+    def read_now(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Like `read`, blocking."""
+        connection = self._take()
+        try:
+            connection.raw.execute("begin transaction isolation level repeatable read read only")
+            try:
+                return function(connection)
+            finally:
+                connection.raw.execute("rollback")
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(f"PostgreSQL failed: {error}") from error
+        finally:
+            self._give_back(connection)
+
+    def _take(self) -> PostgresConnection:
+        connection = self._idle.get()
+        if connection.raw.closed or connection.raw.broken:
+            try:
+                return self._connect()
+            except StoreUnavailable:
+                self._idle.put(connection)
+                raise
+        return connection
+
+    def _give_back(self, connection: PostgresConnection) -> None:
+        self._idle.put(connection)
+
+    def broken(self) -> BaseException | None:
+        """PostgreSQL connections are replaced when they break; the store itself never is."""
+        return None
+
+    def close(self) -> None:
+        """Finish what runs, then close every connection."""
+        self._executor.shutdown(wait=True)
+        for _ in range(self._count):
+            self._idle.get().raw.close()

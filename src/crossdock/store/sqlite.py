@@ -1,0 +1,256 @@
+"""The embedded record: SQLite in WAL mode, always `synchronous=FULL`, one writing connection in one thread.
+
+The writer takes whatever waits and commits it in one transaction (group commit): durability costs one fsync per cycle.
+Each waiting function runs in its own savepoint, so one that fails takes nobody with it.
+APSW carries its own, current SQLite: the system's may be older than the WAL-reset fix of 3.51.3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from ..errors import ConfigurationError
+from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, finish, migrate, placeholder_lists
+
+T = TypeVar("T")
+
+DIALECT = {
+    "bytes": "blob",
+    "big": "integer",
+    "position": "position integer primary key",
+    "without_rowid": " without rowid",
+}
+
+SAFE_VERSION = (3, 51, 3)
+
+_Job = tuple[Callable[["SqliteConnection"], Any], "asyncio.Future[Any] | Future[Any]", "asyncio.AbstractEventLoop | None"]
+
+
+class SqliteConnection:
+    """A connection as repositories see it."""
+
+    engine = "sqlite"
+
+    def __init__(self, raw: apsw.Connection) -> None:
+        self.raw = raw
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        self.raw.execute(sql, parameters)
+        return self.raw.changes()
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        self.raw.executemany(sql, rows)
+
+    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        return self.raw.execute(sql, parameters).fetchall()
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
+        return self.raw.execute(sql, parameters).fetchone()
+
+    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
+        rows: list[Row] = []
+        for statement, parameters in placeholder_lists(sql, before, values):
+            rows += self.raw.execute(statement, parameters).fetchall()
+        return rows
+
+
+class SqliteStore:
+    """Open with `engine.open_store`. `vfs` names an APSW VFS, which lets tests break the disk."""
+
+    engine = "sqlite"
+
+    def __init__(self, path: str, *, readers: int = 3, vfs: str | None = None) -> None:
+        if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < SAFE_VERSION:
+            raise ConfigurationError(
+                f"SQLite {apsw.sqlite_lib_version()} may corrupt a WAL; {'.'.join(map(str, SAFE_VERSION))} is needed",
+                code="XD-CFG-011",
+                hint="Install the apsw wheel, which carries a current SQLite",
+            )
+        self.url = f"sqlite:///{path}"
+        self._path = path
+        self._vfs = vfs
+        if path != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        self._jobs: deque[_Job] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._commits = 0
+        self._broken: BaseException | None = None
+        self._connection = SqliteConnection(self._open_writer())
+        self._migrate()
+        self._readers: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
+        for _ in range(readers):
+            self._readers.put(SqliteConnection(self._open_reader()))
+        self._reader_count = readers
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def _open_writer(self) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        raw = apsw.Connection(self._path, flags=flags, vfs=self._vfs, statementcachesize=300)
+        raw.set_busy_timeout(5000)
+        for pragma in (
+            "journal_mode=wal",
+            "synchronous=full",
+            "wal_autocheckpoint=4000",
+            "journal_size_limit=-1",
+            "cache_size=-65536",
+            "temp_store=memory",
+            "mmap_size=0",
+            "foreign_keys=off",
+        ):
+            raw.execute(f"pragma {pragma}").fetchall()
+        return raw
+
+    def _open_reader(self) -> apsw.Connection:
+        raw = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs, statementcachesize=200)
+        raw.set_busy_timeout(5000)
+        raw.execute("pragma query_only=on; pragma cache_size=-16384; pragma temp_store=memory").fetchall()
+        # A reader never checkpoints: only the writing connection does (the WAL-reset rule).
+        raw.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return raw
+
+    def _migrate(self) -> None:
+        self._connection.execute("begin immediate")
+        try:
+            migrate(self._connection, DIALECT, time.time_ns() // 1000)
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        self._connection.execute("commit")
+
+    def commits(self) -> int:
+        """Return how many transactions were committed since the store was opened."""
+        return self._commits
+
+    async def write(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Run `function` in the next transaction; return its result after the commit is durable.
+
+        Raises what the function raised, or StoreUnavailable when the record could not be written.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.append((function, future, loop))
+        self._wake.set()
+        return await future
+
+    def write_now(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Like `write`, for callers outside an event loop."""
+        future: Future[T] = Future()
+        self._jobs.append((function, future, None))
+        self._wake.set()
+        return future.result()
+
+    async def read(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Run `function` on a read-only snapshot, in a thread."""
+        return await asyncio.to_thread(self.read_now, function)
+
+    def read_now(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Like `read`, blocking."""
+        connection = self._readers.get()
+        try:
+            connection.raw.execute("begin")
+            try:
+                return function(connection)
+            finally:
+                connection.raw.execute("rollback")
+        finally:
+            self._readers.put(connection)
+
+    def close(self) -> None:
+        """Finish what waits, then close every connection."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        for _ in range(self._reader_count):
+            self._readers.get().raw.close()
+        self._connection.raw.close()
+
+    def _run(self) -> None:
+        while True:
+            if not self._jobs:
+                if self._closing:
+                    return
+                self._wake.wait()
+            self._wake.clear()
+            batch: list[_Job] = []
+            while self._jobs:
+                batch.append(self._jobs.popleft())
+            if batch:
+                self._settle(batch, self._commit(batch))
+
+    def _commit(self, batch: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+        """Run the functions in one transaction; each gets its own result or error."""
+        if self._broken is not None:
+            return [(None, StoreUnavailable("the record was closed after an I/O error", hint="Restart the process"))] * len(batch)
+        raw = self._connection.raw
+        results: list[tuple[Any, BaseException | None]] = []
+        try:
+            raw.execute("begin immediate")
+            for function, _, _ in batch:
+                results.append(self._run_in_savepoint(raw, function))
+        except BaseException as error:
+            return [(None, self._give_up(raw, error))] * len(batch)
+        try:
+            raw.execute("commit")
+        except BaseException as error:
+            refusal = self._give_up(raw, error)
+            return [(None, refusal if old is None else old) for _, old in results]
+        self._commits += 1
+        return results
+
+    def _run_in_savepoint(self, raw: apsw.Connection, function: Callable[[SqliteConnection], Any]) -> tuple[Any, BaseException | None]:
+        raw.execute("savepoint job")
+        try:
+            result = function(self._connection)
+        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the caller's error goes back to the caller
+            raw.execute("rollback to job")
+            raw.execute("release job")
+            return None, error
+        raw.execute("release job")
+        return result, None
+
+    def _give_up(self, raw: apsw.Connection, error: BaseException) -> StoreUnavailable:
+        """Roll back and say what it means. After an I/O error the connection is not trusted any more."""
+        if not raw.get_autocommit():
+            try:
+                raw.execute("rollback")
+            except apsw.Error:
+                self._broken = error
+        if isinstance(error, apsw.FullError):
+            return StoreFull(f"the disk is full: {error}", hint="Free space; nothing accepted so far is lost")
+        if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+            self._broken = error
+            return CommitUnknown(f"the disk failed: {error}")
+        return StoreUnavailable(f"the record refused the transaction: {error}")
+
+    def broken(self) -> BaseException | None:
+        """Return the I/O error after which this store takes nothing more, if there was one."""
+        return self._broken
+
+    def _settle(self, batch: list[_Job], results: list[tuple[Any, BaseException | None]]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Any, Any, BaseException | None]]] = {}
+        for (_, future, loop), (result, error) in zip(batch, results, strict=True):
+            if loop is None:
+                assert isinstance(future, Future)
+                if error is not None:
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+            else:
+                by_loop.setdefault(loop, []).append((future, result, error))
+        for loop, settled in by_loop.items():
+            if not loop.is_closed():
+                finish(loop, settled)
