@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..canonical.identifiers import Reference
+from ..canonical.quantities import Money
 
 
 class NewEvent(msgspec.Struct, frozen=True):
@@ -89,10 +90,27 @@ class DecisionContext(msgspec.Struct, frozen=True):
     """The facts a decision may look at besides state and event.
 
     `now` is the instant at which the event is decided (recorded, so a replay decides the same).
+    `policy` is the process's own compiled policy (of orders: `policy_compiler.CompiledPolicy`).
     `stock` is keyed by (site, sku); `health` by site: `healthy`, `degraded` or `down`.
+    `load` counts by site the fulfillment requests of its working day; it is looked at only where capacity is limited.
     """
 
     policy: Any
     now: datetime
     stock: Mapping[tuple[str, str], StockPosition] = {}
     health: Mapping[str, Literal["healthy", "degraded", "down"]] = {}
+    load: Mapping[str, int] = {}
+
+
+class AggregateSummary(msgspec.Struct, frozen=True):
+    """What lists and the store's own columns show of an aggregate, derived from its state.
+
+    `due_at` is the next instant that somebody waits for; `value` is in the order's own currency.
+    """
+
+    status: str
+    customer: str = ""
+    region: str = ""
+    due_at: datetime | None = None
+    at_risk: bool = False
+    value: Money | None = None
