@@ -32,6 +32,15 @@ create table sessions (
     expires_at {big} not null
 ){without_rowid};
 
+create table login_links (
+    link_digest text primary key,
+    tenant_id text not null,
+    actor text not null,
+    role text not null,
+    created_at {big} not null,
+    expires_at {big} not null
+){without_rowid};
+
 create table secrets (
     tenant_id text not null,
     name text not null,

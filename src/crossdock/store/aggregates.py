@@ -1,0 +1,100 @@
+"""The state of every order (and later return, receipt, load), the names it is found under, and its timers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from ..canonical.identifiers import search_key
+from .engine import Connection, Row
+
+
+class AggregateRow(msgspec.Struct):
+    """One aggregate; columns as in the schema."""
+
+    tenant_id: str
+    kind: str
+    key: str
+    aggregate_id: str
+    version: int
+    status: str
+    customer: str
+    region: str
+    due_at: int | None
+    at_risk: int
+    value_cents: int
+    created_at: int
+    updated_at: int
+    state: bytes
+
+
+_SAVE = f"""insert into aggregates ({", ".join(AggregateRow.__struct_fields__)}) values ({",".join("?" * 14)})
+ on conflict (tenant_id, kind, key) do update set version = excluded.version, status = excluded.status,
+ customer = excluded.customer, region = excluded.region, due_at = excluded.due_at, at_risk = excluded.at_risk,
+ value_cents = excluded.value_cents, updated_at = excluded.updated_at, state = excluded.state"""
+
+
+def load(connection: Connection, tenant_id: str, kind: str, keys: Sequence[str]) -> dict[str, Row]:
+    """Return the aggregates of some keys: key → (aggregate_id, version, created_at, state)."""
+    if not keys:
+        return {}
+    rows = connection.many(
+        "select key, aggregate_id, version, created_at, state from aggregates where tenant_id = ? and kind = ? and key in ({})",
+        [tenant_id, kind],
+        keys,
+    )
+    return {row[0]: row[1:] for row in rows}
+
+
+def save(connection: Connection, rows: Iterable[AggregateRow]) -> None:
+    """Write aggregates, new and changed."""
+    connection.executemany(_SAVE, [msgspec.structs.astuple(row) for row in rows])
+
+
+def name(connection: Connection, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    """Make things findable: (tenant_id, type, subject, value)."""
+    connection.executemany(
+        "insert into identifiers (tenant_id, search_key, type, subject, value) values (?,?,?,?,?) on conflict do nothing",
+        [(tenant_id, search_key(value), kind, subject, value) for tenant_id, kind, subject, value in rows if value],
+    )
+
+
+def resolve(connection: Connection, tenant_id: str, values: Sequence[str]) -> dict[tuple[str, str], str]:
+    """Return the subjects that some names belong to: (type, search key) → subject."""
+    if not values:
+        return {}
+    rows = connection.many(
+        "select type, search_key, subject from identifiers where tenant_id = ? and search_key in ({})",
+        [tenant_id],
+        list({search_key(value) for value in values}),
+    )
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def set_timers(connection: Connection, rows: Iterable[tuple[str, str, str, int]]) -> None:
+    """Set or move deadlines: (tenant_id, subject, name, due_at)."""
+    connection.executemany(
+        "insert into timers (tenant_id, subject, name, due_at) values (?,?,?,?)"
+        " on conflict (tenant_id, subject, name) do update set due_at = excluded.due_at",
+        rows,
+    )
+
+
+def cancel_timers(connection: Connection, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Cancel deadlines: (tenant_id, subject, name)."""
+    connection.executemany("delete from timers where tenant_id = ? and subject = ? and name = ?", rows)
+
+
+def due_timers(connection: Connection, now_micros: int, limit: int = 500) -> list[Row]:
+    """Return deadlines of all tenants that have passed: (tenant_id, subject, name, due_at), the earliest first."""
+    return connection.query(
+        "select tenant_id, subject, name, due_at from timers where due_at <= ? order by due_at, tenant_id, subject, name limit ?",
+        (now_micros, limit),
+    )
+
+
+def next_timer(connection: Connection) -> int | None:
+    """Return when the next deadline passes."""
+    row = connection.one("select min(due_at) from timers")
+    return row[0] if row else None

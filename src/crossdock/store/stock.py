@@ -1,0 +1,34 @@
+"""Stock positions: what a site last reported, and what orders have reserved since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from .engine import Connection
+
+
+def load(connection: Connection, tenant_id: str, skus: Sequence[str]) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
+    """Return the positions of some SKUs at all sites: (site, sku) → (on_hand, reserved, as_of)."""
+    if not skus:
+        return {}
+    rows = connection.many(
+        "select site, sku, on_hand, reserved, as_of from inventory where tenant_id = ? and sku in ({})", [tenant_id], skus
+    )
+    return {(row[0], row[1]): (Decimal(row[2]), Decimal(row[3]), row[4]) for row in rows}
+
+
+def load_site(connection: Connection, tenant_id: str, site: str) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
+    """Return all positions of one site: (site, sku) → (on_hand, reserved, as_of)."""
+    rows = connection.query("select sku, on_hand, reserved, as_of from inventory where tenant_id = ? and site = ?", (tenant_id, site))
+    return {(site, row[0]): (Decimal(row[1]), Decimal(row[2]), row[3]) for row in rows}
+
+
+def save(connection: Connection, rows: Iterable[tuple[str, str, str, Decimal, Decimal, int | None, int]]) -> None:
+    """Write positions: (tenant_id, site, sku, on_hand, reserved, as_of, updated_at)."""
+    connection.executemany(
+        "insert into inventory (tenant_id, site, sku, on_hand, reserved, as_of, updated_at) values (?,?,?,?,?,?,?)"
+        " on conflict (tenant_id, site, sku) do update set on_hand = excluded.on_hand, reserved = excluded.reserved,"
+        " as_of = excluded.as_of, updated_at = excluded.updated_at",
+        [(t, site, sku, str(on_hand), str(reserved), as_of, at) for t, site, sku, on_hand, reserved, as_of, at in rows],
+    )
