@@ -9,9 +9,11 @@ API the caller of the API, SYS this installation.
 from __future__ import annotations
 
 import difflib
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+
+from crossdock.errors import CrossdockError, TransientError
 
 # Who has to act: the partner, whoever keeps maps and tables, the operator, nobody knows yet, the caller.
 Category = Literal["partner", "data", "system", "unknown", "caller"]
@@ -607,6 +609,12 @@ _API = (
         ("Start again without a cursor",),
     ),
     ErrorCode(
+        "XD-API-003", "Unknown error code", "caller", 404, False,
+        "There is nothing to explain.",
+        "The catalogue of this release has no such code.",
+        ("Check the spelling: families are DOC MAP ING PTR ORD CFG SEC API SYS", "See docs/reference/errors.md"),
+    ),
+    ErrorCode(
         "XD-API-400", "Bad request", "caller", 400, False,
         "The request was refused.",
         "A parameter is missing, unknown or malformed; the pointer names it.",
@@ -733,3 +741,30 @@ def entry_of(code: str) -> ErrorCode:
 def close_to(code: str) -> tuple[str, ...]:
     """Return up to three codes that somebody may have meant."""
     return tuple(difflib.get_close_matches(code.strip().upper(), CATALOG, n=3, cutoff=0.7))
+
+
+def as_problem(error: CrossdockError) -> dict[str, Any]:
+    """Return the error contract as the members of an `application/problem+json`, ready to be encoded.
+
+    Hints of the place where the error was raised come before the steps of the catalogue.
+    """
+    entry = entry_of(error.code)
+    problem: dict[str, Any] = {
+        "type": entry.docs,
+        "title": entry.title,
+        "status": entry.http_status,
+        "detail": str(error),
+        "code": error.code,
+        "what": entry.what,
+        "why": entry.why,
+        "hint": list(dict.fromkeys((*error.hint, *entry.fix))),
+        "retryable": entry.retryable,
+        "doc_url": entry.docs,
+    }
+    if error.pointer:
+        problem["pointer"] = error.pointer
+    if error.findings:
+        problem["findings"] = [msgspec.to_builtins(finding) for finding in error.findings]
+    if isinstance(error, TransientError) and error.retry_after_seconds is not None:
+        problem["retry_after"] = error.retry_after_seconds
+    return problem
