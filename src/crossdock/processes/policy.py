@@ -55,7 +55,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     """A place that ships: an own warehouse or a 3PL's.
 
     `cutoff` is local wall-clock time `HH:MM`: what is released before it counts for the same working day.
-    `cutoffs` overrides it for single service levels. Empty `regions` or `services` means all of them.
+    `cutoffs` overrides it for single service levels. The goods leave with the `last_pickup` (two hours after the
+    cut-off when empty). Empty `regions` or `services` means all of them.
     An empty `calendar` means Monday to Friday. `cost_rank` compares sites only: the lower the better.
     `location` is the partner's or ERP's code of the place.
     """
@@ -70,6 +71,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     calendar: str = ""
     cutoff: str = "16:00"
     cutoffs: dict[str, str] = {}
+    opens: str = "08:00"
+    last_pickup: str = ""
     capacity_per_day: int | None = None
     cost_rank: int = 100
     active: bool = True
@@ -78,7 +81,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 class ServiceLevel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the customer bought, in working days of the site.
 
-    `ship_days` 0 means: leaves on the day it counts for. `ship_hours` adds hours to the cut-off of that day.
+    `ship_days` 0 means: leaves on the day it counts for. `ship_hours` above 0 limits it further: so many hours after
+    the release, or after the site next opens.
     `transit_days` gives the delivery day when the order carries no promise of its own. `carrier` goes onto the request.
     """
 
@@ -138,6 +142,7 @@ class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     `at_risk_margin_minutes`: so long before ship-by and promise an unfinished order counts as at risk.
     `invoice_gate`: what must be proven before finance hears of a quantity. `invoice_per` `order` waits until nothing is
     under way any more and releases once (a backorder shipped later is released by itself); `shipment` releases each.
+    `cases`: which causes of risk are watched at all; a cause that is not listed is not looked at.
     `on_short`: what a site did not ship is tried elsewhere first (`resource`) or waits (`backorder`).
     `backorder` false: an order that cannot be filled whole is held instead of split into now and later.
     `over_ship_tolerance_percent`: a surplus up to this share of the line is noted, above it is an exception.
