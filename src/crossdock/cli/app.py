@@ -100,18 +100,24 @@ app = typer.Typer(
 )
 
 
+def print_version(wanted: bool) -> None:
+    """Print the bare version and end, when asked for."""
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def root(
     config: Annotated[
         Path | None, typer.Option("--config", help="Settings file; otherwise CROSSDOCK_CONFIG or ./crossdock.toml.")
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an internal fault.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=print_version)
+    ] = False,
 ) -> None:
     """The hub between ERP, warehouses, carriers, shops, portals and service desks."""
-    if version:
-        typer.echo(__version__)
-        raise typer.Exit
     if config is not None:
         os.environ["CROSSDOCK_CONFIG"] = str(config)
     sys.excepthook = show_trace if debug else report_internal_fault

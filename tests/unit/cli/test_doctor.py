@@ -1,0 +1,145 @@
+"""`crossdock doctor` finds planted faults and prints their fix."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+from pathlib import Path
+
+import apsw
+import psycopg
+import pytest
+
+from crossdock.cli.app import main
+from crossdock.cli.doctor import Check, examine
+from tests.support.postgres import PostgresCluster
+from tests.support.processes import free_port
+
+
+@pytest.fixture(autouse=True)
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory with a free port."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CROSSDOCK_WEB_PORT", str(free_port()))
+    return tmp_path
+
+
+def check(name: str) -> Check:
+    return next(found for found in examine() if found.name == name)
+
+
+def test_new_installation_is_well(capsys: pytest.CaptureFixture[str]) -> None:
+    """In an empty directory every check is ok and the exit code is 0."""
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "--json"])
+
+    assert not ended.value.code
+    assert {"ok"} == {row["state"] for row in json.loads(capsys.readouterr().out)}
+
+
+def test_port_in_use_is_found(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A port somebody listens on is named, another is offered, and the exit code is 1."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        monkeypatch.setenv("CROSSDOCK_WEB_PORT", str(port))
+
+        with pytest.raises(SystemExit) as ended:
+            main(["doctor"])
+
+    assert 1 == ended.value.code
+    assert f"CROSSDOCK_WEB_PORT={port + 1}" in capsys.readouterr().out
+
+
+def test_damaged_database_is_found(installation: Path) -> None:
+    """A file that is no database is told, with what to do."""
+    (installation / "var").mkdir()
+    (installation / "var/crossdock.db").write_bytes(b"this is not a database, it only looks like one" * 100)
+
+    assert "fix" == check("store").state
+
+
+def test_database_without_write_ahead_log_is_found(installation: Path) -> None:
+    """A database in another journal mode is not what crossdock left there."""
+    (installation / "var").mkdir()
+    connection = apsw.Connection(str(installation / "var/crossdock.db"))
+    connection.execute("CREATE TABLE t (x)")
+    connection.close()
+
+    found = check("store")
+
+    assert "fix" == found.state
+    assert "journal mode is delete" in found.message
+
+
+def test_root_key_for_everybody_is_found(installation: Path) -> None:
+    """A key file that others may read gets the chmod that repairs it."""
+    key = installation / "var/root.key"
+    key.parent.mkdir()
+    key.write_bytes(base64.b64encode(b"k" * 32))
+    key.chmod(0o644)
+
+    assert "chmod 600 var/root.key" == check("key").fix
+    key.chmod(0o600)
+    assert "ok" == check("key").state
+
+
+def test_root_key_in_the_settings_file_is_found(installation: Path) -> None:
+    """A key in a file that is likely under version control is told."""
+    key = base64.b64encode(b"k" * 32).decode()
+    (installation / "crossdock.toml").write_text(f'[security]\nroot_key = "{key}"\n')
+
+    assert "fix" == check("key").state
+
+
+def test_unreachable_postgres_does_not_show_the_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer is told without the password of the address."""
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", f"postgresql://hub:hunter2@127.0.0.1:{free_port()}/hub")
+
+    found = check("store")
+
+    assert "fix" == found.state
+    assert "hunter2" not in found.message
+
+
+def test_postgres_is_examined(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A durable server and an ordinary role are well."""
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", database)
+
+    assert "ok" == check("store").state
+
+
+def test_postgres_superuser_is_found(
+    database: str, postgres_cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role that passes by row-level security is told, and how to change it."""
+    with psycopg.connect(database) as connection:
+        name = connection.info.dbname
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", postgres_cluster.superuser_dsn(name))
+
+    assert "NOBYPASSRLS" in check("store").fix
+
+
+def test_postgres_that_may_lose_commits_is_found(
+    database: str, postgres_cluster: PostgresCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role or server that does not wait for the disk is told."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("ALTER ROLE crossdock SET synchronous_commit = off")
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", database)
+
+    found = check("store")
+    with psycopg.connect(postgres_cluster.superuser_dsn("postgres"), autocommit=True) as connection:
+        connection.execute("ALTER ROLE crossdock RESET synchronous_commit")
+
+    assert "fix" == found.state
+    assert "synchronous_commit" in found.message
+
+
+def test_missing_right_to_write_is_found(installation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory nobody can write to is named."""
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", "sqlite:////proc/crossdock.db")
+
+    assert "fix" == check("writable").state
