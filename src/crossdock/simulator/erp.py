@@ -1,0 +1,116 @@
+"""The ERP: releases orders to the hub, and books the shipments and invoice releases that come back.
+
+It is as naive as most: an Idempotency-Key it has seen is answered again, but the same shipment under another key
+is booked a second time. So a double effect of the hub shows in these books.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from .clock import Timeline
+from .ledger import Entry, Ledger, lines_of
+from .wire import Door, JsonService
+from .world import PlannedOrder, goods
+
+
+class Erp:
+    """The ERP of one company. `door` is where it releases orders; set once the hub is up."""
+
+    def __init__(self, timeline: Timeline, token: str) -> None:
+        self.ledger = Ledger("erp")
+        self.service = JsonService(token)
+        self.service.post("/api/shipments", self._take_shipment)
+        self.service.post("/api/invoice-releases", self._take_invoice_release)
+        self.service.get("/api/postings", self._find)
+        self.door: Door | None = None
+        self._timeline = timeline
+        self._answers: dict[str, dict[str, str]] = {}
+
+    async def release(self, order: PlannedOrder) -> None:
+        """Release one order to the hub."""
+        assert self.door is not None
+        self.ledger.book(
+            Entry(
+                self._timeline.clock.now(),
+                "order",
+                order.number,
+                lines=lines_of((line.sku, line.quantity) for line in order.lines),
+                detail=order.tag,
+            )
+        )
+        await self.door.tell(release_document(order), f"erp-{order.number}")
+
+    async def cancel(self, number: str, reason: str) -> None:
+        """Ask the hub to cancel an order."""
+        assert self.door is not None
+        self.ledger.book(Entry(self._timeline.clock.now(), "cancel", number))
+        document = {"documentType": "SalesOrderCancel", "order": {"orderNo": number, "reason": reason}}
+        await self.door.tell(document, f"erp-cancel-{number}")
+
+    async def _take_shipment(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        lines = lines_of((line["item"], line["qtyShipped"]) for line in body["lines"])
+        return self._post(request, "posting", str(body["shipmentNo"]), str(body["orderNo"]), lines)
+
+    async def _take_invoice_release(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        lines = lines_of((line["item"], line["qty"]) for line in body["lines"])
+        number = str(body["orderNo"])
+        return self._post(request, "invoice", number, number, lines)
+
+    def _post(
+        self, request: web.Request, kind: str, business: str, about: str, lines: tuple[tuple[str, Any], ...]
+    ) -> web.Response:
+        key = request.headers.get("Idempotency-Key", "")
+        if not key:
+            return web.json_response({"error": "Idempotency-Key is missing"}, status=400)
+        if key in self._answers:
+            self.ledger.repeat(kind)
+            return web.json_response(self._answers[key])
+        self.ledger.book(Entry(self._timeline.clock.now(), kind, business, key, about, lines))
+        answer = {"posting": f"{kind[:3].upper()}-{business}", "status": "posted"}
+        self._answers[key] = answer
+        return web.json_response(answer, status=201)
+
+    async def _find(self, request: web.Request) -> web.Response:
+        answer = self._answers.get(request.query.get("key", ""))
+        return web.json_response(answer or {"error": "unknown"}, status=200 if answer else 404)
+
+
+def release_document(order: PlannedOrder) -> dict[str, Any]:
+    """Return an order as this ERP writes it."""
+    names = goods()
+    return {
+        "documentType": "SalesOrderRelease",
+        "documentId": f"REL-{order.number}",
+        "order": {
+            "orderNo": order.number,
+            "customerNo": f"C-{order.company[:3].upper()}{order.place.postcode}",
+            "customerName": order.company or order.name,
+            "poNumber": f"PO-{order.number[-5:]}",
+            "currency": "USD",
+            "releasedAt": order.at.isoformat(),
+            "serviceLevel": order.service,
+            "shipTo": {
+                "name": order.company or order.name,
+                "address1": order.street,
+                "city": order.place.city,
+                "state": order.place.state,
+                "zip": order.place.postcode,
+                "country": "US",
+            },
+            "contact": {"name": order.name, "email": order.email, "phone": order.phone},
+            "lines": [
+                {
+                    "line": line.number * 10,
+                    "item": line.sku,
+                    "description": names[line.sku].name,
+                    "qty": str(line.quantity),
+                    "uom": "EA",
+                    "price": str(line.price),
+                }
+                for line in order.lines
+            ],
+        },
+    }
