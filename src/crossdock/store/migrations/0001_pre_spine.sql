@@ -174,6 +174,8 @@ create table interchanges (
     primary key (tenant_id, sender, receiver, control_number, usage)
 ){without_rowid};
 
+create index interchanges_by_number on interchanges (tenant_id, control_number);
+
 -- The journal. Readers that follow it use the commit-safe cursor of store/journal.py, never "position greater than" alone.
 create table events (
     {position},
@@ -194,6 +196,10 @@ create table events (
 
 create index events_by_subject on events (tenant_id, subject, position);
 
+-- The figures of a day; views/overview.py asks with exactly these words, or the index is not used.
+create index events_headlines on events (tenant_id, type, position) where type in ('crossdock.order.created.v1', 'crossdock.fulfillment.requested.v1', 'crossdock.shipment.recorded.v1', 'crossdock.shipment.delivered.v1');
+
+-- sites: every site that has a fulfillment of it, sorted, between commas: ',reno,swift,'.
 create table aggregates (
     tenant_id text not null,
     kind text not null,
@@ -203,6 +209,7 @@ create table aggregates (
     status text not null default '',
     customer text not null default '',
     region text not null default '',
+    sites text not null default '',
     due_at {big},
     at_risk integer not null default 0,
     value_cents {big} not null default 0,
@@ -212,7 +219,9 @@ create table aggregates (
     primary key (tenant_id, kind, key)
 ){without_rowid};
 
-create index aggregates_by_status on aggregates (tenant_id, kind, status, key);
+create index aggregates_by_status on aggregates (tenant_id, kind, status, at_risk, sites, key);
+
+create index aggregates_at_risk on aggregates (tenant_id, kind, due_at) where at_risk = 1;
 
 -- Every name under which something is found. search_key is canonical.identifiers.search_key(value).
 create table identifiers (
@@ -305,6 +314,8 @@ create table sent_sets (
     message_id text not null,
     primary key (tenant_id, sender, receiver, functional_id, group_control_number, set_control_number)
 ){without_rowid};
+
+create index sent_sets_by_number on sent_sets (tenant_id, group_control_number);
 
 create table timers (
     tenant_id text not null,
