@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import holidays
 import msgspec
 
-from .policy import Calendar, ServiceLevel, Site
+from .policy import Calendar, ServiceLevel
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 # A calendar without a working day in a year is a mistake; the search must end all the same.
