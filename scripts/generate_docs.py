@@ -29,6 +29,7 @@ FAMILIES = {
     "SEC": "Security",
     "API": "Callers of the API",
     "SYS": "This installation",
+    "EDI": "Interchanges",
 }
 
 

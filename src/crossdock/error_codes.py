@@ -3,7 +3,7 @@
 API problems, console pages, mails, `crossdock explain` and `docs/reference/errors.md` all read this table.
 A code is never given a second meaning; a retired one stays. Which code applies is decided where the error is raised.
 Families: DOC documents, MAP maps, ING the ingest door, PTR partners, ORD orders, CFG configuration, SEC security,
-API the caller of the API, SYS this installation.
+API the caller of the API, SYS this installation, EDI interchanges (single findings have names of their own).
 """
 
 from __future__ import annotations
@@ -152,6 +152,12 @@ _DOCUMENTS = (
         "The connection does not list this document type in this direction.",
         ("Add the document to the connection and replay", "Or ask the partner to stop sending it"),
     ),
+    ErrorCode(
+        "XD-DOC-020", "No rule reads this document", "data", 422, False,
+        "The document is kept and was not applied.",
+        "No inbound rule of the connection fits it.",
+        ("Add a rule or map for it to the pack and apply", "Then replay"),
+    ),
 )  # fmt: skip
 
 _MAPS = (
@@ -269,6 +275,12 @@ _MAPS = (
         "Nothing in the file proves what the map does.",
         ("Add a test: an input and the expected output",),
     ),
+    ErrorCode(
+        "XD-MAP-020", "The map's result is not valid", "data", 422, False,
+        "The document was not applied.",
+        "What the map made breaks a rule of the canonical object; the pointer names the field.",
+        ("Correct the map at that field", "Then replay"),
+    ),
 )  # fmt: skip
 
 _INGEST = (
@@ -307,24 +319,6 @@ _INGEST = (
         "A request with this key is being worked on at this moment.",
         "The first request has not been answered yet.",
         ("Wait a second and ask again with the same key",),
-    ),
-    ErrorCode(
-        "XD-ING-007", "Signature missing", "caller", 401, False,
-        "Nothing was stored.",
-        "This connection takes signed requests only, and the signature headers are absent or unreadable.",
-        ("Send `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the header the connection names",),
-    ),
-    ErrorCode(
-        "XD-ING-008", "Signature wrong", "caller", 401, False,
-        "Nothing was stored.",
-        "The signature does not belong to these bytes under any secret of the connection.",
-        ("Sign the raw body, before anything reformats it", "Check that both sides hold the same secret"),
-    ),
-    ErrorCode(
-        "XD-ING-009", "Signature expired", "caller", 401, False,
-        "Nothing was stored.",
-        "The signed time is more than five minutes away from now.",
-        ("Sign each attempt anew", "Check the clocks on both sides"),
     ),
     ErrorCode(
         "XD-ING-010", "Too busy", "system", 503, True,
@@ -402,19 +396,49 @@ _PARTNERS = (
         ("Run the connection's check", "Ask the partner for the right directory and rights"),
     ),
     ErrorCode(
-        "XD-PTR-010", "All attempts used up", "partner", 502, False,
+        "XD-PTR-010", "Cannot connect", "partner", 503, True,
+        "The message waits and is sent again by itself.",
+        "The name does not resolve, or nobody answers at the address.",
+        ("Check the address of the connection", "Ask the partner whether the system is up"),
+    ),
+    ErrorCode(
+        "XD-PTR-011", "No answer in time", "partner", 504, True,
+        "Where the request had gone out, its outcome is unknown and is asked for first.",
+        "The partner took longer than the connection's time limit.",
+        ("Wait: attempts go on with growing pauses", "Raise the time limit when the partner is always slow"),
+    ),
+    ErrorCode(
+        "XD-PTR-015", "Redirect refused", "partner", 502, False,
+        "The redirect was not followed.",
+        "The partner's server points to another address; credentials are never carried along.",
+        ("Ask the partner for the final address and enter it on the connection",),
+    ),
+    ErrorCode(
+        "XD-PTR-018", "Not trusted", "partner", 502, True,
+        "The exchange was broken off.",
+        "The partner's certificate is not trusted, or its answer is not in the protocol agreed.",
+        ("Ask the partner to renew the certificate", "Or add its authority to the connection"),
+    ),
+    ErrorCode(
+        "XD-PTR-019", "Value cannot go into a header", "data", 422, False,
+        "Nothing was sent.",
+        "A name or identity holds a line break or a character that HTTP headers cannot carry.",
+        ("Correct the named value", "Then replay"),
+    ),
+    ErrorCode(
+        "XD-PTR-030", "All attempts used up", "partner", 502, False,
         "The message is in the dead letters.",
         "Every attempt of the retry policy failed.",
         ("See the attempts for the cause", "Replay when the partner is well again"),
     ),
     ErrorCode(
-        "XD-PTR-011", "Acknowledged as rejected", "partner", 422, False,
+        "XD-PTR-031", "Acknowledged as rejected", "partner", 422, False,
         "The partner received the message and rejected it.",
         "Its acknowledgment names what it found wrong.",
         ("Read the acknowledgment", "Correct the map or the order, then replay"),
     ),
     ErrorCode(
-        "XD-PTR-012", "Acknowledgment overdue", "partner", 504, False,
+        "XD-PTR-032", "Acknowledgment overdue", "partner", 504, False,
         "The message was sent; the partner has not confirmed that it can read it.",
         "No acknowledgment came within the agreed time.",
         ("Ask the partner whether the message arrived", "Send it again under the same number when it did not"),
@@ -540,7 +564,25 @@ _CONFIGURATION = (
         ("Set the variable or create the file (mode 0600)", "Then run the connection's check"),
     ),
     ErrorCode(
-        "XD-CFG-010", "Port in use", "system", 500, False,
+        "XD-CFG-010", "Store address not understood", "system", 422, False,
+        "The program did not start.",
+        "`store.url` is neither an SQLite nor a PostgreSQL address.",
+        ("Use sqlite:///var/crossdock.db or postgresql://user@host/database",),
+    ),
+    ErrorCode(
+        "XD-CFG-011", "SQLite too old", "system", 500, False,
+        "The program did not start.",
+        "This release of SQLite may damage its write-ahead log.",
+        ("Install the pinned apsw: pip install -r requirements/runtime.txt",),
+    ),
+    ErrorCode(
+        "XD-CFG-012", "PostgreSQL may lose commits", "system", 500, False,
+        "The program did not start.",
+        "The server or role has `fsync`, `full_page_writes` or `synchronous_commit` switched off.",
+        ("Switch the named setting on", "Then start again"),
+    ),
+    ErrorCode(
+        "XD-CFG-013", "Port in use", "system", 500, False,
         "The program did not start.",
         "Another process listens on `web.port`.",
         ("Stop the other process", "Or choose another port: `CROSSDOCK_WEB_PORT=8601`"),
@@ -561,15 +603,6 @@ _SECURITY = (
         ("Ask an administrator of your tenant for the role",),
     ),
     ErrorCode(
-        "XD-SEC-003", "Forbidden address", "system", 422, False,
-        "No connection was opened.",
-        "The name resolves to a private, loopback or otherwise reserved address.",
-        (
-            "Check the address of the connection",
-            "An operator may allow a private network in `security.allow_private_networks`",
-        ),
-    ),
-    ErrorCode(
         "XD-SEC-004", "Request from a foreign page", "caller", 403, False,
         "The request was refused.",
         "The form's token is missing or old, or another site sent it.",
@@ -588,10 +621,52 @@ _SECURITY = (
         ("Restore the root key that belongs to this database", "Or enter the secret again"),
     ),
     ErrorCode(
-        "XD-SEC-007", "Redirect refused", "partner", 502, False,
-        "The redirect was not followed.",
-        "The partner's server points to another address; credentials are never carried along.",
-        ("Enter the new address on the connection after asking the partner",),
+        "XD-SEC-010", "Signature missing", "caller", 401, False,
+        "Nothing was stored.",
+        "This connection takes signed requests only, and a header that has to be there is not.",
+        ("Send `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the header that the connection names",),
+    ),
+    ErrorCode(
+        "XD-SEC-011", "Signature malformed", "caller", 401, False,
+        "Nothing was stored.",
+        "A signature header cannot be read.",
+        ("Compare the header with the specification of Standard Webhooks",),
+    ),
+    ErrorCode(
+        "XD-SEC-012", "Signature expired", "caller", 401, False,
+        "Nothing was stored.",
+        "The signed time is too old or too far ahead.",
+        ("Sign each attempt anew", "Check the clocks on both sides"),
+    ),
+    ErrorCode(
+        "XD-SEC-013", "Signature wrong", "caller", 401, False,
+        "Nothing was stored.",
+        "The signature does not belong to these bytes under any secret of the connection.",
+        ("Sign the raw body, before anything reformats it", "Check that both sides hold the same secret"),
+    ),
+    ErrorCode(
+        "XD-SEC-020", "Forbidden address", "system", 422, False,
+        "No connection was opened.",
+        "The name resolves to a private, loopback or otherwise reserved address.",
+        ("Check the address of the connection", "An operator may allow a network in `security.allow_private_networks`"),
+    ),
+    ErrorCode(
+        "XD-SEC-021", "Ambiguous address", "system", 422, False,
+        "No connection was opened.",
+        "The address can be read in more than one way, as attackers like it.",
+        ("Write a plain host name, or four decimal numbers",),
+    ),
+    ErrorCode(
+        "XD-SEC-022", "Port not open outwards", "system", 422, False,
+        "No connection was opened.",
+        "The port is not among those that connections may use.",
+        ("Check the port of the connection", "Ask the operator to open it"),
+    ),
+    ErrorCode(
+        "XD-SEC-023", "Unencrypted to the public network", "system", 422, False,
+        "No connection was opened.",
+        "The address is public and the connection would not be encrypted.",
+        ("Use https:// or SFTP",),
     ),
 )  # fmt: skip
 
@@ -612,7 +687,7 @@ _API = (
         "XD-API-003", "Unknown error code", "caller", 404, False,
         "There is nothing to explain.",
         "The catalogue of this release has no such code.",
-        ("Check the spelling: families are DOC MAP ING PTR ORD CFG SEC API SYS", "See docs/reference/errors.md"),
+        ("Check the spelling: families are DOC MAP ING PTR ORD CFG SEC API SYS EDI", "See docs/reference/errors.md"),
     ),
     ErrorCode(
         "XD-API-400", "Bad request", "caller", 400, False,
@@ -719,11 +794,44 @@ _SYSTEM = (
         "On SQLite one process writes, and another one holds the file.",
         ("Stop the other process", "Use PostgreSQL for more than one"),
     ),
+    ErrorCode(
+        "XD-SYS-010", "Record cannot be written", "system", 503, True,
+        "Nothing of this request was kept.",
+        "The store does not take writes at this moment.",
+        ("Send again after a few seconds", "Run `crossdock doctor`"),
+    ),
+    ErrorCode(
+        "XD-SYS-011", "Store full", "system", 507, True,
+        "Nothing of this request was kept; what was accepted before is safe.",
+        "The disk of the store is full.",
+        ("Make room or enlarge the disk", "Shorten the retention"),
+    ),
+    ErrorCode(
+        "XD-SYS-012", "Commit in doubt", "unknown", 503, True,
+        "Nobody knows yet whether this request was kept.",
+        "The store was interrupted during the commit.",
+        ("Send the same again under the same identity: it is taken once",),
+    ),
+    ErrorCode(
+        "XD-SYS-020", "Stored bytes changed", "system", 500, False,
+        "The content was not used.",
+        "The bytes read are not those that were written: the disk or somebody changed them.",
+        ("Check the disk", "Restore this content from a backup"),
+    ),
+)  # fmt: skip
+
+_EDI = (
+    ErrorCode(
+        "XD-EDI-001", "No interchange found", "partner", 422, False,
+        "The message is kept and was not applied.",
+        "The file holds neither an X12 (ISA) nor an EDIFACT (UNA, UNB) interchange.",
+        ("Look at the first bytes of the message", "Have the partner send the file again"),
+    ),
 )  # fmt: skip
 
 CATALOG: dict[str, ErrorCode] = {
     entry.code: entry
-    for family in (_DOCUMENTS, _MAPS, _INGEST, _PARTNERS, _ORDERS, _CONFIGURATION, _SECURITY, _API, _SYSTEM)
+    for family in (_DOCUMENTS, _MAPS, _INGEST, _PARTNERS, _ORDERS, _CONFIGURATION, _SECURITY, _API, _SYSTEM, _EDI)
     for entry in family
 }
 
