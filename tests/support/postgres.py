@@ -115,11 +115,14 @@ class PostgresCluster:
             raise RuntimeError(f"initdb failed:\n{self.log.read_text()}")
 
     def _reachable(self, binaries: Path) -> Path:
-        # A .venv below a private home cannot be entered by the unprivileged user: give it a copy.
-        if self._user is None or str(binaries).startswith("/usr/"):
+        # A .venv below a private home cannot be entered by the unprivileged user: give it a copy. The programs
+        # find their libraries by a path relative to themselves, so package and libraries move together.
+        if self._user is None or not binaries.is_relative_to(sys.prefix):
             return binaries
-        shutil.copytree(binaries.parent, self.directory / "install", symlinks=True)
-        return self.directory / "install" / "bin"
+        package = binaries.parents[1]
+        for directory in package.parent.glob(f"{package.name}*"):
+            shutil.copytree(directory, self.directory / "install" / directory.name, symlinks=True)
+        return self.directory / "install" / binaries.relative_to(package.parent)
 
 
 def find_binaries() -> Path | None:
