@@ -1,0 +1,175 @@
+"""What the files of a pack must mean together: everything named exists, and what is joined fits.
+
+Faults go into the reader's findings with file and line and the closest name that exists.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ..canonical.requests import REQUEST_OBJECTS
+from .pack import ConnectionSpec, Route
+from .pack_files import PackReader
+from .secrets import is_reference
+
+if TYPE_CHECKING:
+    from .configuration import Pack
+
+_RECEIPT_KEYS = ("header:", "field:")
+
+
+def check_references(reader: PackReader, pack: Pack, connector_kinds: Collection[str]) -> None:
+    """Book a finding for every reference of the pack that leads nowhere or to something that does not fit."""
+    if pack.head is not None:
+        _check_zone(reader, "pack.yaml", 1, pack.head.timezone)
+    for partner in pack.partners.values():
+        _check_zone(reader, *pack.places[("partner", partner.partner)], partner.timezone)
+    for connection in pack.connections.values():
+        _check_connection(reader, pack, connection, connector_kinds)
+    for number, route in enumerate(pack.routes):
+        _check_route(reader, pack, route, *pack.places[("route", str(number))])
+    for name, compiled in pack.maps.items():
+        file, line = pack.places[("map", name)]
+        for table in compiled.lookups:
+            if table not in pack.lookups:
+                reader.dangling(
+                    file, line, f"the map {name} reads the lookup {table}, which the pack has not", table, pack.lookups
+                )
+    for site in pack.policy.sites:
+        _check_zone(reader, "sites.yaml", 1, site.timezone)
+        if site.partner not in pack.partners:
+            message = f"the site {site.site} belongs to the partner {site.partner}, which the pack has not"
+            reader.dangling("sites.yaml", 1, message, site.partner, pack.partners)
+
+
+def _check_connection(
+    reader: PackReader, pack: Pack, connection: ConnectionSpec, connector_kinds: Collection[str]
+) -> None:
+    file, line = pack.places[("connection", connection.connection)]
+    name = connection.connection
+    if connection.partner not in pack.partners:
+        message = f"the connection {name} belongs to the partner {connection.partner}, which the pack has not"
+        reader.dangling(file, line, message, connection.partner, pack.partners)
+    if connector_kinds and connection.connector not in connector_kinds:
+        reader.dangling(
+            file, line, f"there is no connector {connection.connector}", connection.connector, connector_kinds
+        )
+    for field, reference in [
+        *connection.secrets.items(),
+        *(("authentication", s) for s in connection.authentication.secrets),
+    ]:
+        if not is_reference(reference):
+            # The value itself must not get into the finding: it may well be the secret.
+            reader.add(
+                file, line, f"{field}: a secret is named, not written", hint="Write secret:NAME, env:NAME or file:PATH"
+            )
+    if connection.authentication.kind in ("hmac", "standard_webhooks") and not connection.authentication.secrets:
+        reader.add(file, line, f"authentication: {connection.authentication.kind} needs at least one secret")
+    for key in connection.receipt_key:
+        if key not in ("name", "interchange") and not (key.startswith(_RECEIPT_KEYS) and key.partition(":")[2]):
+            reader.add(
+                file,
+                line,
+                f"receipt_key: {key} is none",
+                value=key,
+                hint="header:NAME, field:PATH, name or interchange",
+            )
+    for rule in connection.inbound:
+        if rule.format == "x12" and connection.x12 is None:
+            reader.add(
+                file, line, f"the connection {name} reads X12 but has no x12 part", hint="x12: {us: ZZ:…, them: ZZ:…}"
+            )
+        if rule.ignore:
+            continue
+        compiled = pack.maps.get(rule.map)
+        if compiled is None:
+            reader.dangling(file, line, f"inbound: there is no map {rule.map}", rule.map, pack.maps)
+        elif compiled.source.format is None:
+            reader.add(
+                file,
+                line,
+                f"inbound: {rule.map} is an outbound map",
+                value=rule.map,
+                hint="Name a map with from: {format: …}",
+            )
+        elif compiled.source.format != rule.format:
+            reader.add(
+                file,
+                line,
+                f"inbound: {rule.map} reads {compiled.source.format}, the rule says {rule.format}",
+                value=rule.map,
+            )
+        elif rule.set and (agreed := str(compiled.source.options.get("set", rule.set))) != rule.set:
+            reader.add(
+                file, line, f"inbound: {rule.map} reads the set {agreed}, the rule says {rule.set}", value=rule.set
+            )
+    _check_x12(reader, connection, file, line)
+
+
+def _check_x12(reader: PackReader, connection: ConnectionSpec, file: str, line: int) -> None:
+    x12 = connection.x12
+    if x12 is None:
+        return
+    for field, party in (("us", x12.us), ("them", x12.them)):
+        qualifier, _, identifier = party.partition(":")
+        if len(qualifier) != 2 or not 1 <= len(identifier) <= 15:
+            reader.add(file, line, f"x12.{field}: {party} is no qualifier:id", value=party, hint="Two signs, a colon, up to 15 signs: ZZ:NORTHGATE")  # fmt: skip
+    separators = (x12.element_separator, x12.component_separator, x12.terminator)
+    if any(len(sign) != 1 or sign.isalnum() for sign in separators) or len(set(separators)) != 3:
+        reader.add(file, line, "x12: the separators are three different single signs, no letters or digits")
+
+
+def _check_route(reader: PackReader, pack: Pack, route: Route, file: str, line: int) -> None:
+    wanted = REQUEST_OBJECTS.get(route.document)
+    if wanted is None:
+        reader.dangling(file, line, f"no process asks for a {route.document}", route.document, REQUEST_OBJECTS)
+    connection = pack.connections.get(route.connection)
+    if connection is None:
+        reader.dangling(file, line, f"there is no connection {route.connection}", route.connection, pack.connections)
+    compiled = pack.maps.get(route.map)
+    if compiled is None:
+        reader.dangling(file, line, f"there is no map {route.map}", route.map, pack.maps)
+        return
+    if compiled.source.object is None or compiled.target.format is None:
+        reader.add(
+            file, line, f"{route.map} is an inbound map", value=route.map, hint="A route needs from: {object: …}"
+        )
+    elif wanted is not None and compiled.source.object != wanted:
+        message = f"{route.map} reads a {compiled.source.object}, a {route.document} carries a {wanted}"
+        reader.add(file, line, message, value=route.map)
+    if compiled.target.format == "x12" and connection is not None and connection.x12 is None:
+        reader.add(file, line, f"{route.map} writes X12 but {route.connection} has no x12 part", value=route.connection)
+    named = set(_site_names(route.when))
+    sites = {site.site for site in pack.policy.sites}
+    for site in sorted(named - sites):
+        reader.dangling(file, line, f"the route names the site {site}, which the pack has not", site, sites)
+
+
+def _site_names(when: str) -> list[str]:
+    """Return the sites that a condition compares `site` with; conditions of another shape are left to their run."""
+
+    try:
+        tree = ast.parse(when.strip() or "None", mode="eval")
+    except (SyntaxError, ValueError):
+        return []
+    found: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and isinstance(node.left, ast.Name) and node.left.id == "site":
+            for side in node.comparators:
+                values = side.elts if isinstance(side, (ast.List, ast.Tuple)) else [side]
+                found += [
+                    v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str) and v.value
+                ]
+    return found
+
+
+def _check_zone(reader: PackReader, file: str, line: int, name: str) -> None:
+    if not name:
+        return
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        reader.add(file, line, f"there is no time zone {name}", value=name, hint="Such as America/Los_Angeles or UTC")
