@@ -5,6 +5,7 @@ It serves the user who runs the tests and starts every session in that test's ow
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pwd
@@ -60,7 +61,10 @@ class OpenSshServer:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
-        self.start()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self.start()
+            undo.pop_all()
 
     def start(self) -> None:
         """Start the server (again, on its old port once it has one) and return when it answers."""

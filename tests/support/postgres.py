@@ -6,6 +6,7 @@ PostgreSQL refuses to run as root, so root hands the cluster to the user `postgr
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import pwd
@@ -42,15 +43,18 @@ class PostgresCluster:
         self.log = self.directory / "server.log"
         self._data = self.directory / "data"
         self._user = _unprivileged_user()
-        self._binaries = self._reachable(binaries)
         self._process: subprocess.Popen[bytes] | None = None
+        self._binaries = self._reachable(binaries)
         self._names = itertools.count(1)
         if self._user is not None:
             os.chown(self.directory, self._user.pw_uid, self._user.pw_gid)
-        self._initialize()
-        self.start()
-        with psycopg.connect(self.superuser_dsn("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE ROLE {self.owner} LOGIN")
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self._initialize()
+            self.start()
+            with psycopg.connect(self.superuser_dsn("postgres"), autocommit=True) as connection:
+                connection.execute(f"CREATE ROLE {self.owner} LOGIN")
+            undo.pop_all()
 
     def dsn(self, database: str) -> str:
         """Return the address of `database` for its owner."""
