@@ -131,7 +131,8 @@ class ThreePlHarbor:
         assert self.door is not None
         now = self._timeline.clock.now()
         document = {"type": kind, "timestamp": now.isoformat(), "data": data}
-        await self.door.tell(document, f"hbr-{kind}-{name}")
+        # A webhook-id may hold no dot: the signature is over `id.timestamp.body`.
+        await self.door.tell(document, f"hbr-{kind.replace('.', '-')}-{name}")
 
 
 def _shipped(departure: Departure) -> dict[str, Any]:

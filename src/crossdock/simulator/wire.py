@@ -80,12 +80,12 @@ def bearer(key: str) -> Signer:
     return lambda body, message_id, now: {"Authorization": f"Bearer {key}", "Idempotency-Key": message_id}
 
 
-def hmac_hex(secret: str, header: str) -> Signer:
-    """Sign with `sha256=<hex>` of the body in a header of the partner's choice."""
+def hmac_hex(secret: str, header: str, id_header: str) -> Signer:
+    """Sign with `sha256=<hex>` of the body in a header of the partner's choice; another header names the message."""
 
     def sign(body: bytes, message_id: str, now: datetime) -> dict[str, str]:
         digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-        return {header: f"sha256={digest}", "Idempotency-Key": message_id}
+        return {header: f"sha256={digest}", id_header: message_id}
 
     return sign
 
