@@ -140,8 +140,8 @@ class Assembler:
         if not wrapped:
             stripped = piece.rstrip("\r\n")
             at = re.search(r"[\r\n]", stripped)
-            if at is None:
-                return stripped
+            if at is None or at.start() < stripped.find(self._signs.element):
+                return stripped  # breaks before or inside the tag are the business of the tag check
             finding = make("newline-in-segment", "A line break stands inside a segment.", value=stripped,
                            pointer=self._set_pointer or self._pointer, offset=start + at.start())  # fmt: skip
             (self._set_findings if self._set is not None else self._findings).append(finding)
@@ -246,7 +246,8 @@ class Assembler:
 
     def _end_set(self, trailer: Segment | None, offset: int) -> None:
         segments, group = self._set, self._group
-        assert segments is not None and group is not None
+        assert segments is not None
+        assert group is not None
         code, control = segments[0].get(1), segments[0].get(2)
         pointer, findings = self._set_pointer, self._set_findings
         self.count += len(segments) - 1
@@ -360,7 +361,9 @@ class Assembler:
         self._findings.append(make(code, message, offset=offset, value=value, pointer=pointer or self._pointer))
 
     def note_unterminated(self, offset: int, value: str) -> None:
-        """Report that the bytes ended inside a segment."""
+        """Report that the bytes ended inside a segment; a last line without its line break is no defect."""
+        if self._signs.segment in "\r\n":
+            return
         self._find("segment-unterminated", "The last segment has no terminator.", offset, value=value)
 
     def finish(self, end: int, raw: bytes) -> Interchange:

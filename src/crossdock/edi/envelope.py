@@ -43,7 +43,11 @@ def starts_interchange(text: str, at: int) -> bool:
     if not text.startswith("ISA", at) or len(text) < at + 4:
         return False
     separator = text[at + 3]
-    return (not separator.isalnum() and separator not in "\r\n\x00") or _is_fixed(text[at : at + ISA_LENGTH])
+    return (not _is_word(separator) and separator not in "\r\n\x00") or _is_fixed(text[at : at + ISA_LENGTH])
+
+
+def _is_word(sign: str) -> bool:
+    return sign.isascii() and sign.isalnum()
 
 
 def _is_fixed(head: str) -> bool:
@@ -51,7 +55,7 @@ def _is_fixed(head: str) -> bool:
         return False
     separator = head[3]
     return all(head[at] == separator for at in _SEPARATOR_POSITIONS) and (
-        separator.isalnum() or head.count(separator, 0, 104) == len(_SEPARATOR_POSITIONS)
+        _is_word(separator) or head.count(separator, 0, 104) == len(_SEPARATOR_POSITIONS)
     )
 
 
@@ -90,7 +94,7 @@ def _literal(head: str, findings: list[EdiFinding], offset: int, pointer: str) -
     separator = head[3]
     component = head[104]
     terminator = head[105:106]
-    if component in "\r\n" or not terminator or terminator == separator or terminator.isalnum():
+    if component in "\r\n" or not terminator or terminator == separator or _is_word(terminator):
         return _recovered(head, 104, findings, offset, pointer)
     if terminator in "\r\n":
         stray = _stray_of_lines(head, 106)
@@ -122,7 +126,7 @@ def _uneven(head: str, findings: list[EdiFinding], offset: int, pointer: str) ->
         )
     )
     component, terminator = head[at16 : at16 + 1], head[at16 + 1 : at16 + 2]
-    unusable = not terminator or terminator == separator or terminator.isalnum() or component.isalnum()
+    unusable = not terminator or terminator == separator or _is_word(terminator) or _is_word(component)
     if unusable or component in "\r\n":
         return _recovered(head, at16, findings, offset, pointer)
     if terminator in "\r\n":
@@ -156,7 +160,7 @@ def _recovered(head: str, at16: int, findings: list[EdiFinding], offset: int, po
         terminator = match["tail"] or "~"
         tail, body_end, length = "", match.start(), match.start() + len(match["tail"])
     last = head[at16:body_end].split(separator)
-    component = last[0][:1] if last[0] and not last[0][0].isalnum() and last[0][0] not in tail + terminator else ""
+    component = last[0][:1] if last[0] and not _is_word(last[0][0]) and last[0][0] not in tail + terminator else ""
     _explain_recovery(last, component, terminator, literal, findings, offset, at16, pointer)
     elements = [*head[: at16 - 1].split(separator), *last]
     delimiters = Delimiters(separator, terminator, component, _repetition(elements))
@@ -225,7 +229,7 @@ def _repetition(elements: list[str]) -> str:
     if len(elements) < 13 or len(elements[11]) != 1:
         return ""
     release, sign = elements[12], elements[11]
-    return sign if release.isdigit() and release >= "00402" and not sign.isalnum() and sign != " " else ""
+    return sign if release.isdigit() and release >= "00402" and not _is_word(sign) and sign != " " else ""
 
 
 def _stray_of_lines(head: str, at: int) -> str:
@@ -244,7 +248,7 @@ def _check_delimiters(header: Header, offset: int, pointer: str) -> None:
         )
     for name, sign in (("element separator", signs.element), ("segment terminator", signs.segment),
                        ("component separator", signs.component)):  # fmt: skip
-        if sign.isalnum() or sign == " " or sign > "\x7e":
+        if _is_word(sign) or sign == " " or sign > "\x7e":
             header.findings.append(
                 make("delimiter-unusual", f"The {name} {sign!r} may occur in data.", value=sign,
                      pointer=pointer, offset=offset + 3)

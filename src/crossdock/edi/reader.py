@@ -75,7 +75,8 @@ class _FileReader:
         if not final and len(text) - start < LOOK_AHEAD:
             return at
         if start > at and not self.interchanges and self._garbage_at is None and at + self._base in (0, 3):
-            self.findings.append(make("leading-bytes", "Blanks stand before the first segment.", offset=self._base + at))
+            message = "Blanks stand before the first segment."
+            self.findings.append(make("leading-bytes", message, offset=self._base + at))
         if start >= len(text):
             self._end_garbage(self._base + len(text), text)
             return len(text)

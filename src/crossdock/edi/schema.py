@@ -97,9 +97,10 @@ class SetSchema(NamedTuple):
 
 
 def compile_segments(text: str) -> dict[str, SegmentRule]:
-    """Compile segment lines; `#` starts a comment."""
+    """Compile segment lines; `#` starts a comment, an indented line continues the one above."""
     rules: dict[str, SegmentRule] = {}
-    for line in _lines(text):
+    # A line that begins with blanks continues the one before it.
+    for line in _lines(re.sub(r"\n[ \t]+", " ", text)):
         body, _, notes = line.partition("|")
         tag, *tokens = _tokens(body)
         elements = tuple(_element(token, tag, number) for number, token in enumerate(tokens, 1))

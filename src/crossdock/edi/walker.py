@@ -48,16 +48,16 @@ def walk(
     for number in range(1, len(segments)):
         segment = segments[number]
         tag = segment.elements[0]
-        index = frame.forward[frame.position].get(tag)
-        if index is None:
+        index = frame.forward[frame.position].get(tag, UNPLACED)
+        if index == UNPLACED:
             depth = len(stack) - 2
             while depth >= 0:
                 outer = stack[depth]
-                index = outer.forward[outer.position].get(tag)
-                if index is not None:
+                index = outer.forward[outer.position].get(tag, UNPLACED)
+                if index != UNPLACED:
                     break
                 depth -= 1
-            if index is None:
+            if index == UNPLACED:
                 findings.append(_unplaced(schema, tag, known_tags, stack, segment, number + 1, pointer))
                 frame.branch.items.append((UNPLACED, number + 1))
                 continue

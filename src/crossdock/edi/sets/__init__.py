@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from crossdock.edi.schema import SetSchema, compile_segments, compile_sets, patch
+from crossdock.edi.schema import SegmentRule, SetSchema, compile_segments, compile_sets, patch
 from crossdock.edi.sets import acknowledgments, releases, segments, shipping_advice, shipping_order
 
 _SEGMENTS = compile_segments(segments.GRAMMAR + acknowledgments.SEGMENTS)
@@ -25,6 +25,11 @@ FUNCTIONAL_IDS = {
     "855": "PR", "856": "SH", "860": "PC", "865": "CA", "861": "RC", "940": "OW", "943": "AR", "944": "RE",
     "945": "SW", "947": "AW", "990": "GF", "997": "FA", "999": "FA", "824": "AG",
 }  # fmt: skip
+
+
+def segment_rule(tag: str) -> SegmentRule | None:
+    """Return the base rule of a segment, or None when the tag is not known here."""
+    return _SEGMENTS.get(tag)
 
 
 def known_sets() -> list[str]:
