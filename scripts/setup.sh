@@ -32,12 +32,16 @@ find_python() {
 if [ ! -x "$venv/bin/python" ]; then
   python="$(find_python)"
   echo "Setting up $venv with $("$python" --version)…" >&2
-  if ! "$python" -m venv "$venv" 2>"${TMPDIR:-/tmp}/crossdock-venv.$$"; then
-    cat "${TMPDIR:-/tmp}/crossdock-venv.$$" >&2
-    echo "Creating the virtual environment failed. On Debian or Ubuntu: apt-get install python3-venv" >&2
-    exit 1
+  # Debian keeps ensurepip in a package of its own; without it a half-made environment is left behind.
+  if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
+    rm -rf "$venv"
+    . scripts/machine.sh
+    if ! { apt_install python3-venv && "$python" -m venv "$venv"; }; then
+      rm -rf "$venv"
+      echo "Creating the virtual environment failed. On Debian or Ubuntu: apt-get install python3-venv" >&2
+      exit 1
+    fi
   fi
-  rm -f "${TMPDIR:-/tmp}/crossdock-venv.$$"
 fi
 
 pip=("$venv/bin/python" -m pip --disable-pip-version-check --no-input -qq)
