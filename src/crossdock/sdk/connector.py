@@ -7,6 +7,7 @@ and never reads a clock except `context.clock`.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Literal, Protocol
 
@@ -16,20 +17,21 @@ from ..durable.identity import Clock
 from ..durable.retry import ErrorClass
 
 
-class SettingField(msgspec.Struct, frozen=True, omit_defaults=True):
+class SettingField(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One setting of a connection; form, lint and reference page come from it."""
 
     name: str
     summary: str
-    type: Literal["text", "number", "boolean", "secret", "choice", "list"] = "text"
+    type: Literal["text", "number", "boolean", "secret", "choice", "list", "map"] = "text"
     required: bool = False
     default: Any = None
     choices: tuple[str, ...] = ()
 
 
-class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a connector says of itself in `manifest.toml`.
+class Manifest(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What a connector says of itself in `manifest.toml`. `id` is the name of its folder.
 
+    `documents` lists the document types it knows; empty means any. `auth` lists how it proves who it is.
     `promises` maps each promise of the conformance suite to done, todo or exempt (with the reason after a colon).
     """
 
@@ -38,6 +40,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str
     summary: str
     directions: tuple[Literal["in", "out"], ...]
+    documents: tuple[str, ...] = ()
+    auth: tuple[str, ...] = ()
     settings: tuple[SettingField, ...] = ()
     promises: dict[str, str] = {}
     idempotent_push: bool = False
@@ -46,7 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=True):
 class Outbound(msgspec.Struct, frozen=True):
     """What is to be sent: one effect with one stable identity over all attempts.
 
-    `identity` is unique for the effect and goes to the partner (Idempotency-Key, webhook-id, file name, control number).
+    `identity` is unique for the effect and goes to the partner
+    (Idempotency-Key, webhook-id, file name, control number).
     """
 
     message_id: str
@@ -63,7 +68,8 @@ class PushResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What happened: done, failed or unknown, never guessed.
 
     `permanent` says the partner will never take this content. `error_class` chooses the queue a person looks at.
-    `response` keeps at most 8 KB of the partner's answer, for people. `reference` is the partner's own id of the effect.
+    `response` keeps at most 8 KB of the partner's answer, for people.
+    `reference` is the partner's own id of the effect.
     """
 
     outcome: Literal["done", "failed", "unknown"]
@@ -111,7 +117,7 @@ class Pulled(msgspec.Struct, frozen=True):
 class Egress(Protocol):
     """The one function that opens outbound sockets, with its address policy."""
 
-    async def connect(self, host: str, port: int) -> Any: ...
+    async def connect(self, host: str, port: int, *, encrypted: bool = True) -> socket.socket: ...
 
 
 class ConnectorContext(msgspec.Struct, frozen=True):
