@@ -1,0 +1,105 @@
+"""What the web needs of the running hub. `bootstrap.py` implements it; tests bring a small one of their own.
+
+The web never starts a stage, opens a database or asks the operating system for the time: it is handed this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Literal, Protocol, TypeVar
+
+import msgspec
+
+from ..canonical.events import Event
+from ..config import Settings
+from ..durable.identity import Clock
+from ..flow.ingest import InboundOffer, IngestAnswer
+from ..governance.configuration import Configuration
+
+T = TypeVar("T")
+
+
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be run again: single messages, or everything open of an issue.
+
+    `under` chooses the release: the one each message ran under, or the active one. A dry run changes no row.
+    """
+
+    message_ids: tuple[str, ...] = ()
+    issue_id: str = ""
+    under: Literal["original", "current"] = "current"
+    dry_run: bool = False
+    actor: str = ""
+    reason: str = ""
+
+
+class StorePort(Protocol):
+    """The two doors of the store the web uses."""
+
+    async def read(self, fn: Callable[[Any], T]) -> T: ...
+
+    async def write(self, fn: Callable[[Any], T]) -> T: ...
+
+
+class Health(Protocol):
+    """Whether the hub takes work; `reason` says in words why not."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class Hub(Protocol):
+    """The running hub, as its doors see it."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def store(self) -> StorePort: ...
+
+    @property
+    def clock(self) -> Clock: ...
+
+    def ingest(self, offer: InboundOffer) -> Awaitable[IngestAnswer]:
+        """Store one message; returns when it is durable. Raises TransientError when the hub cannot take it now."""
+        ...
+
+    def ingest_many(self, offers: Sequence[InboundOffer]) -> Awaitable[Sequence[IngestAnswer]]:
+        """Store several messages in one commit; answers stand in the order of the offers."""
+        ...
+
+    def configuration(self, tenant_id: str) -> Configuration | None:
+        """Return the active configuration from memory, or None for a tenant that does not exist."""
+        ...
+
+    def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
+        """Return the resolved secrets of an inbound connection; a reference that cannot be resolved is left out."""
+        ...
+
+    def journal_end(self, tenant_id: str) -> Awaitable[str]:
+        """Return the cursor behind everything the journal holds now."""
+        ...
+
+    def subscribe(self, tenant_id: str, after: str) -> AsyncIterator[tuple[str, Event]]:
+        """Follow the journal of one tenant: no gap, no duplicate, committed facts only.
+
+        Each event comes with its cursor; handing that back as `after` resumes behind it. Empty starts at the beginning.
+        """
+        ...
+
+    def replay(self, tenant_id: str, request: ReplayRequest) -> Awaitable[Any]:
+        """Run messages again, or say what that would do."""
+        ...
+
+    def fix_issue(
+        self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str
+    ) -> Awaitable[Any]:
+        """Add one row to a lookup table (a new release) and replay what waits for it."""
+        ...
+
+    def health(self) -> Health:
+        """Return whether the hub takes work. It answers from memory and never waits."""
+        ...

@@ -1,0 +1,126 @@
+"""How every state is shown: icon, word and tone, always all three, so that colour never speaks alone.
+
+Tones: ok, info, warn, bad, purple (no news from outside, which is not "late"), idle. One row for each state of
+messages, documents, outbound messages, orders, issues, circuits and health; an unknown one is shown as it is, idle.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Look(msgspec.Struct, frozen=True):
+    """Icon (a name in icons.json), word and tone of a state."""
+
+    icon: str
+    word: str
+    tone: str
+
+
+def _rows(tone: str, *rows: tuple[str, str, str]) -> dict[str, Look]:
+    return {state: Look(icon, word, tone) for state, icon, word in rows}
+
+
+LOOKS: dict[str, Look] = {
+    **_rows(
+        "ok",
+        ("applied", "circle-check", "Applied"),
+        ("processed", "circle-check", "Processed"),
+        ("sent", "circle-check", "Sent"),
+        ("done", "circle-check", "Done"),
+        ("accepted", "circle-check", "Accepted"),
+        ("delivered", "package-check", "Delivered"),
+        ("completed", "package-check", "Completed"),
+        ("resolved", "circle-check", "Resolved"),
+        ("healthy", "circle-check", "Healthy"),
+        ("on_time", "circle-check", "On time"),
+        ("ok", "circle-check", "OK"),
+        ("ready", "circle-check", "Ready"),
+        ("closed", "circle-check", "Closed"),
+        ("recovered", "circle-check", "Recovered"),
+        ("agrees", "circle-check", "Agrees"),
+    ),
+    **_rows(
+        "info",
+        ("received", "inbox", "Received"),
+        ("pending", "clock", "Pending"),
+        ("sending", "send", "Sending"),
+        ("awaited", "hourglass", "Awaited"),
+        ("released", "circle-dot", "Released"),
+        ("created", "circle-dot", "Created"),
+        ("sourced", "route", "Sourced"),
+        ("requested", "send", "Requested"),
+        ("open", "circle-dot", "Open"),
+        ("picked", "package-open", "Picked"),
+        ("packed", "package", "Packed"),
+        ("partially_shipped", "truck", "Partly shipped"),
+        ("shipped", "truck", "Shipped"),
+        ("in_transit", "truck", "In transit"),
+        ("in_progress", "circle-dot", "In progress"),
+        ("acknowledged", "eye", "Acknowledged"),
+        ("probing", "refresh-cw", "Probing"),
+        ("running", "refresh-cw", "Running"),
+        ("invoiced", "receipt", "Invoiced"),
+    ),
+    **_rows(
+        "warn",
+        ("held", "hand", "Held"),
+        ("parked", "hourglass", "Parked"),
+        ("unknown", "circle-help", "Unknown"),
+        ("accepted_with_errors", "triangle-alert", "Accepted with errors"),
+        ("overdue", "timer", "Overdue"),
+        ("at_risk", "timer", "At risk"),
+        ("trending_late", "timer", "Trending late"),
+        ("backordered", "hourglass", "Backordered"),
+        ("degraded", "triangle-alert", "Degraded"),
+        ("short", "triangle-alert", "Short"),
+        ("warning", "triangle-alert", "Warning"),
+        ("differs", "triangle-alert", "Differs"),
+        ("cancel_requested", "ban", "Cancel requested"),
+        ("snoozed", "clock", "Snoozed"),
+        ("waiting", "clock", "Waiting"),
+    ),
+    **_rows(
+        "bad",
+        ("failed", "circle-x", "Failed"),
+        ("rejected", "circle-x", "Rejected"),
+        ("dead", "circle-x", "Dead letter"),
+        ("late", "circle-alert", "Late"),
+        ("down", "circle-x", "Down"),
+        ("error", "circle-x", "Error"),
+        ("critical", "circle-alert", "Critical"),
+        ("contradicts", "circle-alert", "Contradicts"),
+        ("partner_fault", "circle-alert", "Partner"),
+    ),
+    **_rows(
+        "purple",
+        ("silent", "wifi-off", "No update"),
+        ("offline", "wifi-off", "Offline"),
+        ("stale", "wifi-off", "Stale"),
+    ),
+    **_rows(
+        "idle",
+        ("duplicate", "copy", "Duplicate"),
+        ("ignored", "eye", "Ignored"),
+        ("superseded", "history", "Superseded"),
+        ("discarded", "ban", "Discarded"),
+        ("cancelled", "ban", "Cancelled"),
+        ("none", "circle-dashed", "None"),
+        ("paused", "pause", "Paused"),
+        ("no_eta", "circle-dashed", "No ETA"),
+        ("not_expected", "circle-dashed", "Not expected"),
+        ("idle", "circle-dashed", "Idle"),
+        ("info", "info", "Note"),
+        ("planned", "circle-dashed", "Planned"),
+        ("superseded_by_replay", "history", "Replayed"),
+    ),
+}
+
+
+def look_of(state: str) -> Look:
+    """Return how a state is shown."""
+    known = LOOKS.get(state)
+    if known is not None:
+        return known
+    words = state.replace("_", " ").strip()
+    return Look("circle-dashed", words[:1].upper() + words[1:] if words else "None", "idle")
