@@ -26,7 +26,7 @@ def codes_used(files: Iterator[Path]) -> dict[str, str]:
 
 
 def code_files(project: Path) -> Iterator[Path]:
-    for suffix in ("py", "html", "toml", "yaml", "txt"):
+    for suffix in ("py", "html", "yaml", "txt"):
         yield from (project / "src").rglob(f"*.{suffix}")
 
 
