@@ -13,7 +13,7 @@ import msgspec
 from crossdock.errors import ConfigurationError, Finding
 from crossdock.formats import csv_format, fixed_width, json_format
 from crossdock.formats.csv_format import CsvOptions
-from crossdock.formats.documents import CODES, OPTIONS, Decoded, Position
+from crossdock.formats.documents import OPTIONS, Decoded, Position
 from crossdock.formats.fixed_width import FixedOptions
 from crossdock.formats.json_format import JsonOptions
 from crossdock.formats.rows import Column
@@ -52,7 +52,8 @@ def options_of(side: FormatSide) -> Any:
     try:
         return msgspec.convert(options, known[0])
     except msgspec.ValidationError as error:
-        finding = Finding(OPTIONS, f"format {side.format}: {error}", hint="the options are in the mapping language's reference")
+        hint = "the options of each format are in docs/reference/mapping-language.md"
+        finding = Finding(OPTIONS, f"format {side.format}: {error}", hint=hint)
         raise ConfigurationError(finding.message, code=OPTIONS, hint=finding.hint or (), findings=(finding,)) from None
 
 
@@ -82,6 +83,6 @@ def encode(document: Any, side: FormatSide) -> bytes:
 
 
 __all__ = [
-    "CODES", "Column", "CsvOptions", "Decoded", "FixedOptions", "FormatSide", "JsonOptions", "Position",
+    "Column", "CsvOptions", "Decoded", "FixedOptions", "FormatSide", "JsonOptions", "Position",
     "check", "decode", "encode", "options_of",
 ]  # fmt: skip

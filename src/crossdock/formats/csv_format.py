@@ -19,7 +19,6 @@ from crossdock.formats.documents import (
     EMPTY,
     ENCODING,
     ROW_LENGTH,
-    SYNTAX,
     Decoded,
     rejected,
     without_bom,
@@ -66,7 +65,9 @@ def decode(data: bytes, options: CsvOptions) -> Decoded:
         elif len(cells) != len(order):
             message = f"the row has {len(cells)} columns, {len(order)} were expected"
             hint = f'is "{options.delimiter}" the delimiter, and is a quote missing?'
-            reader.finding(ROW_LENGTH, message, number, start, expected=str(len(order)), value=str(len(cells)), hint=hint)
+            reader.finding(
+                ROW_LENGTH, message, number, start, expected=str(len(order)), value=str(len(cells)), hint=hint
+            )
         else:
             reader.row(dict(zip(order, cells, strict=True)), number, start, end)
     decoded = reader.decoded(findings)
@@ -83,16 +84,21 @@ def encode(document: Any, options: CsvOptions) -> bytes:
     lines = _Written()
     ending = "\r\n" if options.line_ending == "crlf" else "\n"
     quoting: Any = csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE
-    writer = csv.writer(lines, delimiter=options.delimiter, quotechar=options.quote or None, quoting=quoting, lineterminator=ending)
+    writer = csv.writer(
+        lines, delimiter=options.delimiter, quotechar=options.quote or None, quoting=quoting, lineterminator=ending
+    )
+    number = 0
     try:
         if options.header:
             writer.writerow([column.title for column in options.columns])
-        for number, cells in enumerate(table, 1):
+        for number, cells in enumerate(table, 1):  # noqa: B007 - names the row that failed
             writer.writerow(cells)
         return "".join(lines.parts).encode(options.encoding)
     except csv.Error as error:
         hint = "set `quote`, or take the delimiter out of the value in the map"
-        raise rejected(Finding(SYNTAX, f"the row cannot be written: {error}", pointer=f"row {number}", hint=hint)) from None
+        raise rejected(
+            Finding(ROW_LENGTH, f"the row cannot be written: {error}", pointer=f"row {number}", hint=hint)
+        ) from None
     except UnicodeEncodeError as error:
         value = error.object[error.start : error.end][:20]
         message = f"the character {value!r} does not exist in {options.encoding}"
@@ -111,7 +117,7 @@ class _Written:
 
 
 class _Lines:
-    """The rows of a file with their places. A row that cannot be read ends at its own line; the next one begins there."""
+    """The rows of a file with their places. An unreadable row ends at its own line; the next begins there."""
 
     def __init__(self, content: bytes, offset: int, options: CsvOptions) -> None:
         self.raw = content.splitlines(keepends=True)
@@ -124,10 +130,12 @@ class _Lines:
     def _from(self, begin: int) -> Any:
         quoting: Any = csv.QUOTE_MINIMAL if self.options.quote else csv.QUOTE_NONE
         lines = (line.decode(self.options.encoding) for line in self.raw[begin:])
-        return csv.reader(lines, delimiter=self.options.delimiter, quotechar=self.options.quote or None, quoting=quoting, strict=True)
+        return csv.reader(
+            lines, delimiter=self.options.delimiter, quotechar=self.options.quote or None, quoting=quoting, strict=True
+        )
 
     def rows(self) -> Iterator[tuple[int, int, int, list[str], Finding | None]]:
-        """Yield row number (that of its first line), byte range, cells, and what is wrong with a row that cannot be read."""
+        """Yield the number of a row's first line, its bytes, its cells, and what is wrong if it cannot be read."""
         begin = 0
         while begin < len(self.raw):
             reader = self._from(begin)
@@ -151,7 +159,9 @@ class _Lines:
             except csv.Error as error:
                 message = f"the row cannot be read: {error}"
                 hint = "a quote inside a value is written twice, and each quote is closed"
-                wrong = Finding(SYNTAX, message, pointer=f"row {at + 1}", offset=self.offsets[at], line=at + 1, hint=hint)
+                wrong = Finding(
+                    ROW_LENGTH, message, pointer=f"row {at + 1}", offset=self.offsets[at], line=at + 1, hint=hint
+                )
             yield at + 1, self.offsets[at], self.offsets[at + 1], [], wrong
             begin = at + 1
 
@@ -167,10 +177,23 @@ def _header(cells: list[str], columns: tuple[Column, ...], findings: list[Findin
         place = f"row 1, column {number}"
         if name is None:
             message = f'the column "{title[:60]}" was not agreed and is not read'
-            findings.append(Finding(COLUMN_UNKNOWN, message, severity="warning", pointer=place, value=title[:60], offset=offset, line=1))
+            findings.append(
+                Finding(
+                    COLUMN_UNKNOWN, message, severity="warning", pointer=place, value=title[:60], offset=offset, line=1
+                )
+            )
             name = f"\x00{number}"
         elif name in order:
-            raise rejected(Finding(COLUMN_MISSING, f'the column "{title}" appears twice', pointer=place, value=title, offset=offset, line=1))
+            raise rejected(
+                Finding(
+                    COLUMN_MISSING,
+                    f'the column "{title}" appears twice',
+                    pointer=place,
+                    value=title,
+                    offset=offset,
+                    line=1,
+                )
+            )
         order.append(name)
     missing = []
     for column in columns:
@@ -178,7 +201,11 @@ def _header(cells: list[str], columns: tuple[Column, ...], findings: list[Findin
             near = difflib.get_close_matches(column.title, [title for title in titles if title], n=1)
             hint = f'the file has "{near[0]}": is it that one?' if near else f"the file has: {', '.join(titles)[:200]}"
             message = f'the column "{column.title}" is missing'
-            missing.append(Finding(COLUMN_MISSING, message, pointer="row 1", expected=column.title, hint=hint, offset=offset, line=1))
+            missing.append(
+                Finding(
+                    COLUMN_MISSING, message, pointer="row 1", expected=column.title, hint=hint, offset=offset, line=1
+                )
+            )
     if missing:
         raise rejected(*missing, *findings)
     return order

@@ -1,4 +1,4 @@
-"""What every format gives back, and the codes of what can be wrong with bytes.
+"""What every format gives back, and which code of the catalogue (`error_codes.py`) stands for which fault.
 
 A format never raises on bad input except `DocumentRejected`, and always says what, where and how to fix it.
 """
@@ -11,43 +11,24 @@ import msgspec
 
 from crossdock.errors import DocumentRejected, Finding
 
-SYNTAX = "XD-FMT-001"
-ENCODING = "XD-FMT-002"
-DUPLICATE_KEY = "XD-FMT-003"
-NUMBER = "XD-FMT-004"
-DEPTH = "XD-FMT-005"
-CHARACTER = "XD-FMT-006"
-COLUMN_MISSING = "XD-FMT-007"
-COLUMN_UNKNOWN = "XD-FMT-008"
-ROW_LENGTH = "XD-FMT-009"
-VALUE_TYPE = "XD-FMT-010"
-VALUE_MISSING = "XD-FMT-011"
-VALUE_TOO_LONG = "XD-FMT-012"
-BYTE_ORDER_MARK = "XD-FMT-013"
-OPTIONS = "XD-FMT-014"
-EMPTY = "XD-FMT-015"
-TOO_MANY = "XD-FMT-016"
-GROUP_INCOMPLETE = "XD-FMT-017"
-
-CODES: dict[str, str] = {
-    SYNTAX: "The bytes do not follow the format",
-    ENCODING: "The bytes are not text in the agreed encoding",
-    DUPLICATE_KEY: "A key appears twice in one object",
-    NUMBER: "A number that cannot be kept exactly",
-    DEPTH: "The document is nested too deeply",
-    CHARACTER: "A character that must not appear in data",
-    COLUMN_MISSING: "An agreed column is not in the header",
-    COLUMN_UNKNOWN: "A column that was not agreed",
-    ROW_LENGTH: "A row has the wrong number of columns",
-    VALUE_TYPE: "A value does not have the agreed type",
-    VALUE_MISSING: "A required value is empty",
-    VALUE_TOO_LONG: "A value does not fit its column",
-    BYTE_ORDER_MARK: "The file begins with a byte order mark",
-    OPTIONS: "The options of the format contradict themselves",
-    EMPTY: "There is no document in the file",
-    TOO_MANY: "Too many faults in one file",
-    GROUP_INCOMPLETE: "A document was left out because one of its rows is bad",
-}
+SYNTAX = "XD-DOC-002"
+ENCODING = "XD-DOC-004"
+DUPLICATE_KEY = "XD-DOC-003"
+NUMBER = "XD-DOC-014"
+DEPTH = "XD-DOC-006"
+CHARACTER = "XD-DOC-005"
+COLUMN_MISSING = "XD-DOC-008"
+COLUMN_UNKNOWN = "XD-DOC-008"
+ROW_LENGTH = "XD-DOC-009"
+RECORD_LENGTH = "XD-DOC-010"
+VALUE_TYPE = "XD-DOC-018"
+VALUE_MISSING = "XD-DOC-018"
+VALUE_TOO_LONG = "XD-DOC-018"
+BYTE_ORDER_MARK = "XD-DOC-004"
+OPTIONS = "XD-CFG-001"
+EMPTY = "XD-DOC-015"
+TOO_MANY = "XD-DOC-001"
+GROUP_INCOMPLETE = "XD-DOC-001"
 
 FINDINGS_MAX = 1_000
 

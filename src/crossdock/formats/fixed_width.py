@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from crossdock.errors import Finding
-from crossdock.formats.documents import EMPTY, ENCODING, ROW_LENGTH, Decoded, rejected, without_bom
+from crossdock.formats.documents import EMPTY, ENCODING, RECORD_LENGTH, Decoded, rejected, without_bom
 from crossdock.formats.rows import Column, RowReader, written
 
 
@@ -69,7 +69,7 @@ def decode(data: bytes, options: FixedOptions) -> Decoded:
         if len(line) < needed:
             message = f"the line has {len(line)} characters, at least {needed} are needed"
             hint = "the line was cut, or it is of another record type"
-            reader.finding(ROW_LENGTH, message, number, start, expected=str(needed), value=str(len(line)), hint=hint)
+            reader.finding(RECORD_LENGTH, message, number, start, expected=str(needed), value=str(len(line)), hint=hint)
             continue
         cells = {column.name: _unfilled(line[begin : begin + column.width], column) for begin, column in layout}
         reader.row(cells, number, start, end)
@@ -86,7 +86,14 @@ def encode(document: Any, options: FixedOptions) -> bytes:
         for column, cell in zip(options.columns, cells, strict=True):
             if "\n" in cell or "\r" in cell:
                 place = f"row {number}, column {column.title}"
-                findings.append(Finding(ROW_LENGTH, "a line end inside a value would break the record", pointer=place, value=repr(cell)[:60]))
+                findings.append(
+                    Finding(
+                        RECORD_LENGTH,
+                        "a line end inside a value would break the record",
+                        pointer=place,
+                        value=repr(cell)[:60],
+                    )
+                )
     if findings:
         raise rejected(*findings)
     lines = []

@@ -25,7 +25,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 class JsonOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Options of `format: json`. `root` is the dotted path of the document, or of the list of documents, in the file."""
+    """Options of `format: json`. `root` is the dotted path of the document, or list of documents, in the file."""
 
     root: str = ""
 
@@ -46,7 +46,10 @@ def decode(data: bytes, options: JsonOptions = JsonOptions()) -> Decoded:  # noq
         return Decoded([value], tuple(findings), (Position(0, len(data)),))
     if not isinstance(value, list):
         raise rejected(
-            Finding(SYNTAX, "a JSON object was expected", pointer=pointer, expected="{…}", value=_kind(value), offset=0), *findings
+            Finding(
+                SYNTAX, "a JSON object was expected", pointer=pointer, expected="{…}", value=_kind(value), offset=0
+            ),
+            *findings,
         )
     documents: list[dict[str, Any]] = []
     for number, item in enumerate(value):
@@ -54,7 +57,9 @@ def decode(data: bytes, options: JsonOptions = JsonOptions()) -> Decoded:  # noq
             documents.append(item)
         else:
             place = f"{pointer}/{number}"
-            findings.append(Finding(SYNTAX, "a JSON object was expected", pointer=place, expected="{…}", value=_kind(item)))
+            findings.append(
+                Finding(SYNTAX, "a JSON object was expected", pointer=place, expected="{…}", value=_kind(item))
+            )
     if not documents:
         raise rejected(*(findings or [Finding(EMPTY, "the array holds no document", pointer=pointer, offset=0)]))
     return Decoded(documents, tuple(findings), (Position(0, len(data)),) * len(documents))
@@ -84,7 +89,7 @@ def encode(document: Any, options: JsonOptions = JsonOptions()) -> bytes:  # noq
 
 
 def _is_suspect(data: bytes, root: Any) -> bool:
-    """Tell whether a decoded document needs the slow look; wrongly suspecting costs time, wrongly trusting never happens."""
+    """Tell whether a document needs the slow look: wrong suspicion costs time, wrong trust never happens."""
     if b"\\u00" in data and (b"\\u0000" in data or b"\\u003" in data):
         return True
     if root.__class__ is not dict and root.__class__ is not list:

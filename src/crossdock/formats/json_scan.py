@@ -1,6 +1,7 @@
 """Find the place where a JSON text breaks the rules: byte offset, line and JSON pointer.
 
-Runs only over texts that were refused or are under suspicion, so it may be slow, but it is linear, and recurses no deeper than the levels a document may have.
+Runs only over texts that were refused or are under suspicion, so it may be slow.
+But it is linear, and recurses no deeper than the levels a document may have.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'"((?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)"')
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORD = re.compile(r"[A-Za-z_$+\-.0-9]+")
-_SURROGATE = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL)
-_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(.))')
+_SURROGATE = re.compile(
+    r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|u([dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
 _PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -54,10 +57,12 @@ class _Scan:
     def pointer(self) -> str:
         return "".join("/" + str(token).replace("~", "~0").replace("/", "~1") for token in self.path)
 
-    def fault(self, code: str, message: str, at: int, *, value: str = "", expected: str = "", hint: str = "") -> Finding:
+    def fault(
+        self, code: str, message: str, at: int, *, value: str = "", expected: str = "", hint: str = ""
+    ) -> Finding:
         return Finding(
-            code, message, pointer=self.pointer(), value=value[:60] or None, expected=expected or None, hint=hint or None,
-            offset=self.offset + len(self.text[:at].encode("utf-8")), line=self.text.count("\n", 0, at) + 1,
+            code, message, pointer=self.pointer(), value=value[:60] or None, expected=expected or None,
+            hint=hint or None, offset=self.offset + len(self.text[:at].encode("utf-8")), line=self.text.count("\n", 0, at) + 1,
         )  # fmt: skip
 
     def space(self) -> str:
@@ -71,7 +76,9 @@ class _Scan:
         while finding is None and self.path:
             finding = self.after_value()
         if finding is None and self.space():
-            return self.fault(SYNTAX, "there is something after the end of the document", self.at, value=self.text[self.at :][:20])
+            return self.fault(
+                SYNTAX, "there is something after the end of the document", self.at, value=self.text[self.at :][:20]
+            )
         return finding
 
     def value(self) -> Finding | None:
@@ -85,21 +92,28 @@ class _Scan:
         if character == '"':
             return self.string()[0]
         if not character:
-            return self.fault(SYNTAX, "the text ends in the middle of the document", self.at, hint="the file is truncated: ask for it again")
+            return self.fault(
+                SYNTAX,
+                "the text ends in the middle of the document",
+                self.at,
+                hint="the file is truncated: ask for it again",
+            )
         return self.scalar()
 
     def object_begins(self) -> Finding | None:
         self.path.append("")
         self.keys.append(set())
         if self.space() == "}":
-            return self.closes()
+            self.closes()
+            return None
         return self.key()
 
     def array_begins(self) -> Finding | None:
         self.path.append(0)
         self.keys.append(None)
         if self.space() == "]":
-            return self.closes()
+            self.closes()
+            return None
         return self.value()
 
     def closes(self) -> None:
@@ -121,7 +135,9 @@ class _Scan:
         self.path[-1] = key
         if seen is not None and key in seen:
             hint = "the sender must write each key once: readers differ on which value counts"
-            return self.fault(DUPLICATE_KEY, f'the key "{key[:60]}" appears twice in one object', begin, value=key, hint=hint)
+            return self.fault(
+                DUPLICATE_KEY, f'the key "{key[:60]}" appears twice in one object', begin, value=key, hint=hint
+            )
         if seen is not None:
             seen.add(key)
         if self.space() != ":":
@@ -133,12 +149,15 @@ class _Scan:
         character = self.space()
         is_object = self.keys[-1] is not None
         if character == ("}" if is_object else "]"):
-            return self.closes()
+            self.closes()
+            return None
         if character != ",":
             if not character:
                 return self.value()
             expected = '"," or "}"' if is_object else '"," or "]"'
-            return self.fault(SYNTAX, f"{expected} was expected", self.at, value=self.text[self.at :][:20], expected=expected)
+            return self.fault(
+                SYNTAX, f"{expected} was expected", self.at, value=self.text[self.at :][:20], expected=expected
+            )
         self.at += 1
         if is_object:
             return self.key()
@@ -158,9 +177,13 @@ class _Scan:
             if lone:
                 message = "half of a surrogate pair: this is no character"
                 return self.fault(CHARACTER, message, begin + 1 + escape.start(), value=f"\\u{lone}"), ""
-        decoded = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else _PLAIN.get(escape[2], escape[2]), content)
+        decoded = _ESCAPE.sub(
+            lambda escape: chr(int(escape[1], 16)) if escape[1] else _PLAIN.get(escape[2], escape[2]), content
+        )
         if "\x00" in decoded:
-            return self.fault(CHARACTER, "NUL (\\u0000) must not appear in data", begin + 1 + content.find("\\u0000"), value="\\u0000"), ""
+            return self.fault(
+                CHARACTER, "NUL (\\u0000) must not appear in data", begin + 1 + content.find("\\u0000"), value="\\u0000"
+            ), ""
         return None, decoded
 
     def broken_string(self) -> Finding:
@@ -173,13 +196,19 @@ class _Scan:
             if character < " ":
                 hint = "control characters inside a text are written as \\n, \\t or \\u00XX"
                 code = CHARACTER if character == "\x00" else SYNTAX
-                return self.fault(code, "a control character inside a text", at, value=f"\\u{ord(character):04x}", hint=hint)
+                return self.fault(
+                    code, "a control character inside a text", at, value=f"\\u{ord(character):04x}", hint=hint
+                )
             if character == "\\":
-                if not re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})').match(self.text, at) and at + 6 <= len(self.text):
+                if not re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})').match(self.text, at) and at + 6 <= len(
+                    self.text
+                ):
                     return self.fault(SYNTAX, "a wrong escape inside a text", at, value=self.text[at : at + 2])
                 at += 1
             at += 1
-        return self.fault(SYNTAX, "the text ends inside a string", len(self.text), hint="the file is truncated: ask for it again")
+        return self.fault(
+            SYNTAX, "the text ends inside a string", len(self.text), hint="the file is truncated: ask for it again"
+        )
 
     def scalar(self) -> Finding | None:
         found = _WORD.match(self.text, self.at)
@@ -191,8 +220,16 @@ class _Scan:
         if number:
             exponent = int(number[3][1:][:8]) if number[3] else 0
             if len(number[1]) + len(number[2] or "") > DIGITS_MAX or abs(exponent + len(number[1])) > EXPONENT_MAX:
-                return self.fault(NUMBER, "this number is out of range", begin, value=word, expected="up to 308 digits before the point")
+                return self.fault(
+                    NUMBER,
+                    "this number is out of range",
+                    begin,
+                    value=word,
+                    expected="up to 308 digits before the point",
+                )
             return None
         if word.lstrip("+-").lower() in ("nan", "infinity", "inf"):
-            return self.fault(NUMBER, f"{word} is no JSON number", begin, value=word, hint="send null for a missing number")
+            return self.fault(
+                NUMBER, f"{word} is no JSON number", begin, value=word, hint="send null for a missing number"
+            )
         return self.fault(SYNTAX, "this is no JSON value", begin, value=word)

@@ -138,11 +138,15 @@ class RowReader:
                 value = column.read(text)
             except ValueError as expected:
                 message = f"this is not {expected}"
-                self.finding(VALUE_TYPE, message, number, start, column=column.title, value=text[:60], expected=str(expected))
+                self.finding(
+                    VALUE_TYPE, message, number, start, column=column.title, value=text[:60], expected=str(expected)
+                )
                 continue
             if value is None and column.required:
                 message = "a required value is empty"
-                self.finding(VALUE_MISSING, message, number, start, column=column.title, expected=f"a value in {column.title}")
+                self.finding(
+                    VALUE_MISSING, message, number, start, column=column.title, expected=f"a value in {column.title}"
+                )
             values[column.name] = value
         if len(self.findings) == before:
             self.rows.append(Row(number, start, end, values))
@@ -175,7 +179,7 @@ class RowReader:
 
 
 def rows_of(document: Any) -> list[dict[str, Any]]:
-    """Return the rows of an outbound document: its `rows`, or itself as the only row; documents in a list are joined."""
+    """Return the rows of an outbound document: its `rows`, or itself as the only row; a list's are joined."""
     if isinstance(document, list):
         return [row for item in document for row in rows_of(item)]
     rows = document.get("rows", [document]) if isinstance(document, dict) else []
@@ -195,7 +199,9 @@ def written(columns: tuple[Column, ...], document: Any) -> tuple[list[list[str]]
                 text = column.write(value)
             except ValueError as expected:
                 shown = str(value)[:60]
-                findings.append(Finding(VALUE_TYPE, f"this is not {expected}", pointer=pointer, value=shown, expected=str(expected)))
+                findings.append(
+                    Finding(VALUE_TYPE, f"this is not {expected}", pointer=pointer, value=shown, expected=str(expected))
+                )
                 text = ""
             if not text and value is None and column.required:
                 findings.append(Finding(VALUE_MISSING, "a required value is empty", pointer=pointer))

@@ -8,9 +8,11 @@ from crossdock.mapping.compiled import CompiledExpression, CompiledMap, MapConte
 from crossdock.mapping.faults import CODES, MappingError
 from crossdock.mapping.functions import FUNCTIONS, Function
 from crossdock.mapping.interpret import FieldTrace
+from crossdock.mapping.lint import lint
+from crossdock.mapping.map_tests import TestResult, run_tests
 from crossdock.mapping.structure import MapSide, TestCase
 
 __all__ = [
     "CODES", "FUNCTIONS", "CompiledExpression", "CompiledMap", "FieldTrace", "Function", "MapContext", "MapSide",
-    "MappingError", "TestCase", "compile_expression", "compile_map",
+    "MappingError", "TestCase", "TestResult", "compile_expression", "compile_map", "lint", "run_tests",
 ]  # fmt: skip

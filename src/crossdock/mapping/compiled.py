@@ -13,7 +13,16 @@ from typing import Any
 import msgspec
 
 from crossdock.errors import ConfigurationError, DocumentRejected, Finding, HeldAwaiting
-from crossdock.mapping.faults import BUDGET, DOES_NOT_APPLY, NOT_IN_TABLE, WRONG_TYPE, Awaiting, Fault, MappingError, shown
+from crossdock.mapping.faults import (
+    BUDGET,
+    DOES_NOT_APPLY,
+    NOT_IN_TABLE,
+    WRONG_TYPE,
+    Awaiting,
+    Fault,
+    MappingError,
+    shown,
+)
 from crossdock.mapping.functions import FUNCTIONS, Function, closest
 from crossdock.mapping.generate import Program, generate_expression, generate_map
 from crossdock.mapping.interpret import FieldTrace, Interpreter, Scope, Trouble
@@ -204,7 +213,9 @@ def compile_map(text: str, *, file: str, functions: Mapping[str, Function] = FUN
         message = f"{file}, line {first.line}: {first.message}"
         if len(findings) > 1:
             message += f" (and {len(findings) - 1} more)"
-        raise ConfigurationError(message, code=first.code, hint=first.hint or (), findings=tuple(findings[:FINDINGS_MAX]))
+        raise ConfigurationError(
+            message, code=first.code, hint=first.hint or (), findings=tuple(findings[:FINDINGS_MAX])
+        )
     return CompiledMap(definition, functions)
 
 

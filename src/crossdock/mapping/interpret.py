@@ -106,7 +106,9 @@ class Interpreter:
             expression = shape.expression if isinstance(shape, Value) else None
             if not self._failed_at(pointer):
                 text = expression.text if expression else ""
-                self.troubles.append(Trouble(fault, pointer, text, expression.line if expression else shape.line, self._sources()))
+                self.troubles.append(
+                    Trouble(fault, pointer, text, expression.line if expression else shape.line, self._sources())
+                )
         if built is None and shape.omit:
             return _ABSENT
         return built
@@ -136,7 +138,7 @@ class Interpreter:
                 return elements or None
             case Each():
                 return self._each(shape, scope, pointer)
-        raise AssertionError(shape)
+        raise TypeError(f"no such shape: {type(shape).__name__}")
 
     def _constant(self, shape: Shape, value: Any, scope: Scope, pointer: str) -> Any:
         if value is None and shape.default is not None:
@@ -163,7 +165,9 @@ class Interpreter:
             before = len(self.troubles)
             value = self.attempt(expression, scope, f"let.{name}", trace=False)
             failed = len(self.troubles) > before
-            origin = self.found[0] if len(self.found) == 1 and isinstance(expression.node, (Var, Field, Select)) else None
+            origin = (
+                self.found[0] if len(self.found) == 1 and isinstance(expression.node, (Var, Field, Select)) else None
+            )
             scope = scope.with_name(name, _POISON if failed else value, origin)
             if origin is None:
                 scope.origins["let:" + name] = "\n".join(self._sources())
@@ -291,7 +295,9 @@ class Interpreter:
                     raise _Poisoned
                 origin = scope.origins.get(name)
                 if origin is None:
-                    self.found.extend(source for source in (scope.origins.get("let:" + name) or "").split("\n") if source)
+                    self.found.extend(
+                        source for source in (scope.origins.get("let:" + name) or "").split("\n") if source
+                    )
                 return value, origin
             case Field(base, key):
                 inner, pointer = self._path(base, scope)

@@ -39,9 +39,16 @@ TEST_KEYS = (
 )  # fmt: skip
 FORMS = ("expr", "const", "set", "each")
 OPTIONS = ("when", "required", "default", "omit_if_none")
-FORM_KEYS = {"expr": OPTIONS, "const": OPTIONS, "set": (*OPTIONS, "let"), "each": (*OPTIONS, "where", "let", "set", "expr")}
+FORM_KEYS = {
+    "expr": OPTIONS,
+    "const": OPTIONS,
+    "set": (*OPTIONS, "let"),
+    "each": (*OPTIONS, "where", "let", "set", "expr"),
+}
 
-_EACH = re.compile(r"(?P<source>.+?)(?:\s+as\s+(?P<name>[A-Za-z_]\w*)(?:\s*,\s*(?P<counter>[A-Za-z_]\w*))?)?\s*", re.DOTALL)
+_EACH = re.compile(
+    r"(?P<source>.+?)(?:\s+as\s+(?P<name>[A-Za-z_]\w*)(?:\s*,\s*(?P<counter>[A-Za-z_]\w*))?)?\s*", re.DOTALL
+)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _MAP_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _EMPTY = Object(path="", line=1, fields=())
@@ -71,7 +78,9 @@ class MapReader:
         self.required: frozenset[str] | None = frozenset()
         self.count = 0
 
-    def problem(self, line: int, message: str, *, code: str = UNREADABLE, pointer: str = "", hint: str | None = None) -> None:
+    def problem(
+        self, line: int, message: str, *, code: str = UNREADABLE, pointer: str = "", hint: str | None = None
+    ) -> None:
         self.findings.append(Finding(code, message, pointer=pointer, hint=hint, line=line))
 
     def known(self, located: Located, keys: tuple[str, ...], where: str) -> dict[str, Located]:
@@ -106,8 +115,8 @@ class MapReader:
         self._required_exist(body, keys.get("required"))
         return MapDefinition(
             name=name, file=self.file, description=self.text(keys.get("description"), "description"),
-            source=self.side(keys.get("from"), "from"), target=self.side(keys.get("to"), "to"), body=body, select=select,
-            conditions=self.conditions(keys.get("when"), scope), lookups=tuple(sorted(self.lookups)),
+            source=self.side(keys.get("from"), "from"), target=self.side(keys.get("to"), "to"), body=body,
+            select=select, conditions=self.conditions(keys.get("when"), scope), lookups=tuple(sorted(self.lookups)),
             tests=self.tests(keys.get("tests")),
         )  # fmt: skip
 
@@ -361,7 +370,9 @@ class MapReader:
             self.problem(located.line, "a test needs either `given` or `given_raw`")
         if sum(key in plain for key in ("expect", "expect_error", "expect_held")) != 1:
             self.problem(located.line, "a test needs one of `expect`, `expect_error`, `expect_held`")
-        context = {key: plain[key] for key in ("lookups", "message", "partner", "tenant", "envelope") if key in plain}
+        context: dict[str, Any] = {
+            key: plain[key] for key in ("lookups", "message", "partner", "tenant", "envelope") if key in plain
+        }
         for key, value in context.items():
             if not isinstance(value, dict):
                 self.problem(keys[key].line, f"{key} must be a mapping")

@@ -143,7 +143,11 @@ def always_present(shape: Shape) -> bool:
         return False
     if isinstance(shape, Constant):
         return shape.value is not None
-    return isinstance(shape, Value) and isinstance(shape.expression.node, Const) and shape.expression.node.value is not None
+    return (
+        isinstance(shape, Value)
+        and isinstance(shape.expression.node, Const)
+        and shape.expression.node.value is not None
+    )
 
 
 def least_fields(shape: Object) -> int:

@@ -132,7 +132,9 @@ class Problem(Exception):
     def finding(self, text: str, line: int, pointer: str) -> Finding:
         """Return this problem as a finding of a file."""
         value = text if len(text) <= 200 else text[:199] + "…"
-        return Finding(self.code, self.message, pointer=pointer, value=value, hint=self.hint, line=line + self.line_offset)
+        return Finding(
+            self.code, self.message, pointer=pointer, value=value, hint=self.hint, line=line + self.line_offset
+        )
 
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%"}
@@ -149,9 +151,7 @@ _REFUSED = {
 }  # fmt: skip
 
 
-def parse(
-    text: str, *, locals: frozenset[str] = frozenset(), functions: Mapping[str, Function] = FUNCTIONS
-) -> Node:  # noqa: A002 - the word of the language
+def parse(text: str, *, locals: frozenset[str] = frozenset(), functions: Mapping[str, Function] = FUNCTIONS) -> Node:  # noqa: A002 - the word of the language
     """Return the checked tree of an expression, or raise `Problem`.
 
     `locals` are the names in scope; every other name is a top-level field of the document.
@@ -166,7 +166,9 @@ def parse(
     except SyntaxError as error:
         offset = max((error.lineno or 1) - 2, 0) if multiline else 0
         place = "" if multiline or not error.offset else f" at column {error.offset}"
-        raise Problem(UNREADABLE, f"this is not an expression: {error.msg}{place}", offset, _syntax_hint(text)) from None
+        raise Problem(
+            UNREADABLE, f"this is not an expression: {error.msg}{place}", offset, _syntax_hint(text)
+        ) from None
     except (RecursionError, MemoryError):
         raise Problem(BUDGET, f"an expression may be nested {DEPTH_MAX} levels deep") from None
     except ValueError as error:
@@ -179,6 +181,8 @@ def _syntax_hint(text: str) -> str | None:
     words = text.replace(".", " ").split()
     if any(word in {"from", "class", "in", "is", "as", "import", "return", "with", "global"} for word in words):
         return 'a field that bears the name of a Python keyword is written order["from"]'
+    if text.count("(") > text.count(")"):
+        return "inside { } a comma ends the value: put quotes around the expression, or give it a line of its own"
     if not text.strip():
         return "write None for no value"
     return None

@@ -100,7 +100,8 @@ def as_number(value: Any) -> int | Decimal:
     if kind is int or kind is Decimal:
         return value  # type: ignore[no-any-return]
     if kind is float:
-        return bounded(Decimal(repr(value)))
+        number: Decimal = bounded(Decimal(repr(value)))
+        return number
     if value is None:
         raise Fault(VALUE_MISSING, "a number is needed, but the value is missing")
     if kind is str:
@@ -122,7 +123,14 @@ def bounded(number: Any) -> Any:
 
 def name_of(value: Any) -> str:
     """Return the word the language uses for a value's type."""
-    names = {str: "text", int: "a number", Decimal: "a number", bool: "true or false", list: "a list", dict: "a mapping"}
+    names = {
+        str: "text",
+        int: "a number",
+        Decimal: "a number",
+        bool: "true or false",
+        list: "a list",
+        dict: "a mapping",
+    }
     return names.get(value.__class__, "missing" if value is None else "a foreign value")
 
 
@@ -210,7 +218,9 @@ def _pair(left: Any, right: Any) -> tuple[Any, Any]:
     if left.__class__ is str or right.__class__ is str:
         other = right if left.__class__ is str else left
         if other is None:
-            raise Fault(VALUE_MISSING, "one side of the comparison is missing", shown(left if other is right else right))
+            raise Fault(
+                VALUE_MISSING, "one side of the comparison is missing", shown(left if other is right else right)
+            )
         message = f"text cannot be compared with {name_of(other)}: read it with number()"
         raise Fault(WRONG_TYPE, message, left if left.__class__ is str else right)
     return as_number(left), as_number(right)
@@ -283,7 +293,8 @@ def listed(run: RunState, value: Any, cost: int) -> list[Any]:
     if value.__class__ is not list:
         raise Fault(WRONG_TYPE, f"`each` needs a list, but this is {name_of(value)}: as_list() makes one", value)
     run.spend(len(value) * cost)
-    return value  # type: ignore[no-any-return]
+    items: list[Any] = value
+    return items
 
 
 BINARY = {"+": add, "-": subtract, "*": multiply, "/": divide, "//": floor_divide, "%": remainder}

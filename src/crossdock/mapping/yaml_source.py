@@ -58,7 +58,7 @@ def load(text: str) -> tuple[Located | None, list[Finding]]:
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 1
                 return None, [Finding(UNREADABLE, "YAML anchors and aliases are not allowed in a map", line=line)]
         root = yaml.compose(text, Loader=_LOADER)
         if root is None:
@@ -67,7 +67,7 @@ def load(text: str) -> tuple[Located | None, list[Finding]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        hint = "a text that begins with a quote, { or [ needs quotes around the whole expression"
+        hint = "put quotes around the whole expression if it begins with a quote or [, or holds a comma inside { }"
         return None, [Finding(UNREADABLE, f"this is not YAML: {error.problem}", line=line, hint=hint)]
     except yaml.YAMLError as error:
         return None, [Finding(UNREADABLE, f"this is not YAML: {str(error).splitlines()[0]}", line=1)]
@@ -97,7 +97,7 @@ def _located(node: yaml.Node, findings: list[Finding], depth: int) -> Located:
     return _scalar(node, findings, line)
 
 
-def _scalar(node: yaml.Node, findings: list[Finding], line: int) -> Located:
+def _scalar(node: Any, findings: list[Finding], line: int) -> Located:
     text = node.value
     if node.style in ("|", ">"):
         return Located(text, line + 1, quoted=True)

@@ -65,5 +65,24 @@ def uom(run: RunState, code: Any, default: Any = _HOLD) -> Any:
 
 # Rec 20 codes of the trade that X12 spells alike or not at all.
 _REC20 = frozenset(
-    ["DZN", "PR", "SET", "GRM", "TNE", "ONZ", "MTR", "CMT", "MMT", "INH", "FOT", "MTK", "MTQ", "FTQ", "INQ", "LTR", "MLT", "GLL"]
+    [
+        "DZN",
+        "PR",
+        "SET",
+        "GRM",
+        "TNE",
+        "ONZ",
+        "MTR",
+        "CMT",
+        "MMT",
+        "INH",
+        "FOT",
+        "MTK",
+        "MTQ",
+        "FTQ",
+        "INQ",
+        "LTR",
+        "MLT",
+        "GLL",
+    ]
 )

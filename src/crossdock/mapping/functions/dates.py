@@ -30,7 +30,7 @@ _PATTERN_LENGTH_MAX = 40
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str] | str:
-    """Return the pattern as a regular expression without repetition (so it cannot explode), or what is wrong with it."""
+    """Return the pattern as a regular expression without repetition, or what is wrong with it."""
     if len(pattern) > _PATTERN_LENGTH_MAX:
         return f"a date pattern has at most {_PATTERN_LENGTH_MAX} characters"
     names = _TOKEN.findall(pattern)
@@ -129,7 +129,9 @@ def iso_date(run: RunState, value: Any) -> str | None:
     return None if value is None or value == "" else str(_read(run, value).date())
 
 
-@DATES.function("iso_instant(value)", 'iso_instant("2026-03-01T14:30:00-08:00")', "2026-03-01T22:30:00Z", returns="text")
+@DATES.function(
+    "iso_instant(value)", 'iso_instant("2026-03-01T14:30:00-08:00")', "2026-03-01T22:30:00Z", returns="text"
+)
 def iso_instant(run: RunState, value: Any) -> str | None:
     """Return an instant in UTC from ISO text with an offset; without an offset it is refused, never guessed."""
     if value is None or value == "":
@@ -143,7 +145,10 @@ def iso_instant(run: RunState, value: Any) -> str | None:
 @DATES.function("at_zone(local, zone)", 'at_zone("2026-03-01T14:30:00", "America/Los_Angeles")', "2026-03-01T22:30:00Z",
                 returns="text", accepts=_zone_argument)  # fmt: skip
 def at_zone(run: RunState, value: Any, zone: Any) -> str | None:
-    """Return the instant of a local time at a place; an hour that happens twice is taken as its first. Text with an offset keeps it."""
+    """Return the instant of a local time at a place; an hour that happens twice is its first.
+
+    A text that has an offset keeps it.
+    """
     if value is None or value == "":
         return None
     moment = _read(run, value)
@@ -195,8 +200,8 @@ def date_format(run: RunState, value: Any, pattern: Any) -> str | None:
     if pattern.__class__ is not str or len(pattern) > _PATTERN_LENGTH_MAX:
         raise Fault(WRONG_TYPE, "the pattern must be a short text", pattern)
     written = {
-        "YYYY": f"{moment.year:04}", "YY": f"{moment.year % 100:02}", "MM": f"{moment.month:02}", "DD": f"{moment.day:02}",
-        "HH": f"{moment.hour:02}", "mm": f"{moment.minute:02}", "ss": f"{moment.second:02}",
+        "YYYY": f"{moment.year:04}", "YY": f"{moment.year % 100:02}",
+        "MM": f"{moment.month:02}", "DD": f"{moment.day:02}", "HH": f"{moment.hour:02}", "mm": f"{moment.minute:02}", "ss": f"{moment.second:02}",
         "SSS": f"{moment.microsecond // 1000:03}",
     }  # fmt: skip
     return _TOKEN.sub(lambda token: written[token.group()], pattern)
@@ -217,7 +222,8 @@ def x12_date(run: RunState, value: Any) -> str | None:
     """Read an X12 date: CCYYMMDD or YYMMDD."""
     if value is None or value == "":
         return None
-    return date_(run, value, "YYYYMMDD" if len(_text(run, value)) == 8 else "YYMMDD")
+    read: str | None = date_(run, value, "YYYYMMDD" if len(_text(run, value)) == 8 else "YYMMDD")
+    return read
 
 
 @DATES.function("x12_time(text)", 'x12_time("1430")', "14:30:00", returns="text")

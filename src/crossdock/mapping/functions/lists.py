@@ -19,13 +19,13 @@ def _list(run: RunState, value: Any) -> list[Any]:
     if value.__class__ is not list:
         raise Fault(WRONG_TYPE, f"a list is needed, but this is {name_of(value)}", value)
     run.spend(len(value))
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _key(name: Any) -> list[str]:
     if name.__class__ is not str:
         raise Fault(WRONG_TYPE, f"the name of a field is needed, but this is {name_of(name)}", name)
-    return name.split(".")  # type: ignore[no-any-return]
+    return name.split(".")
 
 
 def _at(item: Any, keys: list[str]) -> Any:

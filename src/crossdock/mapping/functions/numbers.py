@@ -47,7 +47,7 @@ def integer(run: RunState, value: Any) -> int | None:
     """Read a whole number; a fraction other than zero is an error, never cut off."""
     read = number(run, value)
     if read is None or read.__class__ is int:
-        return read  # type: ignore[no-any-return]
+        return read
     if read != read.to_integral_value():
         raise Fault(NOT_READABLE_AS, "this is not a whole number: use round(), floor() or ceil()", value)
     return int(read)

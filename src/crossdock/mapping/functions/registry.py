@@ -89,5 +89,7 @@ def closest(word: str, words: Iterable[str]) -> str | None:
     if near:
         return near[0]
     # Codes often differ by a suffix (RENO-X for RENO): the ratio is low, the kinship plain.
-    prefixes = [other for other in short if len(other) >= 3 and (word.startswith(other) or other.startswith(word[:100]))]
+    prefixes = [
+        other for other in short if len(other) >= 3 and (word.startswith(other) or other.startswith(word[:100]))
+    ]
     return max(prefixes, key=len) if prefixes and len(word) >= 3 else None

@@ -21,7 +21,7 @@ def text_of(run: RunState, value: Any) -> str:
             if length > TEXT_LENGTH_MAX:
                 raise Fault(BUDGET, f"a text may have {TEXT_LENGTH_MAX:,} characters, this one has {length:,}")
             run.spend(length >> 4)
-        return value  # type: ignore[no-any-return]
+        return value
     if kind is int:
         if not -(10**400) < value < 10**400:
             raise Fault(BUDGET, "this number is too long")
@@ -40,7 +40,7 @@ def text_of(run: RunState, value: Any) -> str:
 def whole(value: Any, what: str) -> int:
     """Return a whole number argument."""
     if value.__class__ is int:
-        return value  # type: ignore[no-any-return]
+        return value
     if value.__class__ is Decimal and value.is_finite() and abs(value) < 10**12 and value == value.to_integral_value():
         return int(value)
     raise Fault(WRONG_TYPE, f"{what} must be a whole number, but is {name_of(value)}", value)
@@ -114,7 +114,7 @@ def _filled(run: RunState, value: Any, width: Any, fill: Any) -> tuple[str, int,
     return text_of(run, value), size, fill
 
 
-@TEXT.function("pad(text, width, fill=\" \")", 'pad("A", 3, ".")', "A..", returns="text")
+@TEXT.function('pad(text, width, fill=" ")', 'pad("A", 3, ".")', "A..", returns="text")
 def pad(run: RunState, value: Any, width: Any, fill: Any = " ") -> str | None:
     """Fill up on the right to a width; longer text stays as it is."""
     if value is None:
@@ -123,7 +123,7 @@ def pad(run: RunState, value: Any, width: Any, fill: Any = " ") -> str | None:
     return content.ljust(size, character)
 
 
-@TEXT.function("pad_left(text, width, fill=\" \")", 'pad_left(7, 3, "0")', "007", returns="text")
+@TEXT.function('pad_left(text, width, fill=" ")', 'pad_left(7, 3, "0")', "007", returns="text")
 def pad_left(run: RunState, value: Any, width: Any, fill: Any = " ") -> str | None:
     """Fill up on the left to a width; longer text stays as it is."""
     if value is None:
