@@ -45,8 +45,8 @@ setup-tests:
 
 .PHONY: lint
 lint: setup-tests
-	@$(BIN)/ruff format --check --quiet $(PATHS) || { $(BIN)/ruff format --check $(PATHS); exit 1; }
-	@$(BIN)/ruff check --quiet $(PATHS)
+	@$(BIN)/ruff format --check --quiet --output-format concise $(PATHS)
+	@$(BIN)/ruff check --quiet --output-format concise $(PATHS)
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports > .lint-imports.log || { cat .lint-imports.log; rm -f .lint-imports.log; exit 1; }
 	@rm -f .lint-imports.log
