@@ -309,9 +309,9 @@ class FileExchange:
         except FileExistsError:
             return await self._collision(name, content)
         except (FileNotFoundError, PermissionError) as error:
+            # Not for good: a share that is not mounted or a right that is missing is put right by a person.
             return PushResult(
                 "failed",
-                permanent=True,
                 error_class="system",
                 code="XD-PTR-021",
                 detail=f"{outbox}/{name} cannot be written: {error.strerror or type(error).__name__}",

@@ -198,6 +198,20 @@ async def crash_in_pull(harness: Harness) -> None:
     expect([b'{"id":"A"}'], inbox.contents(), "a document that was yielded and never stored comes again")
 
 
+async def store_fails(harness: Harness) -> None:
+    """When the hub cannot store what was yielded, the same connector yields it again."""
+    await harness.offer("a.json", b'{"id":"A"}')
+    connector, inbox = await harness.connector(), Inbox()
+    for _ in range(3):
+        async for _item in connector.pull():
+            break  # the hub's transaction was rolled back
+        await harness.settle()
+    for _ in range(3):
+        await inbox.drain(connector)
+        await harness.settle()
+    expect([b'{"id":"A"}'], inbox.contents(), "a document the hub could not store comes again")
+
+
 async def partial_content(harness: Harness) -> None:
     """Half a document is never taken; complete, it is."""
     connector, inbox = await harness.connector(), Inbox()
@@ -305,7 +319,7 @@ PROMISES: dict[str, tuple[Callable[[Harness], Awaitable[None]], ...]] = {
     "unreachable": (unreachable,),
     "push_done": (push_done,),
     "pull_twice": (pull_twice,),
-    "crash_before_ack": (crash_before_ack, crash_in_pull),
+    "crash_before_ack": (crash_before_ack, crash_in_pull, store_fails),
     "partial_content": (partial_content,),
     "throttling": (throttling,),
     "partial_failure": (partial_failure,),
