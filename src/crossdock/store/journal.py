@@ -106,8 +106,8 @@ def end(connection: Connection) -> Cursor:
     return Cursor(int(row[0]) - 1, 2**62)
 
 
-def read_after(connection: Connection, tenant_id: str, cursor: Cursor, limit: int = 500) -> tuple[list[Event], Cursor]:
-    """Return the next events of a tenant after the cursor, and the cursor after them. An empty tenant reads all tenants."""
+def follow(connection: Connection, tenant_id: str, cursor: Cursor, limit: int = 500) -> list[tuple[Event, Cursor]]:
+    """Return the next events after the cursor, each with the cursor behind it. An empty tenant follows all tenants."""
     mine, parameters = ("tenant_id = ? and ", [tenant_id]) if tenant_id else ("", [])
     if connection.engine == "sqlite":
         rows = connection.query(
@@ -120,7 +120,10 @@ def read_after(connection: Connection, tenant_id: str, cursor: Cursor, limit: in
             " and txid < pg_snapshot_xmin(pg_current_snapshot()) order by txid, position limit ?",
             (*parameters, str(cursor.transaction), cursor.position, limit),
         )
-    if not rows:
-        return [], cursor
-    last = rows[-1]
-    return [event_of(row) for row in rows], Cursor(int(last[-1]), last[-2])
+    return [(event_of(row), Cursor(int(row[-1]), row[-2])) for row in rows]
+
+
+def read_after(connection: Connection, tenant_id: str, cursor: Cursor, limit: int = 500) -> tuple[list[Event], Cursor]:
+    """Return the next events of a tenant after the cursor, and the cursor after the last of them."""
+    pairs = follow(connection, tenant_id, cursor, limit)
+    return [event for event, _ in pairs], pairs[-1][1] if pairs else cursor

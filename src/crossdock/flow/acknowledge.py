@@ -1,0 +1,183 @@
+"""Acknowledgments of interchanges, both ways: the 997 we owe, and what a partner's 997 says of ours.
+
+A duplicate interchange (same key, same bytes) is answered with the acknowledgment of the first, and never run again.
+The same key with other bytes is kept aside and reported. Matching is by exact keys: sender, receiver, functional
+group, control numbers; a rejection is never taken for a receipt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from .. import edi
+from ..durable.identity import to_micros
+from ..governance.configuration import Configuration
+from ..store import issues, outbound, payloads
+from .batch import Batch, ready_of_row
+from .papers import InterchangeNote, Paper, Translation, Trouble
+from .render import Draft, interchange_bytes, local_time
+
+_STATES = {"A": "accepted", "E": "accepted_with_errors", "R": "rejected", "P": "accepted_with_errors"}
+
+
+def judge_interchanges(batch: Batch, translation: Translation) -> set[int]:
+    """Return the positions of papers that must not run: their interchange came before.
+
+    Enters new interchanges in the ledger.
+    """
+    barred: set[int] = set()
+    message = translation.message
+    for note in translation.interchanges:
+        if note.last_position < note.first_position:
+            continue
+        digest = payloads.digest_of(note.interchange.raw)
+        key = (message.tenant_id, note.sender, note.receiver, note.control_number, note.usage)
+        row = batch.connection.one(
+            "select digest, message_id from interchanges where tenant_id = ? and sender = ? and receiver = ?"
+            " and control_number = ? and usage = ?",
+            key,
+        )
+        if row is None:
+            if not any(known[:5] == key for known in batch.interchange_rows):
+                batch.interchange_rows.append((*key, digest, message.message_id, "", to_micros(message.received_at)))
+                continue
+            row = next((known[5], known[6]) for known in batch.interchange_rows if known[:5] == key)
+        if row[1] == message.message_id:
+            continue
+        positions = range(note.first_position, note.last_position + 1)
+        barred.update(positions)
+        same = bytes(row[0]) == digest
+        for position in positions:
+            paper = translation.papers[position]
+            paper.state = "superseded" if same else "rejected"
+            paper.trouble = None if same else _reused(note, message.connection_id, str(row[1]))
+    return barred
+
+
+def _reused(note: InterchangeNote, connection_id: str, first_id: str) -> Trouble:
+    return Trouble(
+        code="XD-ING-011",
+        cause=f"XD-ING-011|{connection_id}",
+        title=f"{note.sender} used interchange control number {note.control_number} again",
+        detail=f"{first_id} came under the same number with other bytes; this one was not applied",
+        pointer="ISA13",
+        error_class="partner",
+    )
+
+
+def owed(batch: Batch, translation: Translation, configuration: Configuration, barred: set[int]) -> list[Draft]:
+    """Return the 997s that the interchanges of a message call for; a duplicate gets the stored one sent again."""
+    message = translation.message
+    spec = configuration.connections[message.connection_id]
+    if spec.x12 is None:
+        return []
+    drafts = []
+    for note in translation.interchanges:
+        if not note.acknowledge:
+            continue
+        request_key = f"997:{note.sender}:{note.receiver}:{note.control_number}:{note.usage}"
+        if note.first_position in barred:
+            if translation.papers[note.first_position].state == "superseded":
+                _answer_again(batch, message.tenant_id, request_key, spec.connection)
+            continue
+        sets = edi.acknowledgment_sets(note.interchange)
+        if not sets:
+            continue
+        drafts.append(
+            Draft(
+                tenant_id=message.tenant_id,
+                spec=spec,
+                configuration=configuration,
+                kind="acknowledgment",
+                object="ack",
+                request_key=request_key,
+                subject="",
+                lane="acknowledgments/" + spec.connection,
+                map="",
+                document=None,
+                event_id="",
+                inbound_message_id=message.message_id,
+                traceparent=message.traceparent,
+                format="x12",
+                set_code="997",
+                segments=sets,
+            )
+        )
+    return drafts
+
+
+def _answer_again(batch: Batch, tenant_id: str, request_key: str, connection_id: str) -> None:
+    """Send the stored acknowledgment once more: identical bytes, identical control numbers."""
+    row = batch.connection.one(
+        f"select {outbound.OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and request_key = ? and connection_id = ?",
+        (tenant_id, request_key, connection_id),
+    )
+    if row is not None and row[9] == "sent":
+        content = payloads.load(batch.connection, tenant_id, [bytes(row[14])])[bytes(row[14])]
+        batch.ready.append(ready_of_row(row, content))
+
+
+def envelope_acknowledgments(batch: Batch, drafts: list[Draft]) -> None:
+    """Wrap the 997s; all sets of one interchange's answer go into one group."""
+    for draft in drafts:
+        spec = draft.spec.x12
+        assert spec is not None
+        number = outbound.next_control_numbers(batch.connection, draft.tenant_id, spec.us, spec.them, "interchange", 1)
+        draft.content = interchange_bytes(spec, "997", draft.segments, number, local_time(batch.now, draft.configuration))
+        draft.identity = f"{number:09d}"
+
+
+def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partner: str) -> None:
+    """Book what a partner's 997 says on the outbound messages it names; a rejection opens an issue."""
+    interchange, acknowledgment = paper.value
+    sender = f"{interchange.receiver_qualifier.strip()}:{interchange.receiver.strip()}"
+    receiver = f"{interchange.sender_qualifier.strip()}:{interchange.sender.strip()}"
+    group = acknowledgment.group_control_number.lstrip("0") or "0"
+    results = [(one.control_number, one.code, one.findings) for one in acknowledgment.sets]
+    if not results:
+        results = [("", acknowledgment.code, ())]
+    matched = []
+    for set_control_number, code, findings in results:
+        number = set_control_number.lstrip("0")
+        for message_id in outbound.find_set(
+            batch.connection, tenant_id, sender, receiver, acknowledgment.functional_id, group, number
+        ):
+            matched.append(message_id)
+            state = _STATES.get(code, "rejected")
+            batch.acknowledged.append((tenant_id, message_id, state))
+            if state == "rejected":
+                batch.faults.append(_refused(tenant_id, message_id, connection_id, partner, findings))
+    paper.value = None
+    paper.canonical = msgspec.json.encode(
+        {"of": matched, "group": group, "functional_id": acknowledgment.functional_id, "sets": [(n, c) for n, c, _ in results]}
+    )
+    paper.business_key = group
+    if not matched:
+        paper.trouble = Trouble(
+            code="XD-EDI-090",
+            cause=f"XD-EDI-090|{connection_id}",
+            title=f"{partner} acknowledged something we never sent",
+            detail=f"997 for group {acknowledgment.functional_id} {group} matches no outbound message",
+            pointer=paper.pointer,
+            error_class="partner",
+        )
+        paper.state = "rejected"
+
+
+def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, findings: Any) -> issues.Fault:
+    first = next(iter(findings), None)
+    return issues.Fault(
+        tenant_id=tenant_id,
+        code="XD-EDI-091",
+        cause=f"XD-EDI-091|{connection_id}|{getattr(first, 'code', '')}",
+        title=f"{partner} rejected a document of ours",
+        object_kind="outbound",
+        object_id=message_id,
+        detail=getattr(first, "message", "") or "the acknowledgment gives no reason",
+        pointer=getattr(first, "pointer", ""),
+        error_class="partner",
+        partner=partner,
+        connection_id=connection_id,
+    )

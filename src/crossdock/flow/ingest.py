@@ -1,0 +1,269 @@
+"""Take messages in: store the bytes and the receipt, and say what the sender is to be told.
+
+Nothing here understands the content. A receipt key makes every message unique within its tenant and connection:
+the given identity, else a field the connection names, else the digest. A second message under a key is recorded,
+linked and answered as the first was; it never runs. The same key with other bytes is a contradiction, kept and reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from ..durable.identity import Ids, to_micros
+from ..governance.pack import ConnectionSpec
+from ..store import issues, messages, payloads
+from ..store.engine import Connection
+from ..store.messages import InboundRow
+
+RECEIPT_KEY_LENGTH_MAX = 255
+NAME_LENGTH_MAX = 255
+
+
+class InboundOffer(msgspec.Struct):
+    """What a door or a connector hands in. Authenticity is proven already; nothing else is.
+
+    `receipt_key` is the identity the transport itself gave, if any. `headers` are the few worth keeping, names in lower case.
+    """
+
+    tenant_id: str
+    connection_id: str
+    content: bytes
+    content_type: str = ""
+    name: str = ""
+    headers: Mapping[str, str] = {}
+    receipt_key: str = ""
+    traceparent: str = ""
+
+
+class IngestAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the sender is told after the commit.
+
+    `state` is received, duplicate (then `message_id` is the first one's) or conflict (same identity, other bytes).
+    """
+
+    message_id: str
+    state: str = "received"
+    receipt_key: str = ""
+
+
+class AgainDocument(msgspec.Struct, frozen=True):
+    """A document that is run a second time, and the state it was left in."""
+
+    document_id: str
+    state: str
+
+
+class Stored(msgspec.Struct):
+    """A message that is durable and waits to be translated, with its bytes still in memory.
+
+    `runs` counts earlier runs. `again` limits a second run to some documents, by their position.
+    """
+
+    tenant_id: str
+    message_id: str
+    connection_id: str
+    partner: str
+    content: bytes
+    content_type: str
+    name: str
+    headers: Mapping[str, str]
+    received_at: datetime
+    release_id: str
+    traceparent: str
+    runs: int = 0
+    again: dict[int, AgainDocument] | None = None
+
+
+def store_offers(
+    connection: Connection,
+    offers: list[InboundOffer],
+    *,
+    specs: Callable[[str, str], tuple[ConnectionSpec, str]],
+    ids: Ids,
+    now: datetime,
+) -> tuple[list[IngestAnswer], list[Stored]]:
+    """Write a batch of offers; return the answers in the same order, and what is new.
+
+    `specs` gives the connection and active release of (tenant, connection).
+    """
+    now_micros = to_micros(now)
+    keyed = _keyed(offers, specs)
+    known = _known_receipts(connection, offers, keyed)
+    answers: list[IngestAnswer] = []
+    fresh: list[Stored] = []
+    inbound: list[InboundRow] = []
+    receipts: list[tuple[str, str, str, str, bytes, int]] = []
+    contents: list[tuple[str, bytes, bytes]] = []
+    conflicts: list[issues.Fault] = []
+    for offer, (key, digest, spec, release_id) in zip(offers, keyed, strict=True):
+        message_id = ids.new("msg", now)
+        place = (offer.tenant_id, offer.connection_id, key)
+        first = known.get(place)
+        if first is None:
+            known[place] = (message_id, digest)
+            receipts.append((*place, message_id, digest, now_micros))
+            contents.append((offer.tenant_id, digest, offer.content))
+            answer = IngestAnswer(message_id, "received", key)
+            fresh.append(_stored(offer, message_id, spec, release_id, now))
+        elif first[1] == digest:
+            answer = IngestAnswer(first[0], "duplicate", key)
+        else:
+            contents.append((offer.tenant_id, digest, offer.content))
+            answer = IngestAnswer(message_id, "conflict", key)
+            conflicts.append(_conflict(offer, message_id, first[0], key, spec))
+        answers.append(answer)
+        inbound.append(_row(offer, message_id, answer, key, digest, spec, release_id, now_micros, first))
+    messages.insert_receipts(connection, receipts)
+    payloads.save(connection, contents)
+    messages.insert_inbound(connection, inbound)
+    if conflicts:
+        issues.raise_faults(connection, conflicts, ids=ids, now_micros=now_micros)
+    return answers, fresh
+
+
+_Keyed = tuple[str, bytes, ConnectionSpec, str]
+
+
+def _keyed(offers: list[InboundOffer], specs: Callable[[str, str], tuple[ConnectionSpec, str]]) -> list[_Keyed]:
+    keyed = []
+    for offer in offers:
+        spec, release_id = specs(offer.tenant_id, offer.connection_id)
+        digest = payloads.digest_of(offer.content)
+        keyed.append((receipt_key_of(offer, spec, digest), digest, spec, release_id))
+    return keyed
+
+
+def _known_receipts(
+    connection: Connection, offers: list[InboundOffer], keyed: list[_Keyed]
+) -> dict[tuple[str, str, str], tuple[str, bytes]]:
+    doors: dict[tuple[str, str], list[str]] = {}
+    for offer, (key, *_) in zip(offers, keyed, strict=True):
+        doors.setdefault((offer.tenant_id, offer.connection_id), []).append(key)
+    known: dict[tuple[str, str, str], tuple[str, bytes]] = {}
+    for (tenant_id, connection_id), keys in doors.items():
+        for key, receipt in messages.receipts_of(connection, tenant_id, connection_id, keys).items():
+            known[(tenant_id, connection_id, key)] = receipt
+    return known
+
+
+def _stored(offer: InboundOffer, message_id: str, spec: ConnectionSpec, release_id: str, now: datetime) -> Stored:
+    return Stored(
+        offer.tenant_id,
+        message_id,
+        offer.connection_id,
+        spec.partner,
+        offer.content,
+        offer.content_type,
+        clean(offer.name),
+        offer.headers,
+        now,
+        release_id,
+        offer.traceparent,
+    )
+
+
+def _row(
+    offer: InboundOffer,
+    message_id: str,
+    answer: IngestAnswer,
+    key: str,
+    digest: bytes,
+    spec: ConnectionSpec,
+    release_id: str,
+    now_micros: int,
+    first: tuple[str, bytes] | None,
+) -> InboundRow:
+    state = "failed" if answer.state == "conflict" else answer.state
+    return InboundRow(
+        offer.tenant_id,
+        message_id,
+        offer.connection_id,
+        spec.partner,
+        state,
+        key,
+        digest,
+        len(offer.content),
+        offer.content_type,
+        clean(offer.name),
+        msgspec.json.encode(offer.headers) if offer.headers else None,
+        now_micros,
+        release_id,
+        first[0] if first else "",
+        offer.traceparent,
+    )
+
+
+def _conflict(offer: InboundOffer, message_id: str, first_id: str, key: str, spec: ConnectionSpec) -> issues.Fault:
+    return issues.Fault(
+        tenant_id=offer.tenant_id,
+        code="XD-ING-005",
+        cause=f"XD-ING-005|{offer.connection_id}",
+        title=f"{spec.partner} used one identity for two different contents",
+        object_kind="message",
+        object_id=message_id,
+        detail=f"{key} was {first_id} before, with other bytes; neither overwrote the other",
+        error_class="partner",
+        partner=spec.partner,
+        connection_id=offer.connection_id,
+    )
+
+
+def receipt_key_of(offer: InboundOffer, spec: ConnectionSpec, digest: bytes) -> str:
+    """Return the receipt key of an offer: the first source of the connection that gives one, at last the digest."""
+    if offer.receipt_key:
+        return _short("id:" + offer.receipt_key, digest)
+    for source in spec.receipt_key:
+        kind, _, argument = source.partition(":")
+        value = ""
+        if kind == "header":
+            value = offer.headers.get(argument.lower(), "")
+        elif kind == "field":
+            value = field_of(offer.content, argument)
+        elif kind == "name":
+            value = offer.name
+        elif kind == "name+digest" and offer.name:
+            value = f"{offer.name}:{digest.hex()}"
+        if value:
+            return _short(f"{kind}:{value}", digest)
+    return "digest:" + digest.hex()
+
+
+def _short(key: str, digest: bytes) -> str:
+    key = clean(key)
+    return key if len(key) <= RECEIPT_KEY_LENGTH_MAX else "long:" + payloads.digest_of(key.encode()).hex()
+
+
+def clean(text: str) -> str:
+    """Return a name without control characters (PostgreSQL refuses NUL, logs refuse line breaks), cut to a sane length."""
+    if text.isprintable() and len(text) <= NAME_LENGTH_MAX:
+        return text
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)[:NAME_LENGTH_MAX]
+
+
+@lru_cache(maxsize=256)
+def _field_decoder(path: str) -> msgspec.json.Decoder[Any]:
+    """Return a decoder that reads one field and skips everything else (about a microsecond per KB)."""
+    shape: Any = str | int | float | None
+    for number, part in enumerate(reversed(path.split("."))):
+        shape = msgspec.defstruct(f"Field{number}", [("value", shape, None)], rename={"value": part})
+    return msgspec.json.Decoder(shape)
+
+
+def field_of(content: bytes, path: str) -> str:
+    """Return a field of a JSON document as text; an unreadable document or an absent field gives an empty text.
+
+    >>> field_of(b'{"event": {"id": 7}}', "event.id")
+    '7'
+    """
+    try:
+        value = _field_decoder(path).decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    for _ in path.split("."):
+        value = getattr(value, "value", None)
+    return "" if value is None else str(value)

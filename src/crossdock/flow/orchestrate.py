@@ -1,0 +1,426 @@
+"""Apply canonical documents to the aggregates they concern: load, decide, gather what follows.
+
+The aggregates of a whole batch are loaded in one query; `decide` is called for each event in order;
+everything that follows is gathered in the `Batch` and saved by the pipeline in the same transaction.
+What waits for an order or fulfillment that only now became known is taken up in the same cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from ..canonical.catalog import EVENT_TYPES, OBJECTS
+from ..canonical.events import Event
+from ..canonical.identifiers import search_key
+from ..canonical.orders import Order
+from ..durable.identity import from_micros, to_micros
+from ..governance.configuration import Configuration
+from ..processes.order_fulfillment import decide
+from ..processes.order_state import OrderState
+from ..processes.order_state import summary as summary_of
+from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition
+from ..store import aggregates, issues, messages
+from ..store.engine import Row
+from .batch import Batch
+from .inventory import apply_stock, commitments
+from .papers import Paper, Trouble
+from .subjects import business_key_of, names_of, occurred_at, subject_of
+
+Health = Callable[[str], Mapping[str, Any]]
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_decode_order = msgspec.json.Decoder(OrderState).decode
+
+PARKED_WARNING_MINUTES = 30
+NOTHING = (Decimal(0), Decimal(0))
+
+
+class Item(msgspec.Struct):
+    """One paper on its way through the processes, with where it came from."""
+
+    tenant_id: str
+    configuration: Configuration
+    paper: Paper
+    message_id: str
+    partner: str
+    received_at: datetime
+    traceparent: str = ""
+
+
+class PlacedRequest(msgspec.Struct):
+    """A request of a process, with what caused it."""
+
+    tenant_id: str
+    configuration: Configuration
+    request: Request
+    subject: str
+    event_id: str
+    message_id: str
+    traceparent: str
+
+
+class _Stock(Mapping[tuple[str, str], StockPosition]):
+    """The positions in memory as a decision sees them: what can be promised at (site, sku)."""
+
+    def __init__(self, batch: Batch, tenant_id: str) -> None:
+        self._positions = batch.positions
+        self._tenant_id = tenant_id
+
+    def __getitem__(self, place: tuple[str, str]) -> StockPosition:
+        position = self._positions[(self._tenant_id, *place)]
+        return StockPosition(
+            position.on_hand - position.reserved, None if position.as_of is None else from_micros(position.as_of)
+        )
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return (key[1:] for key in self._positions if key[0] == self._tenant_id and key[1])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class _Entry:
+    """One aggregate while the batch works on it."""
+
+    __slots__ = ("aggregate_id", "created_at", "state", "version")
+
+    def __init__(self, aggregate_id: str, version: int, created_at: int, state: Any) -> None:
+        self.aggregate_id = aggregate_id
+        self.version = version
+        self.created_at = created_at
+        self.state = state
+
+
+class Orchestration:
+    """One pass over a batch. Made anew for every cycle."""
+
+    def __init__(self, batch: Batch, health: Health, *, parked: bool) -> None:
+        self._batch = batch
+        self._health = health
+        self._parked = parked
+        self._entries: dict[tuple[str, str], _Entry | None] = {}
+        self._known: dict[str, dict[tuple[str, str], str]] = {}
+        self._fresh_names: dict[str, list[str]] = {}
+        self._waiting: dict[tuple[str, str], list[Item]] = {}
+        self.requests: list[PlacedRequest] = []
+        self.freed: list[Item] = []
+        self.duplicates = 0
+        self.parked_now = False
+
+    def apply(self, items: list[Item], configuration_of: Callable[[str, str], Configuration]) -> None:
+        """Apply papers in order, then whatever they set free."""
+        while items:
+            self._prepare(items)
+            for item in items:
+                self._apply_one(item)
+            items = self._set_free(configuration_of) if self._parked or self.parked_now else []
+
+    def apply_event(self, event: Event, configuration: Configuration) -> None:
+        """Apply an event that no paper brought: a deadline."""
+        tenant_id = event.tenant_id
+        self._load(tenant_id, {event.subject})
+        entry = self._entries.get((tenant_id, event.subject))
+        if entry is None:
+            return
+        self._load_stock_for(tenant_id, {event.subject})
+        outcome = self._decide(event, configuration, entry)
+        if outcome.parked_until or outcome.duplicate:
+            return
+        self._follow(event, outcome, entry, configuration)
+
+    # -- before the decisions
+
+    def _prepare(self, items: list[Item]) -> None:
+        by_tenant: dict[str, list[Item]] = {}
+        for item in items:
+            by_tenant.setdefault(item.tenant_id, []).append(item)
+        for tenant_id, mine in by_tenant.items():
+            self._resolve_names(tenant_id, mine)
+            known = self._known[tenant_id]
+            subjects = set()
+            stock_subjects = set()
+            skus: set[str] = set()
+            for item in mine:
+                found = subject_of(item.paper.value, known)
+                item.paper.subject = found.subject
+                if found.subject.startswith("order/"):
+                    subjects.add(found.subject)
+                value = item.paper.value
+                if isinstance(value, Order):
+                    skus.update([line.sku for line in value.lines])
+                elif item.paper.object in ("shipment", "fulfillment_answer", "order_change"):
+                    stock_subjects.add(found.subject)
+            self._load(tenant_id, subjects)
+            if skus:
+                self._batch.load_stock(tenant_id, skus)
+            if stock_subjects:
+                self._load_stock_for(tenant_id, stock_subjects)
+
+    def _resolve_names(self, tenant_id: str, items: list[Item]) -> None:
+        known = self._known.setdefault(tenant_id, {})
+        wanted = [
+            name
+            for item in items
+            for kind, name in names_of(item.paper.value)
+            if kind != "order" and (kind, search_key(name)) not in known
+        ]
+        if wanted:
+            known.update(aggregates.resolve(self._batch.connection, tenant_id, wanted))
+
+    def _load(self, tenant_id: str, subjects: set[str]) -> None:
+        missing = sorted(subject for subject in subjects if (tenant_id, subject) not in self._entries)
+        if not missing:
+            return
+        keys = [subject.partition("/")[2] for subject in missing]
+        rows = aggregates.load(self._batch.connection, tenant_id, "order", keys)
+        for subject, key in zip(missing, keys, strict=True):
+            row = rows.get(key)
+            self._entries[(tenant_id, subject)] = None if row is None else _Entry(row[0], row[1], row[2], _decode_order(row[3]))
+
+    def _load_stock_for(self, tenant_id: str, subjects: set[str]) -> None:
+        skus: set[str] = set()
+        for subject in subjects:
+            entry = self._entries.get((tenant_id, subject))
+            if entry is not None:
+                skus.update([line.sku for line in entry.state.order.lines])
+        self._batch.load_stock(tenant_id, skus)
+
+    # -- one paper
+
+    def _apply_one(self, item: Item) -> None:
+        batch, paper = self._batch, item.paper
+        # An item of the same batch may just have introduced the name this one is known by.
+        found = subject_of(paper.value, self._known[item.tenant_id])
+        paper.subject = found.subject
+        paper.business_key = business_key_of(paper.value)
+        if found.awaits:
+            self._park(item, found.awaits)
+            return
+        event = batch.event(
+            item.tenant_id,
+            paper.event_type,
+            found.subject or f"document/{paper.document_id}",
+            paper.value,
+            occurred_at=occurred_at(paper.value, item.received_at),
+            causation_id=paper.document_id,
+            message_id=item.message_id,
+            partner=item.partner,
+            release_id=item.configuration.release_id,
+            traceparent=item.traceparent,
+        )
+        kind = EVENT_TYPES[paper.event_type].aggregate
+        if kind == "inventory":
+            apply_stock(batch, item.tenant_id, paper.value)
+            batch.record(event)
+        elif kind == "order":
+            self._apply_to_order(item, event)
+        else:
+            batch.record(event)
+        if paper.stored_before and paper.state == "applied":
+            batch.resolve(item.tenant_id, paper.document_id, "released by itself")
+
+    def _apply_to_order(self, item: Item, event: Event) -> None:
+        batch, paper = self._batch, item.paper
+        self._load(item.tenant_id, {event.subject})
+        entry = self._entries[(item.tenant_id, event.subject)]
+        fresh = entry is None
+        if entry is None:
+            entry = _Entry(batch.ids.new("ord", batch.now), 0, batch.now_micros, None)
+        outcome = self._decide(event, item.configuration, entry)
+        if outcome.parked_until:
+            self._park(item, outcome.parked_until)
+            return
+        if outcome.duplicate:
+            self.duplicates += 1
+            note = {"object": paper.object, "number": paper.business_key, "document_id": paper.document_id}
+            batch.record(
+                batch.event(
+                    item.tenant_id,
+                    "crossdock.document.duplicate.v1",
+                    event.subject,
+                    note,
+                    correlation_id=entry.aggregate_id,
+                    causation_id=paper.document_id,
+                    message_id=item.message_id,
+                    partner=item.partner,
+                )
+            )
+            return
+        if fresh and outcome.state is not None:
+            self._entries[(item.tenant_id, event.subject)] = entry
+        batch.record(msgspec.structs.replace(event, correlation_id=entry.aggregate_id))
+        self._follow(event, outcome, entry, item.configuration)
+
+    def _decide(self, event: Event, configuration: Configuration, entry: _Entry) -> Outcome:
+        stock = _Stock(self._batch, event.tenant_id)
+        context = DecisionContext(configuration.compiled_policy, self._batch.now, stock, self._health(event.tenant_id))
+        return decide(entry.state, event, context)
+
+    # -- what follows
+
+    def _follow(self, event: Event, outcome: Outcome, entry: _Entry, configuration: Configuration) -> None:
+        batch, tenant_id, subject = self._batch, event.tenant_id, event.subject
+        for new in outcome.events:
+            batch.record(
+                batch.event(
+                    tenant_id,
+                    new.type,
+                    subject,
+                    new.data,
+                    correlation_id=entry.aggregate_id,
+                    causation_id=event.id,
+                    message_id=event.message_id,
+                    release_id=configuration.release_id,
+                    traceparent=event.traceparent,
+                )
+            )
+        for request in outcome.requests:
+            self.requests.append(
+                PlacedRequest(tenant_id, configuration, request, subject, event.id, event.message_id, event.traceparent)
+            )
+        for change in outcome.timers:
+            batch.set_timer(tenant_id, subject, change.name, change.due_at)
+        for reference in outcome.references:
+            batch.names.append((tenant_id, reference.type, subject, reference.value))
+            self._known.setdefault(tenant_id, {})[(reference.type, search_key(reference.value))] = subject
+            self._fresh_names.setdefault(tenant_id, []).append(f"{reference.type}:{reference.value}")
+        for exception in outcome.exceptions:
+            self._except(exception, tenant_id, subject)
+        if outcome.state is not None:
+            self._keep(tenant_id, subject, entry, outcome.state)
+
+    def _except(self, exception: Any, tenant_id: str, subject: str) -> None:
+        batch = self._batch
+        if exception.resolves:
+            batch.resolve(tenant_id, f"{subject}|{exception.cause}", "the order recovered")
+            return
+        batch.faults.append(
+            issues.Fault(
+                tenant_id=tenant_id,
+                code=exception.code,
+                cause=f"{exception.code}|{exception.cause}",
+                title=exception.message,
+                object_kind="order",
+                object_id=f"{subject}|{exception.cause}",
+                detail=exception.message,
+                pointer=exception.pointer,
+                subject=subject,
+                error_class="data",
+            )
+        )
+
+    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any) -> None:
+        batch = self._batch
+        if entry.state is None or entry.state.fulfillments != state.fulfillments:
+            before, after = commitments(entry.state), commitments(state)
+            for place in before.keys() | after.keys():
+                reserved_before, shipped_before = before.get(place, NOTHING)
+                reserved, shipped = after.get(place, NOTHING)
+                if reserved != reserved_before or shipped != shipped_before:
+                    position = batch.position(tenant_id, *place)
+                    position.reserved += reserved - reserved_before
+                    position.on_hand -= shipped - shipped_before
+        entry.state = state
+        entry.version += 1
+        summary = summary_of(state)
+        key = subject.partition("/")[2]
+        batch.aggregates[(tenant_id, "order", key)] = aggregates.AggregateRow(
+            tenant_id,
+            "order",
+            key,
+            entry.aggregate_id,
+            entry.version,
+            summary.status,
+            summary.customer,
+            summary.region,
+            None if summary.due_at is None else to_micros(summary.due_at),
+            int(summary.at_risk),
+            0 if summary.value is None else int(summary.value.amount * 100),
+            entry.created_at,
+            batch.now_micros,
+            _encode(state),
+        )
+
+    # -- what waits
+
+    def _park(self, item: Item, awaits: str) -> None:
+        paper = item.paper
+        paper.state, paper.awaits, self.parked_now = "parked", awaits, True
+        self._waiting.setdefault((item.tenant_id, awaits), []).append(item)
+        self._batch.set_timer(
+            item.tenant_id,
+            f"document/{paper.document_id}",
+            "parked",
+            self._batch.now + timedelta(minutes=PARKED_WARNING_MINUTES),
+        )
+
+    def _set_free(self, configuration_of: Callable[[str, str], Configuration]) -> list[Item]:
+        """Return the parked papers whose order or fulfillment became known in this pass."""
+        items: list[Item] = []
+        for tenant_id, names in self._fresh_names.items():
+            for name in names:
+                items += self._taken_up(tenant_id, name)
+            rows = messages.documents_awaiting(self._batch.connection, tenant_id, names)
+            freed = [self._parked_item(row, configuration_of(tenant_id, row[14])) for row in rows]
+            self.freed += freed
+            items += freed
+        self._fresh_names = {}
+        return items
+
+    def _taken_up(self, tenant_id: str, name: str) -> list[Item]:
+        """Return what this very pass parked for a name that it then made known."""
+        items = self._waiting.pop((tenant_id, name), [])
+        for item in items:
+            item.paper.state, item.paper.awaits = "applied", ""
+            self._batch.set_timer(tenant_id, f"document/{item.paper.document_id}", "parked", None)
+        return items
+
+    def _parked_item(self, row: Row, configuration: Configuration) -> Item:
+        paper = paper_of_row(row)
+        self._batch.set_timer(row[19], f"document/{row[0]}", "parked", None)
+        return Item(row[19], configuration, paper, row[1], partner="", received_at=self._batch.now)
+
+
+def paper_of_row(row: Row) -> Paper:
+    """Return the paper of a stored document (store.messages.DOCUMENT_COLUMNS), ready to be applied."""
+    value = msgspec.json.decode(row[12], type=OBJECTS[row[6]]) if row[12] and row[6] in OBJECTS else None
+    return Paper(
+        position=row[2],
+        pointer=row[3],
+        type=row[4],
+        state="applied",
+        map=row[5],
+        object=row[6],
+        event_type=row[7],
+        value=value,
+        canonical=bytes(row[12]) if row[12] else None,
+        byte_offset=row[15],
+        byte_length=row[16],
+        document_id=row[0],
+        replay_of=row[17],
+        stored_before=True,
+    )
+
+
+def fault_of(trouble: Trouble, tenant_id: str, kind: str, object_id: str, subject: str, partner: str, connection_id: str) -> issues.Fault:
+    """Return the fault that enters a trouble under the issue of its cause."""
+    return issues.Fault(
+        tenant_id=tenant_id,
+        code=trouble.code,
+        cause=trouble.cause,
+        title=trouble.title,
+        object_kind=kind,
+        object_id=object_id,
+        detail=trouble.detail,
+        pointer=trouble.pointer,
+        subject=subject,
+        error_class=trouble.error_class,
+        partner=partner,
+        connection_id=connection_id,
+        suggestion=trouble.suggestion,
+    )

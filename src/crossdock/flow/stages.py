@@ -1,0 +1,352 @@
+"""What one cycle does inside its transaction, stage by stage. `pipeline.py` decides when; here is what.
+
+    book         outcomes of sends → ledger, states, issues
+    ingest       new offers → messages, receipts, payloads            (ingest.py)
+    work         messages the last cycle stored → papers → decisions → outbound messages
+    deadlines    timers that have passed → decisions
+A batch that fails is taken apart: each message runs in a savepoint of its own, and only the culprit is set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+import structlog
+
+from ..canonical.events import Event
+from ..durable.identity import Ids, from_micros, to_micros
+from ..errors import CrossdockError
+from ..governance.configuration import Configuration
+from ..store import aggregates, issues, messages, outbound
+from ..store.engine import Connection, StoreUnavailable
+from . import acknowledge
+from .batch import Batch, Ready
+from .ingest import AgainDocument, Stored
+from .orchestrate import Health, Item, Orchestration, fault_of
+from .papers import Paper, Translation, Trouble
+from .render import SendMode, finish, render_requests
+from .translate import translate
+
+log = structlog.get_logger()
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+RUNS_MAX = 3
+
+
+class Worked(msgspec.Struct):
+    """What a cycle made: messages ready to be sent, events for subscribers, and counts."""
+
+    ready: list[Ready]
+    events: list[Event]
+    duplicates: int = 0
+    parked: bool = False
+
+
+class Stages:
+    """The stages with what they need of the world."""
+
+    def __init__(
+        self,
+        *,
+        ids: Ids,
+        configuration_of: Callable[[Connection, str, str], Configuration],
+        health: Health,
+        mode_of: SendMode,
+    ) -> None:
+        self._ids = ids
+        self._configuration_of = configuration_of
+        self._health = health
+        self._mode_of = mode_of
+        self.parked = True
+
+    # -- work
+
+    def work(self, connection: Connection, stored: list[Stored], now: datetime) -> Worked:
+        """Translate and apply messages; whatever happens, every one of them ends with a state and a reason."""
+        if not stored:
+            return Worked([], [])
+        connection.execute("savepoint work")
+        try:
+            worked = self._work(connection, stored, now)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - the worker: whatever escapes is recorded against its message
+            connection.execute("rollback to savepoint work")
+            connection.execute("release savepoint work")
+            return self._work_one_by_one(connection, stored, now, error)
+        connection.execute("release savepoint work")
+        return worked
+
+    def _work_one_by_one(self, connection: Connection, stored: list[Stored], now: datetime, error: Exception) -> Worked:
+        if len(stored) == 1:
+            log.error("message.poisoned", message_id=stored[0].message_id, error=repr(error), exc_info=error)
+            return self._set_aside(connection, stored[0], now, error)
+        merged = Worked([], [])
+        for message in stored:
+            worked = self.work(connection, [message], now)
+            merged.ready += worked.ready
+            merged.events += worked.events
+            merged.duplicates += worked.duplicates
+        return merged
+
+    def _set_aside(self, connection: Connection, message: Stored, now: datetime, error: Exception) -> Worked:
+        """A fault of ours: the message is kept as failed, with what happened, for a person and a replay."""
+        batch = Batch(connection, self._ids, now)
+        known = isinstance(error, CrossdockError)
+        trouble = Trouble(
+            code=error.code if isinstance(error, CrossdockError) else "XD-SYS-050",
+            cause=f"XD-SYS-050|{type(error).__name__}|{message.connection_id}",
+            title=str(error) if known else "A message made the hub stumble",
+            detail=f"{type(error).__name__}: {error}",
+            error_class="system",
+        )
+        batch.inbound_settled.append(
+            ("failed", batch.now_micros, 0, trouble.code, trouble.detail, message.release_id, message.tenant_id, message.message_id)
+        )
+        batch.faults.append(
+            fault_of(trouble, message.tenant_id, "message", message.message_id, "", message.partner, message.connection_id)
+        )
+        batch.save()
+        return Worked([], batch.events)
+
+    def _work(self, connection: Connection, stored: list[Stored], now: datetime) -> Worked:
+        batch = Batch(connection, self._ids, now)
+        items: list[Item] = []
+        done: list[Translation] = []
+        for message in stored:
+            configuration = self._configuration_of(connection, message.tenant_id, message.release_id)
+            translation = translate(message, configuration)
+            done.append(translation)
+            items += self._items(batch, translation, configuration)
+        orchestration = Orchestration(batch, self._health, parked=self.parked)
+        orchestration.apply(items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id))
+        for translation in done:
+            self._settle(batch, translation)
+        for item in orchestration.freed:
+            settle_stored(batch, item.tenant_id, item.configuration.release_id, item.paper)
+        render_requests(batch, orchestration.requests, self._mode_of)
+        batch.save()
+        self.parked = self.parked or orchestration.parked_now
+        return Worked(batch.ready, batch.events, orchestration.duplicates, orchestration.parked_now)
+
+    def _items(self, batch: Batch, translation: Translation, configuration: Configuration) -> list[Item]:
+        """Give the papers their ids, deal with envelopes and acknowledgments, and return what the processes must see."""
+        message = translation.message
+        barred: set[int] = set()
+        if translation.interchanges and message.again is None:
+            barred = acknowledge.judge_interchanges(batch, translation)
+            drafts = acknowledge.owed(batch, translation, configuration, barred)
+            acknowledge.envelope_acknowledgments(batch, drafts)
+            finish(batch, drafts, self._mode_of)
+        if message.again is not None:
+            translation.papers = _taken_again(translation.papers, message.again)
+        items = []
+        for paper in translation.papers:
+            if not paper.document_id:
+                paper.document_id = self._ids.new("doc", batch.now)
+            if paper.state != "applied" or paper.position in barred:
+                continue
+            if paper.object == "ack":
+                acknowledge.match(batch, message.tenant_id, paper, message.connection_id, message.partner)
+                continue
+            items.append(
+                Item(
+                    message.tenant_id,
+                    configuration,
+                    paper,
+                    message.message_id,
+                    message.partner,
+                    message.received_at,
+                    message.traceparent,
+                )
+            )
+        return items
+
+    # -- settling papers and messages
+
+    def _settle(self, batch: Batch, translation: Translation) -> None:
+        message = translation.message
+        state, trouble = translation.state, translation.trouble
+        if translation.papers and all(paper.state == "superseded" for paper in translation.papers) and translation.interchanges:
+            state = "duplicate"  # type: ignore[assignment]
+        batch.inbound_settled.append(
+            (
+                state,
+                batch.now_micros,
+                len(translation.papers),
+                trouble.code if trouble else "",
+                trouble.detail or trouble.title if trouble else "",
+                message.release_id,
+                message.tenant_id,
+                message.message_id,
+            )
+        )
+        if message.runs and state != "failed":
+            batch.resolve(message.tenant_id, message.message_id, "a later run went through")
+        if message.again is not None and state == "processed" and trouble is None:
+            self._resolve_again(batch, translation)
+        if trouble is not None and not translation.papers:
+            batch.faults.append(
+                fault_of(trouble, message.tenant_id, "message", message.message_id, "", message.partner, message.connection_id)
+            )
+        for paper in translation.papers:
+            self._settle_paper(batch, message, paper)
+
+    def _resolve_again(self, batch: Batch, translation: Translation) -> None:
+        for paper in translation.papers:
+            if paper.state in ("applied", "parked") and paper.stored_before:
+                batch.resolve(translation.message.tenant_id, paper.document_id, "released by itself")
+
+    def _settle_paper(self, batch: Batch, message: Stored, paper: Paper) -> None:
+        if paper.stored_before:
+            settle_stored(batch, message.tenant_id, message.release_id, paper)
+        else:
+            batch.documents.append(document_row(batch, message, paper))
+        if paper.trouble is None:
+            return
+        batch.faults.append(
+            fault_of(
+                paper.trouble, message.tenant_id, "document", paper.document_id, paper.subject, message.partner, message.connection_id
+            )
+        )
+        kind = "crossdock.document.held.v1" if paper.state == "held" else "crossdock.document.rejected.v1"
+        batch.record(
+            batch.event(
+                message.tenant_id,
+                kind,
+                paper.subject or f"document/{paper.document_id}",
+                {"document_id": paper.document_id, "code": paper.trouble.code, "title": paper.trouble.title, "awaits": paper.awaits},
+                causation_id=paper.document_id,
+                message_id=message.message_id,
+                partner=message.partner,
+            )
+        )
+
+    # -- deadlines
+
+    def deadlines(self, connection: Connection, now: datetime, active: Callable[[Connection, str], Configuration]) -> Worked:
+        """Let deadlines that have passed come back as events; warn of papers parked and acknowledgments overdue."""
+        due = aggregates.due_timers(connection, to_micros(now))
+        late = outbound.overdue_acknowledgments(connection, to_micros(now))
+        if not due and not late:
+            return Worked([], [])
+        batch = Batch(connection, self._ids, now)
+        orchestration = Orchestration(batch, self._health, parked=False)
+        for tenant_id, subject, name, due_at in due:
+            batch.set_timer(tenant_id, subject, name, None)
+            if subject.startswith("document/"):
+                self._warn_parked(batch, tenant_id, subject.partition("/")[2])
+                continue
+            data = {"name": name, "due_at": from_micros(due_at).isoformat()}
+            event = batch.event(tenant_id, "crossdock.deadline.passed.v1", subject, data, occurred_at=from_micros(due_at))
+            orchestration.apply_event(event, active(connection, tenant_id))
+        for row in late:
+            self._warn_overdue(batch, *row)
+        render_requests(batch, orchestration.requests, self._mode_of)
+        batch.save()
+        return Worked(batch.ready, batch.events)
+
+    def _warn_parked(self, batch: Batch, tenant_id: str, document_id: str) -> None:
+        rows = messages.load_documents(batch.connection, tenant_id, [document_id])
+        if not rows or rows[0][8] != "parked":
+            return
+        awaits = rows[0][9]
+        batch.faults.append(
+            issues.Fault(
+                tenant_id=tenant_id,
+                code="XD-ORD-020",
+                cause=f"XD-ORD-020|{awaits.partition(':')[0]}",
+                title="Papers concern an order that nobody has released",
+                object_kind="document",
+                object_id=document_id,
+                detail=f"waits for {awaits}; it is applied by itself when that becomes known",
+                error_class="partner",
+            )
+        )
+
+    def _warn_overdue(
+        self, batch: Batch, tenant_id: str, message_id: str, connection_id: str, partner: str, subject: str, document_type: str
+    ) -> None:
+        batch.acknowledged.append((tenant_id, message_id, "overdue"))
+        batch.faults.append(
+            issues.Fault(
+                tenant_id=tenant_id,
+                code="XD-EDI-092",
+                cause=f"XD-EDI-092|{connection_id}",
+                title=f"{partner} has not acknowledged in time",
+                object_kind="outbound",
+                object_id=message_id,
+                detail=f"{document_type} was sent and no 997 came; it is not sent again by itself",
+                subject=subject,
+                error_class="partner",
+                partner=partner,
+                connection_id=connection_id,
+            )
+        )
+
+
+def _taken_again(papers: list[Paper], again: dict[int, AgainDocument]) -> list[Paper]:
+    """Keep the papers a second run is about, each under the document it already has.
+
+    A document that was applied is not touched: its replay becomes a document of its own, linked to it.
+    """
+    kept = []
+    for paper in papers:
+        before = again.get(paper.position)
+        if before is None:
+            continue
+        if before.state == "applied":
+            paper.replay_of = before.document_id
+        else:
+            paper.document_id, paper.stored_before = before.document_id, True
+        kept.append(paper)
+    return kept
+
+
+def settle_stored(batch: Batch, tenant_id: str, release_id: str, paper: Paper) -> None:
+    """Book what became of a document that was written in an earlier cycle."""
+    batch.documents_settled.append(
+        (
+            paper.state,
+            paper.awaits,
+            paper.map,
+            paper.object,
+            paper.event_type,
+            paper.subject,
+            paper.business_key,
+            paper.canonical,
+            _encode(paper.findings) if paper.findings else None,
+            release_id,
+            batch.now_micros,
+            tenant_id,
+            paper.document_id,
+        )
+    )
+
+
+def document_row(batch: Batch, message: Stored, paper: Paper) -> messages.DocumentRow:
+    """Return the row of a paper."""
+    return messages.DocumentRow(
+        message.tenant_id,
+        paper.document_id,
+        message.message_id,
+        paper.position,
+        paper.pointer,
+        paper.type,
+        paper.map,
+        paper.object,
+        paper.event_type,
+        paper.state,
+        paper.awaits,
+        paper.subject,
+        paper.business_key,
+        paper.canonical,
+        _encode(paper.findings) if paper.findings else None,
+        message.release_id,
+        paper.byte_offset,
+        paper.byte_length,
+        paper.replay_of,
+        batch.now_micros,
+    )

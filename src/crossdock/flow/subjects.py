@@ -1,0 +1,89 @@
+"""Which aggregate a canonical object concerns: straight from its own fields, else by a name known before.
+
+Partners answer with whatever number they have: ours, the order's, a shipment's, a tracking number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from typing import Any
+
+import msgspec
+
+from ..canonical.identifiers import search_key
+from ..canonical.inventory import InventoryAdjustment, InventorySnapshot
+from ..canonical.orders import FulfillmentAnswer, Order, OrderChange, ServiceCase
+from ..canonical.shipments import Milestone, Shipment
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """Where an object belongs: a subject, or what it waits for."""
+
+    subject: str = ""
+    awaits: str = ""
+
+
+def names_of(value: Any) -> tuple[tuple[str, str], ...]:
+    """Return the (type, value) names by which an object may find its order, the surest first."""
+    if isinstance(value, Shipment):
+        return _given(("fulfillment", value.fulfillment_number), ("order", value.order_number))
+    if isinstance(value, Milestone):
+        return _given(
+            ("order", value.order_number),
+            ("fulfillment", value.fulfillment_number),
+            ("shipment", value.shipment_number),
+            ("tracking", value.tracking),
+        )
+    if isinstance(value, FulfillmentAnswer):
+        return _given(("fulfillment", value.number))
+    if isinstance(value, OrderChange):
+        return _given(("order", value.number))
+    if isinstance(value, ServiceCase):
+        return _given(("order", value.order_number))
+    return ()
+
+
+def _given(*names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(name for name in names if name[1])
+
+
+def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
+    """Return the subject of a canonical object.
+
+    `known` maps (type, search key) to a subject. An order number that is not known stands for itself: `decide` parks it.
+    """
+    if isinstance(value, Order):
+        return Subject("order/" + value.number)
+    if isinstance(value, InventorySnapshot | InventoryAdjustment):
+        return Subject("inventory/" + value.site)
+    names = names_of(value)
+    for kind, name in names:
+        found = known.get((kind, search_key(name)))
+        if found is not None:
+            return Subject(found)
+    for kind, name in names:
+        if kind == "order":
+            return Subject("order/" + name)
+    return Subject(awaits=f"{names[0][0]}:{names[0][1]}") if names else Subject()
+
+
+def business_key_of(value: Any) -> str:
+    """Return the partner's own number of the paper, for people and for finding duplicates."""
+    for field in ("number", "shipment_number", "order_number", "site"):
+        key = getattr(value, field, "")
+        if key:
+            return str(key)
+    return ""
+
+
+def occurred_at(value: Any, fallback: datetime) -> datetime:
+    """Return when the thing happened, by the paper itself; else when it came in."""
+    for field in ("at", "shipped_at", "as_of", "ordered_at"):
+        moment = getattr(value, field, None)
+        if isinstance(moment, datetime):
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    shipped_on = getattr(value, "shipped_on", None)
+    if shipped_on is not None:
+        return datetime.combine(shipped_on, time(12), UTC)
+    return fallback

@@ -1,0 +1,47 @@
+"""Follow the journal live: no gap, no duplicate, committed facts only.
+
+Readers are woken by the cycle and read from the record; what they are shown is what is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from ..canonical.events import Event
+from ..store import journal
+from ..store.engine import Store
+
+PAGE = 200
+
+
+class Subscriptions:
+    """Wakes whoever follows a tenant's journal."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._wakes: dict[str, set[asyncio.Event]] = {}
+
+    def publish(self, events: list[Event]) -> None:
+        """Wake the followers of the tenants whose journal grew."""
+        if self._wakes:
+            for tenant_id in {event.tenant_id for event in events}:
+                for wake in self._wakes.get(tenant_id, ()):
+                    wake.set()
+
+    async def follow(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
+        """Yield (cursor, event) behind `after`; without it, what comes from now on."""
+        wake = asyncio.Event()
+        self._wakes.setdefault(tenant_id, set()).add(wake)
+        try:
+            cursor = await self._store.read(journal.end) if after is None else journal.Cursor.parse(after)
+            while True:
+                wake.clear()
+                pairs = await self._store.read(lambda connection, at=cursor: journal.follow(connection, tenant_id, at, PAGE))  # type: ignore[misc]
+                for event, at in pairs:
+                    cursor = at
+                    yield str(at), event
+                if not pairs:
+                    await wake.wait()
+        finally:
+            self._wakes[tenant_id].discard(wake)

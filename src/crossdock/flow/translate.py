@@ -1,0 +1,352 @@
+"""Turn the bytes of a message into canonical documents. Pure: message and configuration in, papers out.
+
+Every document of a message is judged by itself: one bad set of twelve, or one bad row of a file, stops only itself.
+Whatever a partner sends ends in applied, held, rejected or ignored with a reason, never in an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from .. import edi
+from ..canonical.catalog import OBJECTS
+from ..errors import DocumentRejected, Finding, HeldAwaiting
+from ..formats import FORMATS, JsonOptions, options_of
+from ..governance.configuration import Configuration
+from ..governance.pack import ConnectionSpec, InboundRule
+from ..mapping import CompiledMap, MapContext
+from .ingest import Stored
+from .papers import InterchangeNote, Paper, Translation, Trouble
+
+_encode = msgspec.json.Encoder(decimal_format="string").encode
+_PLAIN_JSON = JsonOptions()
+
+
+def translate(message: Stored, configuration: Configuration) -> Translation:
+    """Return what came of a message under a configuration."""
+    spec = configuration.connections[message.connection_id]
+    kind = _format_of(message, spec)
+    if kind == "x12":
+        return _translate_x12(message, spec, configuration)
+    return _translate_plain(message, spec, configuration, kind)
+
+
+def _format_of(message: Stored, spec: ConnectionSpec) -> str:
+    """Choose the format: the only one the connection takes, else by the first bytes, else by the file name."""
+    kinds = dict.fromkeys(rule.format for rule in spec.inbound)
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    head = message.content[:64].lstrip(b"\xef\xbb\xbf \t\r\n\x00")
+    if "x12" in kinds and head.startswith((b"ISA", b"UNA", b"UNB")):
+        return "x12"
+    if "json" in kinds and head[:1] in (b"{", b"["):
+        return "json"
+    return next((rule.format for rule in spec.inbound if _name_fits(rule, message.name)), next(iter(kinds), "json"))
+
+
+def _name_fits(rule: InboundRule, name: str) -> bool:
+    return bool(rule.name_glob) and fnmatchcase(name.lower(), rule.name_glob.lower())
+
+
+def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Configuration, kind: str) -> Translation:
+    """JSON, CSV and fixed width: the rule's map names columns and options, so the rule is chosen before decoding."""
+    rule = None
+    if kind != "json":
+        rule = configuration.inbound_rule(message.connection_id, format=kind, set_code="", name=message.name, document=None)
+        if rule is None:
+            return _no_rule(message, f"a {kind} file named {message.name!r}")
+        if rule.ignore:
+            return Translation(message, [], "ignored")
+    options = _options(configuration.maps[rule.map]) if rule else _json_options(spec, configuration)
+    try:
+        decoded = FORMATS[kind][1].decode(message.content, options)
+    except DocumentRejected as error:
+        return _unreadable(message, kind, error)
+    papers: list[Paper] = []
+    documents = decoded.documents
+    for position, document in enumerate(documents):
+        chosen = rule or configuration.inbound_rule(
+            message.connection_id, format=kind, set_code="", name=message.name, document=document
+        )
+        pointer = f"document {position + 1}" if len(documents) > 1 else ""
+        paper = Paper(position, pointer, kind, byte_length=len(message.content))
+        paper.position = len(papers)
+        if position < len(decoded.positions):
+            place = decoded.positions[position]
+            paper.byte_offset, paper.byte_length = place.offset_start, place.offset_end - place.offset_start
+        if chosen is None:
+            if len(documents) == 1:
+                return _no_rule(message, "a JSON document of this shape")
+            _reject(paper, "XD-DOC-020", "No map reads this document", f"no inbound rule of {spec.connection} fits", spec)
+        elif chosen.ignore:
+            continue
+        else:
+            _run_map(paper, document, configuration.maps[chosen.map], _context(message, spec, configuration, {}), spec, papers)
+            continue
+        papers.append(paper)
+    _add_row_findings(papers, decoded.findings, kind, spec, rule)
+    if not papers and not decoded.findings:
+        return Translation(message, [], "ignored")
+    return Translation(message, papers)
+
+
+@lru_cache(maxsize=512)
+def _options(compiled: CompiledMap) -> Any:
+    return options_of(compiled.source)
+
+
+def _json_options(spec: ConnectionSpec, configuration: Configuration) -> Any:
+    """Return the JSON options of a connection: those its only JSON rule names, else the document is the whole file."""
+    rules = [rule for rule in spec.inbound if rule.format == "json" and rule.map]
+    return _options(configuration.maps[rules[0].map]) if len(rules) == 1 else _PLAIN_JSON
+
+
+def _add_row_findings(
+    papers: list[Paper], findings: Iterable[Finding], kind: str, spec: ConnectionSpec, rule: InboundRule | None
+) -> None:
+    """Rows that could not be read become rejected papers of their own; the other rows went on."""
+    bad = [finding for finding in findings if finding.severity == "error"]
+    for finding in bad:
+        paper = Paper(len(papers), finding.pointer, kind, map=rule.map if rule else "")
+        _reject(paper, finding.code, "A row could not be read", finding.message, spec, finding.pointer, (finding,))
+        papers.append(paper)
+
+
+def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configuration) -> Translation:
+    strict = spec.x12 is None or spec.x12.acknowledge != "lenient"
+    overlay = edi.PartnerOverlay(acceptance="strict" if strict else "lenient")
+    result = edi.read_all(message.content, partner_overlay=overlay)
+    if not result.interchanges:
+        findings = tuple(result.findings) or (Finding("XD-EDI-001", "no interchange was found"),)
+        return _unreadable(message, "x12", DocumentRejected(findings[0].message, code=findings[0].code, findings=findings))
+    papers: list[Paper] = []
+    notes: list[InterchangeNote] = []
+    for interchange in result.interchanges:
+        first = len(papers)
+        wrong = _envelope_trouble(interchange, spec)
+        for one in interchange.sets:
+            papers += _translate_set(one, interchange, message, spec, configuration, len(papers), wrong)
+        notes.append(
+            InterchangeNote(
+                sender=f"{interchange.sender_qualifier}:{interchange.sender}",
+                receiver=f"{interchange.receiver_qualifier}:{interchange.receiver}",
+                control_number=interchange.control_number,
+                usage=interchange.usage,
+                first_position=first,
+                last_position=len(papers) - 1,
+                acknowledge=wrong is None and spec.x12 is not None and spec.x12.acknowledge != "silent",
+                interchange=interchange,
+            )
+        )
+    return Translation(message, papers, interchanges=tuple(notes))
+
+
+def _envelope_trouble(interchange: Any, spec: ConnectionSpec) -> Trouble | None:
+    """Sender and receiver are bound to the connection: an envelope of somebody else is never applied."""
+    if spec.x12 is None:
+        return None
+    sender = f"{interchange.sender_qualifier.strip()}:{interchange.sender.strip()}"
+    receiver = f"{interchange.receiver_qualifier.strip()}:{interchange.receiver.strip()}"
+    if sender == spec.x12.them and receiver == spec.x12.us:
+        return None
+    return Trouble(
+        code="XD-ING-002",
+        cause=f"XD-ING-002|{spec.connection}|{sender}|{receiver}",
+        title=f"An interchange on {spec.connection} is from {sender} to {receiver}",
+        detail=f"expected {spec.x12.them} to {spec.x12.us}; nothing of it was applied",
+        pointer="ISA06, ISA08",
+        error_class="partner",
+    )
+
+
+def _translate_set(
+    one: Any,
+    interchange: Any,
+    message: Stored,
+    spec: ConnectionSpec,
+    configuration: Configuration,
+    position: int,
+    wrong: Trouble | None,
+) -> list[Paper]:
+    last = one.segments[-1] if one.segments else None
+    end = last.element_offset(len(last.elements)) if last is not None else one.offset
+    paper = Paper(
+        position, one.pointer, f"x12:{one.code}", findings=tuple(one.findings), byte_offset=one.offset, byte_length=end - one.offset
+    )
+    if wrong is not None:
+        paper.state, paper.trouble = "rejected", wrong
+        return [paper]
+    if one.code in ("997", "999"):
+        paper.object, paper.event_type = "ack", "crossdock.document.acknowledged.v1"
+        paper.value = (interchange, edi.read_acknowledgment(one))
+        return [paper]
+    if not one.accepted:
+        worst = next((finding for finding in one.findings if finding.severity == "error"), one.findings[0])
+        _reject(paper, worst.code, f"{spec.partner} sent a faulty {one.code}", worst.message, spec, worst.pointer, tuple(one.findings))
+        return [paper]
+    rule = configuration.inbound_rule(message.connection_id, format="x12", set_code=one.code, name=message.name, document=None)
+    if rule is None:
+        _reject(paper, "XD-DOC-020", f"No map reads a {one.code} of {spec.partner}", f"{spec.connection} has no rule for it", spec)
+        return [paper]
+    if rule.ignore:
+        return []
+    envelope = {
+        "sender": interchange.sender.strip(),
+        "receiver": interchange.receiver.strip(),
+        "control_number": interchange.control_number,
+        "set_control_number": one.control_number,
+        "usage": interchange.usage,
+        "date": interchange.date,
+    }
+    papers: list[Paper] = []
+    document = edi.set_to_document(one)
+    _run_map(paper, document, configuration.maps[rule.map], _context(message, spec, configuration, envelope), spec, papers)
+    return papers
+
+
+def _context(
+    message: Stored, spec: ConnectionSpec, configuration: Configuration, envelope: Mapping[str, Any]
+) -> MapContext:
+    partner = configuration.partners[spec.partner]
+    return MapContext(
+        lookups=configuration.lookups,
+        message={"name": message.name, "headers": message.headers, "received_at": message.received_at.isoformat()},
+        partner={"code": partner.partner, "name": partner.name, "timezone": partner.timezone, **partner.identifiers},
+        tenant={"id": configuration.tenant_id, "name": configuration.head.name},
+        envelope=dict(envelope),
+    )
+
+
+def _run_map(
+    paper: Paper, document: Any, compiled: CompiledMap, context: MapContext, spec: ConnectionSpec, papers: list[Paper]
+) -> None:
+    """Run the map and book its result on the paper, or on one paper for each element it selects."""
+    paper.map, paper.object = compiled.name, compiled.target.object or ""
+    paper.event_type = compiled.target.event or ""
+    if compiled.definition.select is not None:
+        _run_each(paper, document, compiled, context, spec, papers)
+        return
+    _run_one(paper, document, compiled, context, spec, papers)
+
+
+def _run_each(
+    paper: Paper, document: Any, compiled: CompiledMap, context: MapContext, spec: ConnectionSpec, papers: list[Paper]
+) -> None:
+    """Each element that the map selects is a paper of its own."""
+    try:
+        elements = compiled.split(document)
+    except DocumentRejected as error:
+        _reject(paper, error.code, f"Map {compiled.name} refused a document", str(error), spec, error.pointer, error.findings)
+        papers.append(paper)
+        return
+    context = msgspec.structs.replace(context, root=document)
+    for number, element in enumerate(elements):
+        pointer = f"{paper.pointer} element {number + 1}".strip()
+        piece = msgspec.structs.replace(paper, position=len(papers), pointer=pointer)
+        _run_one(piece, element, compiled, context, spec, papers)
+
+
+def _run_one(
+    paper: Paper, document: Any, compiled: CompiledMap, context: MapContext, spec: ConnectionSpec, papers: list[Paper]
+) -> None:
+    try:
+        _convert(paper, compiled.run(document, context), spec)
+    except HeldAwaiting as error:
+        paper.state, paper.awaits = "held", error.awaits
+        paper.findings = (*paper.findings, *error.findings)
+        paper.trouble = _held(error, spec, compiled)
+    except DocumentRejected as error:
+        if error.code == "XD-MAP-018":
+            return
+        _reject(paper, error.code, f"Map {compiled.name} refused a document", str(error), spec, error.pointer, error.findings)
+    papers.append(paper)
+
+
+def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> None:
+    """Check what the map made against the canonical type; only then is it a canonical object."""
+    try:
+        paper.value = msgspec.convert(result, OBJECTS[paper.object], strict=False)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        message, _, place = text.partition(" - at `")
+        finding = Finding(
+            "XD-MAP-020", f"the map's {paper.object} is not valid: {message}", pointer=place.rstrip("`"), hint=f"Correct map {paper.map}"
+        )
+        _reject(paper, finding.code, f"Map {paper.map} makes an invalid {paper.object}", finding.message, spec, finding.pointer, (finding,))
+        return
+    paper.canonical = _encode(paper.value)
+
+
+def _held(error: HeldAwaiting, spec: ConnectionSpec, compiled: CompiledMap) -> Trouble:
+    kind, _, rest = error.awaits.partition(":")
+    table, _, key = rest.partition(":")
+    finding = error.findings[0] if error.findings else None
+    suggestion: dict[str, Any] | None = None
+    if kind == "lookup":
+        suggestion = {"action": "set_lookup_row", "table": table, "key": key}
+        if finding is not None and finding.expected:
+            suggestion["value"] = finding.expected
+    return Trouble(
+        code=error.code,
+        cause=f"{error.code}|{error.awaits}|{spec.connection}",
+        title=f"{key!r} is not in lookup table {table!r}" if kind == "lookup" else str(error),
+        detail=str(error),
+        pointer=error.pointer or (finding.pointer if finding else ""),
+        suggestion=suggestion,
+    )
+
+
+def _reject(
+    paper: Paper,
+    code: str,
+    title: str,
+    detail: str,
+    spec: ConnectionSpec,
+    pointer: str = "",
+    findings: tuple[Finding, ...] = (),
+) -> None:
+    paper.state = "rejected"
+    paper.findings = paper.findings if paper.findings[: len(findings)] == findings and findings else (*paper.findings, *findings)
+    paper.trouble = Trouble(
+        code=code, cause=f"{code}|{spec.connection}|{paper.type}|{paper.map}|{_place(pointer)}", title=title, detail=detail, pointer=pointer
+    )
+
+
+def _place(pointer: str) -> str:
+    """Return the pointer without its counts, so that the same defect in many documents is one cause."""
+    return "".join("#" if character.isdigit() else character for character in pointer.rpartition(">")[2].strip())
+
+
+def _no_rule(message: Stored, what: str) -> Translation:
+    return Translation(
+        message,
+        [],
+        "failed",
+        Trouble(
+            code="XD-DOC-020",
+            cause=f"XD-DOC-020|{message.connection_id}",
+            title=f"No inbound rule of {message.connection_id} reads {what}",
+            detail="the bytes are kept; add a rule and replay",
+            error_class="system",
+        ),
+    )
+
+
+def _unreadable(message: Stored, kind: str, error: DocumentRejected) -> Translation:
+    finding = error.findings[0] if error.findings else Finding(error.code, str(error))
+    paper = Paper(0, finding.pointer, kind, "rejected", findings=error.findings, byte_length=len(message.content))
+    trouble = Trouble(
+        code=error.code,
+        cause=f"{error.code}|{message.connection_id}",
+        title=f"A {kind} message on {message.connection_id} cannot be read",
+        detail=str(error),
+        pointer=error.pointer or finding.pointer,
+        error_class="partner",
+    )
+    paper.trouble = trouble
+    return Translation(message, [paper], "failed", trouble)
