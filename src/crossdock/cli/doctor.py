@@ -187,6 +187,11 @@ def _directories(settings: Settings) -> Check:
 def _root_key(settings: Settings) -> Check:
     file = Path(settings.security.root_key_file)
     if not settings.security.root_key and not file.exists():
+        database = settings.store.sqlite_path
+        if database is not None and database.exists():
+            return Check(
+                "key", "fix", f"{database} is there and {file} is not", "Restore the key file that belongs to it"
+            )
         return Check("key", "ok", f"{file} will be made at the first start; back it up apart from the database")
     try:
         load_root_key(settings)

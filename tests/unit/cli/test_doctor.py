@@ -74,6 +74,14 @@ def test_database_without_write_ahead_log_is_found(installation: Path) -> None:
     assert "journal mode is delete" in found.message
 
 
+def test_lost_root_key_is_found(installation: Path) -> None:
+    """A database whose key file is gone cannot open its secrets; a new key would not help."""
+    (installation / "var").mkdir()
+    (installation / "var/crossdock.db").touch()
+
+    assert "Restore the key file that belongs to it" == check("key").fix
+
+
 def test_root_key_for_everybody_is_found(installation: Path) -> None:
     """A key file that others may read gets the chmod that repairs it."""
     key = installation / "var/root.key"
