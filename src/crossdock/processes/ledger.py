@@ -12,7 +12,7 @@ silently. What a move means for the order is decided in `order_fulfillment/`.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Literal
 
 import msgspec
@@ -22,6 +22,10 @@ from ..errors import CrossdockError
 Waiting = Literal["open", "backordered"]
 
 ZERO = Decimal(0)
+# Within these limits sums of quantities, and their value at PRICE_MAX, stay exact.
+QUANTITY_MAX = Decimal(10) ** 9
+PRICE_MAX = Decimal(10) ** 9
+DECIMALS_MAX = 6
 
 
 class LedgerViolation(CrossdockError):
@@ -177,6 +181,22 @@ def check(line: LineLedger) -> None:
         raise LedgerViolation(f"line {line.line_no}: {line.ordered} ordered, but the buckets hold {sum(buckets)}")
     if not ZERO <= line.returned <= line.delivered <= line.shipped or not ZERO <= line.invoiced <= line.shipped:
         raise LedgerViolation(f"line {line.line_no}: delivered, returned or invoiced exceed what was shipped")
+
+
+def is_quantity(quantity: Decimal) -> bool:
+    """Tell whether a number can be a quantity here: from 0 to 1,000,000,000 with at most 6 decimals."""
+    return quantity.is_finite() and 0 <= quantity <= QUANTITY_MAX and _decimals(quantity) <= DECIMALS_MAX
+
+
+def rounded_down(quantity: Decimal) -> Decimal:
+    """Return a finite number as a quantity: within the limits, surplus decimals cut off."""
+    within = min(max(quantity, ZERO), QUANTITY_MAX)
+    return within if _decimals(within) <= DECIMALS_MAX else within.quantize(Decimal("0.000001"), ROUND_FLOOR)
+
+
+def _decimals(quantity: Decimal) -> int:
+    exponent = quantity.as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def quantity_text(quantity: Decimal) -> str:

@@ -19,7 +19,7 @@ from ..canonical.orders import Order
 from ..errors import CrossdockError
 from .allocation import UNLIMITED, AllocationLine, Need, Shelf, place
 from .calendars import ShipBy
-from .ledger import ZERO, quantity_text
+from .ledger import ZERO, quantity_text, rounded_down
 from .outcome import StockPosition
 from .policy import Site, SourcingRule
 from .policy_compiler import CompiledPolicy, Condition
@@ -58,7 +58,8 @@ class SourcingDecision(msgspec.Struct, frozen=True, omit_defaults=True):
 class Facts(msgspec.Struct, frozen=True):
     """What a decision may look at: of the order, and of the world at `now`.
 
-    `excluded` gives for sites that are out of the question the reason in words.
+    `excluded` gives for sites that are out of the question the reason in words. `ignore_holds` skips the rules that
+    hold, because a person let the order go.
     """
 
     order: Order
@@ -70,6 +71,7 @@ class Facts(msgspec.Struct, frozen=True):
     load: Mapping[str, int] = {}
     excluded: Mapping[str, str] = {}
     promised_on: str = ""
+    ignore_holds: bool = False
 
 
 def source(needs: tuple[Need, ...], policy: CompiledPolicy, facts: Facts) -> SourcingDecision:
@@ -115,6 +117,9 @@ class _Run:
 
     def applies(self, rule: SourcingRule, condition: Condition | None) -> bool:
         """Tell whether a rule's `when` holds for this order."""
+        if rule.kind == "hold" and self.facts.ignore_holds:
+            self.say(rule.rule, rule.kind, "skipped", "a person let the order go")
+            return False
         if condition is None:
             return True
         if self._variables is None:
@@ -319,7 +324,7 @@ def _available(run: _Run, rule: SourcingRule, site: str, sku: str, wanted: Decim
         age_minutes = int((run.facts.now - position.as_of).total_seconds() // 60)
         if age_minutes > rule.stale_minutes:
             return ZERO, f"stock is {age_minutes} min old, more than {rule.stale_minutes}"
-    available = max(ZERO, position.available - rule.buffer)
+    available = rounded_down(position.available - rule.buffer)
     buffer = f" (buffer {quantity_text(rule.buffer)})" if rule.buffer else ""
     sign = "≥" if available >= wanted else "<"
     return available, f"stock {quantity_text(position.available)}{buffer} {sign} {quantity_text(wanted)}"

@@ -1,0 +1,110 @@
+"""Steer an order from its release to its delivery, or its cancel.
+
+`decide` is pure and total: the state so far, one event and the facts of the moment go in, an Outcome comes out; it
+reads no clock and no table, and no event makes it raise. Deadlines come back as events. One file per family of events;
+`consequences.py` adds what follows from the new state.
+
+The status of an order follows from its quantities and requests (`order_state.status_of`):
+
+STATUS
+
+What one site was asked for, a fulfillment, moves by what the site says (`order_state.FULFILLMENT_ARROWS`):
+
+FULFILLMENT
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ...canonical.events import Event
+from ...canonical.orders import FulfillmentAnswer, Order, OrderChange, ServiceCase
+from ...canonical.shipments import Milestone, Shipment
+from ..ledger import LedgerViolation
+from ..order_state import OrderState
+from ..outcome import DecisionContext, Outcome, ProcessException
+from .answers import answered
+from .cancels import cancel_requested
+from .consequences import settle
+from .deadlines import Deadline, case_changed, passed
+from .draft import Draft
+from .milestones import recorded
+from .release import released_again, take_on
+from .shipments import departed
+
+__all__ = ["decide", "HANDLERS"]
+
+Handler = Callable[[Draft, Event, Any], bool]
+
+RELEASED = "crossdock.order.released.v1"
+
+# Which function takes which event, and the shape of its data. A handler returns whether the event told anything new.
+HANDLERS: dict[str, tuple[Any, Handler]] = {
+    RELEASED: (Order, released_again),
+    "crossdock.order.cancel_requested.v1": (OrderChange, cancel_requested),
+    "crossdock.fulfillment.answered.v1": (FulfillmentAnswer, answered),
+    "crossdock.shipment.departed.v1": (Shipment, departed),
+    "crossdock.milestone.recorded.v1": (Milestone, recorded),
+    "crossdock.case.changed.v1": (ServiceCase, case_changed),
+    "crossdock.deadline.passed.v1": (Deadline, passed),
+}
+
+
+def decide(state: OrderState | None, event: Event, context: DecisionContext) -> Outcome:
+    """Return everything that follows from one event for one order; an unknown type of event changes nothing.
+
+    An event for an order nobody knows is parked under the name it waits for. The same event again is a duplicate and
+    has no effect. `context.policy` is a `CompiledPolicy`.
+    """
+    known = HANDLERS.get(event.type)
+    if known is None:
+        return Outcome(state)
+    shape, handler = known
+    try:
+        data = msgspec.convert(event.data, shape)
+    except msgspec.ValidationError as error:
+        message = f"{event.type}: {error}"
+        return Outcome(state, exceptions=(ProcessException("XD-DOC-001", f"shape:{event.type}", message),))
+    try:
+        if state is None:
+            return _without_order(event, data, context)
+        draft = Draft(state, context)
+        if handler(draft, event, data):
+            settle(draft)
+            return draft.finish()
+    except LedgerViolation as violation:
+        fault = ProcessException(violation.code, f"ledger:{event.type}", str(violation), violation.pointer)
+        return Outcome(state, exceptions=(fault,))
+    if draft.parked_until:
+        return Outcome(state, parked_until=draft.parked_until)
+    return Outcome(state, exceptions=tuple(draft.exceptions), duplicate=not draft.exceptions)
+
+
+def _without_order(event: Event, data: Any, context: DecisionContext) -> Outcome:
+    """Take a released order on; park everything else."""
+    if event.type == RELEASED:
+        draft = take_on(data, context)
+        if isinstance(draft, Outcome):
+            return draft
+        settle(draft)
+        return draft.finish()
+    return Outcome(None, parked_until=_awaited(data))
+
+
+def _awaited(data: Any) -> str:
+    """Return the name under which an event waits for its order; empty when it names nothing."""
+    if isinstance(data, OrderChange):
+        return f"order:{data.number}"
+    if isinstance(data, FulfillmentAnswer):
+        return f"fulfillment:{data.number}"
+    if isinstance(data, ServiceCase):
+        return f"order:{data.order_number}"
+    if isinstance(data, Shipment | Milestone):
+        names = [("order", data.order_number), ("fulfillment", data.fulfillment_number)]
+        if isinstance(data, Milestone):
+            names += [("shipment", data.shipment_number), ("tracking", data.tracking)]
+        return next((f"{kind}:{value}" for kind, value in names if value), "")
+    return ""

@@ -1,0 +1,201 @@
+"""What follows from the state of an order, whatever brought it there.
+
+`settle` compares the state with what was already booked and told: deliveries, the invoice gate, the customer's words,
+risks, timers. Because it looks at facts and not at the event, the order in which events came does not matter, and
+what was told once is not told again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import msgspec
+
+from ...canonical.orders import FulfillmentLine, InvoiceRelease, OrderStatus
+from ..ledger import ZERO, quantity_text
+from ..order_state import Told, amount_of
+from ..outcome import TimerChange
+from .draft import Draft
+from .milestones import delivery_of
+from .risks import next_look, watch
+
+ENDED = ("delivered", "cancelled")
+
+
+def settle(draft: Draft) -> None:
+    """Add everything that follows from the changed state to the draft."""
+    _journal_moves(draft)
+    _book_deliveries(draft)
+    _release_invoice(draft)
+    if not any(line.open for line in draft.lines.values()):
+        draft.hold = ""
+    before, draft.status = draft.status, draft.current_status()
+    _tell_customer(draft)
+    watch(draft)
+    _take_back(draft)
+    _set_timers(draft)
+    if draft.status in ENDED and before not in ENDED:
+        draft.emit("order.completed", {"number": draft.order.number, "status": draft.status})
+
+
+def _journal_moves(draft: Draft) -> None:
+    """Write down what became cancelled or backordered, by line."""
+    before = {line.line_no: line for line in draft.before.lines}
+    for bucket, name in (("cancelled", "order.cancelled"), ("backordered", "order.backordered")):
+        lines: list[dict[str, str]] = []
+        for line in draft.order.lines:
+            known = before.get(line.line_no)
+            more = getattr(draft.lines[line.line_no], bucket) - (getattr(known, bucket) if known is not None else ZERO)
+            if more > 0:
+                lines.append({"line_no": line.line_no, "sku": line.sku, "quantity": quantity_text(more)})
+        if lines:
+            draft.emit(name, {"number": draft.order.number, "lines": lines})
+
+
+def _book_deliveries(draft: Draft) -> None:
+    for key, shipment in draft.shipments.items():
+        if shipment.delivered:
+            continue
+        proof = delivery_of(draft, shipment)
+        if not proof:
+            continue
+        for line in shipment.lines:
+            draft.lines[line.line_no] = draft.lines[line.line_no].deliver(line.quantity)
+        draft.shipments[key] = msgspec.structs.replace(shipment, delivered=True, evidence=proof)
+        draft.emit(
+            "shipment.delivered",
+            {
+                "number": shipment.number,
+                "site": shipment.site,
+                "fulfillment_number": shipment.fulfillment,
+                "evidence": proof,
+                "lines": [
+                    {"line_no": line.line_no, "quantity": quantity_text(line.quantity)} for line in shipment.lines
+                ],
+            },
+        )
+
+
+def _release_invoice(draft: Draft) -> None:
+    """Give finance the confirmed quantity once its gate is passed; each shipment is released once."""
+    rules = draft.policy.rules
+    passed = {
+        key: one
+        for key, one in draft.shipments.items()
+        if one.lines and not one.invoiced and (rules.invoice_gate == "shipped" or one.delivered)
+    }
+    if not passed:
+        return
+    if rules.invoice_per == "order":
+        under_way = any(line.at_sites for line in draft.lines.values())
+        unproven = rules.invoice_gate == "delivered" and any(
+            one.lines and not one.delivered for one in draft.shipments.values()
+        )
+        if under_way or unproven:
+            return
+    quantities: dict[str, Decimal] = {}
+    evidence: list[str] = []
+    for key, shipment in passed.items():
+        for line in shipment.lines:
+            quantities[line.line_no] = quantities.get(line.line_no, ZERO) + line.quantity
+        evidence.append(f"shipment {shipment.site}:{shipment.number}")
+        if shipment.evidence:
+            evidence.append(shipment.evidence)
+        draft.shipments[key] = msgspec.structs.replace(shipment, invoiced=True)
+    for line_no, quantity in quantities.items():
+        draft.lines[line_no] = draft.lines[line_no].give_to_finance(quantity)
+    draft.invoices += 1
+    release = InvoiceRelease(
+        order_number=draft.order.number,
+        lines=tuple(
+            FulfillmentLine(line.line_no, line.sku, quantities[line.line_no], line.uom, line.description)
+            for line in draft.order.lines
+            if line.line_no in quantities
+        ),
+        evidence=tuple(evidence),
+        amount=amount_of(draft.order, quantities),
+    )
+    draft.emit("invoice.released", release)
+    draft.request("invoice_release", f"{draft.order.number}:{draft.invoices}", release)
+
+
+def _tell_customer(draft: Draft) -> None:
+    """Tell the shop what a customer would want to hear, each thing once, never before its evidence."""
+    told = draft.told
+    totals = [(line.active, line.shipped, line.cancelled, line.backordered) for line in draft.lines.values()]
+    active, shipped, cancelled, backordered = (sum(column, ZERO) for column in zip(*totals, strict=True))
+    accepted = told.accepted
+    if not accepted and draft.status not in ("on_hold", "cancelled"):
+        accepted = True
+        _tell(draft, "accepted", "")
+    if backordered > told.backordered:
+        _tell(draft, "backordered", f"{quantity_text(backordered)} of {quantity_text(active)} wait for stock")
+    shipped_word = told.shipped
+    if shipped > 0:
+        whole = shipped == active
+        shipped_word = f"{'shipped' if whole else 'partly_shipped'}:{quantity_text(shipped)}"
+        if shipped_word != told.shipped:
+            detail = "" if whole else f"{quantity_text(shipped)} of {quantity_text(active)} have left"
+            _tell(draft, "shipped" if whole else "partly_shipped", detail)
+    delivered = draft.status == "delivered"
+    if delivered and not told.delivered:
+        _tell(draft, "delivered", "")
+    if cancelled > told.cancelled:
+        if active:
+            _tell(draft, "partly_cancelled", f"{quantity_text(cancelled)} will not be shipped")
+        else:
+            _tell(draft, "cancelled", "")
+    draft.told = Told(
+        accepted,
+        shipped_word,
+        delivered or told.delivered,
+        max(cancelled, told.cancelled),
+        max(backordered, told.backordered),
+        draft.told.count,
+    )
+
+
+def _tell(draft: Draft, word: str, detail: str) -> None:
+    count = draft.told.count + 1
+    draft.told = msgspec.structs.replace(draft.told, count=count)
+    tracking: tuple[str, ...] = ()
+    if word in ("partly_shipped", "shipped", "delivered"):
+        tracking = tuple(dict.fromkeys(number for one in draft.shipments.values() for number in one.tracking))
+    status = OrderStatus(draft.order.number, word, draft.now, detail, tracking, draft.order.refs)
+    draft.request("order_status", f"{draft.order.number}:{word}:{count}", status)
+
+
+def _take_back(draft: Draft) -> None:
+    """Settle faults whose reason is gone: nothing waits for a site any more."""
+    if any(line.open or line.backordered for line in draft.lines.values()):
+        return
+    for code, cause in list(draft.raised):
+        if code in ("XD-ORD-001", "XD-ORD-002", "XD-ORD-009"):
+            draft.take_back(code, cause)
+
+
+def _set_timers(draft: Draft) -> None:
+    rules = draft.policy.rules
+    wanted: dict[str, datetime] = {}
+    look = next_look(draft)
+    if look is not None:
+        wanted["at_risk"] = look
+    may_ask = len(draft.fulfillments) < rules.requests_max
+    waits = any(line.backordered for line in draft.lines.values())
+    if waits and may_ask and rules.backorder_retry_minutes:
+        wanted["backorder"] = _keep(draft, "backorder", rules.backorder_retry_minutes)
+    if draft.hold and may_ask and rules.hold_retry_minutes:
+        wanted["hold"] = _keep(draft, "hold", rules.hold_retry_minutes)
+    # A timer that ran out was taken from the draft; it is set again or, when it is not wanted, was gone already.
+    for name in draft.timers:
+        if name not in wanted:
+            draft.timer_changes.append(TimerChange(name))
+    for name, due_at in wanted.items():
+        if draft.timers.get(name) != due_at:
+            draft.timer_changes.append(TimerChange(name, due_at))
+    draft.timers = wanted
+
+
+def _keep(draft: Draft, name: str, minutes: int) -> datetime:
+    return draft.timers.get(name) or draft.now + timedelta(minutes=minutes)
