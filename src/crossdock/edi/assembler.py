@@ -132,7 +132,7 @@ class Assembler:
         if newline and "newline" not in self._noted:
             self._noted.add("newline")
             self._find("newline-after-terminator", "Line breaks follow the segment terminators.", start - len(lead))
-        if not blank and lead[-1] in " \t" and "indent" not in self._noted:
+        if not blank and lead[-1:] and lead[-1] in " \t" and "indent" not in self._noted:
             self._noted.add("indent")
             self._find("indented-segments", "Segments are indented.", start)
 

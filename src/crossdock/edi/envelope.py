@@ -65,7 +65,7 @@ def read_isa(text: str, at: int, base: int, pointer: str) -> Header:
     findings: list[EdiFinding] = []
     offset = base + at
     wrapped = False
-    if not _is_fixed(head) and re.search(r"[\r\n]", head[:80]):
+    if not _is_fixed(head) and re.search(r"[\r\n]", head[:104]):
         flat = re.sub(r"[\r\n]", "", head)
         if _is_fixed(flat):
             head, wrapped = flat, True
@@ -112,7 +112,9 @@ def _uneven(head: str, findings: list[EdiFinding], offset: int, pointer: str) ->
     separator = head[3]
     parts = head.split(separator, 16)
     early = next((number for number, part in enumerate(parts[:16]) if number and re.search(r"[\r\n]", part)), None)
-    if len(parts) < 17 or early is not None:
+    sep = re.escape(separator)
+    next_inside = re.search(rf"[^\w\s{sep}]\s*(?:{_NEXT_TAGS}){sep}", separator.join(parts[:16]))
+    if len(parts) < 17 or early is not None or next_inside:
         return _too_short(head, findings, offset, pointer)
     at16 = len(separator.join(parts[:16])) + 1
     findings.append(
