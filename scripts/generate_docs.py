@@ -21,7 +21,6 @@ PROJECT = Path(__file__).parents[1]
 NOTE = "<!-- Made from the code by scripts/generate_docs.py (make docs); do not edit. -->"
 FAMILIES = {
     "DOC": "Documents",
-    "FMT": "Formats",
     "MAP": "Maps",
     "ING": "The ingest door",
     "PTR": "Partners",

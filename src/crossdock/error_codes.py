@@ -2,7 +2,7 @@
 
 API problems, console pages, mails, `crossdock explain` and `docs/reference/errors.md` all read this catalogue.
 Its entries are data, in `error_codes.toml`; which code applies is decided where the error is raised.
-Families: DOC documents, FMT formats, MAP maps, EDI interchanges, ING the ingest door, PTR partners, ORD orders,
+Families: DOC documents, MAP maps, EDI interchanges, ING the ingest door, PTR partners, ORD orders,
 CFG configuration, SEC security, API the caller of the API, SYS this installation.
 Single EDI findings have names of their own, in `edi/codes.py`.
 """

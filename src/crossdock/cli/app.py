@@ -81,12 +81,13 @@ def load_command(name: str) -> Any:
     """Import the module of a command and return the command it offers."""
     entry = COMMANDS[name]
     module = importlib.import_module(entry.module)
+    command: Any
     if entry.group:
-        inner: typer.Typer = module.app
+        command = typer.main.get_group(module.app)
     else:
-        inner = typer.Typer(add_completion=False)
-        inner.command(name, help=module.command.__doc__ or entry.help)(module.command)
-    command = typer.main.get_command(inner)
+        single = typer.Typer(add_completion=False)
+        single.command(name, help=module.command.__doc__ or entry.help)(module.command)
+        command = typer.main.get_command(single)
     command.name = name
     return command
 
