@@ -12,7 +12,7 @@ import itertools
 import random
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from ..durable.identity import ManualClock
 from .hub_port import HubPort
@@ -64,7 +64,9 @@ class Timeline:
 
     def at(self, moment: datetime, key: str, action: Action) -> None:
         """Plan an action; a moment that has passed means now."""
-        heapq.heappush(self._heap, (max(moment, self.clock.now()), key, next(self._sequence), action))
+        # Plans are made in wall-clock times of places; the clock itself only knows UTC.
+        instant = max(moment.astimezone(UTC), self.clock.now())
+        heapq.heappush(self._heap, (instant, key, next(self._sequence), action))
 
     def after(self, delay: timedelta, key: str, action: Action) -> None:
         """Plan an action some time from now."""
@@ -86,6 +88,7 @@ class Timeline:
 
         `watch` is called after each step, when the hub is quiet: faults look there whether they were seen.
         """
+        until = until.astimezone(UTC)
         rounds = 0
         while True:
             await hub.settle()
@@ -97,7 +100,7 @@ class Timeline:
             if not moments or min(moments) > until:
                 break
             before = self.clock.now()
-            moment = max(min(moments), before)
+            moment = max(min(moments), before).astimezone(UTC)
             await self.pace.wait(before, moment)
             self.clock.move_to(moment)
             rounds = 0 if moment > before else rounds + 1

@@ -65,7 +65,7 @@ class Dock:
         self.ledger.book(Entry(now, "request", ticket.number, ticket.reference, ticket.order_number, lines))
         draw = dice(self._seed, self.site, ticket.number)
         express = ticket.service.upper() in EXPRESS
-        minutes = draw.randint(18, 26) if express else draw.randint(25, 60)
+        minutes = draw.randint(21, 30) if express else draw.randint(25, 60)
         self._waiting.setdefault(next_wave(now + timedelta(minutes=minutes)), []).append(ticket)
 
     def cancel(self, number: str) -> bool:

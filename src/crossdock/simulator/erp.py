@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from .clock import Timeline
-from .ledger import Entry, Ledger, lines_of
+from .ledger import Entry, Ledger, Lines, lines_of
 from .wire import Door, JsonService
 from .world import PlannedOrder, goods
 
@@ -24,6 +24,7 @@ class Erp:
         self.service = JsonService(token)
         self.service.post("/api/shipments", self._take_shipment)
         self.service.post("/api/invoice-releases", self._take_invoice_release)
+        self.service.post("/api/order-status", self._take_status)
         self.service.get("/api/postings", self._find)
         self.door: Door | None = None
         self._timeline = timeline
@@ -59,8 +60,11 @@ class Erp:
         number = str(body["orderNo"])
         return self._post(request, "invoice", number, number, lines)
 
+    async def _take_status(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        return self._post(request, "status", str(body["orderNo"]), str(body["orderNo"]), (), str(body["status"]))
+
     def _post(
-        self, request: web.Request, kind: str, business: str, about: str, lines: tuple[tuple[str, Any], ...]
+        self, request: web.Request, kind: str, business: str, about: str, lines: Lines, detail: str = ""
     ) -> web.Response:
         key = request.headers.get("Idempotency-Key", "")
         if not key:
@@ -68,7 +72,7 @@ class Erp:
         if key in self._answers:
             self.ledger.repeat(kind)
             return web.json_response(self._answers[key])
-        self.ledger.book(Entry(self._timeline.clock.now(), kind, business, key, about, lines))
+        self.ledger.book(Entry(self._timeline.clock.now(), kind, business, key, about, lines, detail))
         answer = {"posting": f"{kind[:3].upper()}-{business}", "status": "posted"}
         self._answers[key] = answer
         return web.json_response(answer, status=201)

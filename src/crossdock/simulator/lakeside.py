@@ -12,11 +12,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
-from .clock import Timeline
+from .books import Company
+from .clock import Timeline, dice
+from .hub_port import HubPort
 from .ledger import Entry, Ledger, lines_of
-from .wire import Door, JsonService
+from .pack_source import pack_files, with_addresses
+from .wire import Door, JsonService, bearer, ingest_url
 from .world import clock_time
 
 TENANT = "lakeside"
@@ -139,3 +143,46 @@ class LakesideDock:
             "parts": body["parts"],
         }
         await self.door.tell(document, f"dock-{shipment}")
+
+
+class Lakeside:
+    """Both partners of Lakeside, and how the hub reaches them."""
+
+    tenant = TENANT
+
+    def __init__(self, seed: int, timeline: Timeline, folder: Path) -> None:
+        self._token = f"dock-{dice(seed, 'secret', 'dock-token').randbytes(12).hex()}"
+        self._timeline = timeline
+        self._folder = folder
+        self.office = LakesideOffice(timeline, folder)
+        self.dock = LakesideDock(timeline, self._token)
+
+    async def start(self) -> None:
+        """Open the socket and the folders."""
+        await self.dock.service.start()
+        self.office.open()
+        self.dock.open()
+
+    async def stop(self) -> None:
+        """Close the socket."""
+        await self.dock.service.stop()
+
+    async def join(self, hub: HubPort, session: aiohttp.ClientSession) -> None:
+        """Configure the hub for this company and give the dock its door."""
+        addresses = {"https://dock.lakeside.example": self.dock.service.url, "/srv/lakeside/office": str(self._folder)}
+        await hub.set_secret(TENANT, "dock-token", self._token)
+        await hub.apply_pack(TENANT, with_addresses(pack_files(TENANT), addresses), "simulator")
+        key = await hub.create_key(TENANT, "partner", "dock")
+        self.dock.door = Door(
+            session, self._timeline, self.dock.ledger, ingest_url(hub.url, TENANT, "dock"), bearer(key)
+        )
+
+    def company(self) -> Company:
+        """Return all books of this company."""
+        return Company(
+            tenant=TENANT,
+            releasing=(self.office.ledger,),
+            sites=(self.dock.ledger,),
+            finance=self.office.ledger,
+            invoice_gate="shipped",
+        )

@@ -56,8 +56,8 @@ class ThreePlSwift:
         self.dock = Dock(self.site, seed, timeline, self.ledger, carrier)
         self.port = 0
         self.host_key = ""
-        self.unknown_site: str = ""
-        self.unknown_site_left = 0
+        self._other_building = ""
+        self._other_building_orders: set[str] = set()
         self._root = folder
         self._password = password
         self._timeline = timeline
@@ -94,9 +94,9 @@ class ThreePlSwift:
         self._timeline.every(first, timedelta(minutes=10), until, "swift:2-ship", self.ship)
         self._timeline.every(first, timedelta(minutes=60), until, "swift:3-count", self.count)
 
-    def use_unknown_site(self, code: str, shipments: int) -> None:
-        """Send the next 945s under a warehouse code nobody was told of."""
-        self.unknown_site, self.unknown_site_left = code, shipments
+    def ship_from(self, code: str, orders: set[str]) -> None:
+        """Ship some orders from another building: their 945s bear its code, of which nobody was told."""
+        self._other_building, self._other_building_orders = code, orders
 
     async def read_mailbox(self) -> None:
         """Read what has come, acknowledge it and put the orders on the floor, in the order of their numbers."""
@@ -141,10 +141,8 @@ class ThreePlSwift:
     async def ship(self) -> None:
         """Send a 945 for every shipment of the wave, each in its own interchange."""
         for departure in self.dock.ship_wave():
-            warehouse = WAREHOUSE
-            if self.unknown_site_left:
-                self.unknown_site_left -= 1
-                warehouse = self.unknown_site
+            elsewhere = departure.ticket.order_number in self._other_building_orders
+            warehouse = self._other_building if elsewhere else WAREHOUSE
             now = departure.at.astimezone(ZONE)
             number, text = self._writer.interchange(
                 "SW", "945", shipping_advice(_advice(departure, warehouse), now), now

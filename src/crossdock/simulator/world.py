@@ -61,7 +61,7 @@ class PlannedOrder(msgspec.Struct, frozen=True):
     place: Place
     email: str
     phone: str
-    service: Literal["STD", "EXP"]
+    service: Literal["STD", "EXP", "NFO"]
     lines: tuple[OrderLine, ...]
     tag: str = ""
 
@@ -164,7 +164,11 @@ def plan_day(seed: int, orders: int = ORDERS_OF_THE_DAY) -> tuple[PlannedOrder, 
         raise ValueError(f"the day needs at least {ORDERS_MIN} orders, {orders} are too few")
     articles = goods()
     special: list[tuple[datetime, Region, str]] = [(clock_time("08:50"), "west", "split")]
-    special += [(clock_time("09:05") + timedelta(seconds=20 * n), "central", "unknown_site") for n in range(12)]
+    # One of the twelve is for the next flight out: held for long, it would miss it.
+    special += [
+        (clock_time("09:05") + timedelta(seconds=20 * n), "central", "at_risk" if n == 0 else "unknown_site")
+        for n in range(UNKNOWN_SITE_ORDERS)
+    ]
     special += [(clock_time("10:31") + timedelta(minutes=2 * n), "east", "outage") for n in range(OUTAGE_ORDERS)]
     opening = round(orders * ORDERS_AT_OPENING / ORDERS_OF_THE_DAY)
     moments: list[tuple[datetime, Region | None, str]] = [*special]
@@ -183,6 +187,11 @@ def _order(
     draw = dice(seed, "order", str(index))
     where: Region = region if region is not None else draw.choice(_WEIGHTS)
     origin: Literal["erp", "shop"] = "shop" if not tag and draw.random() < 0.3 else "erp"
+    service: Literal["STD", "EXP", "NFO"] = "STD"
+    if tag in ("at_risk", "unknown_site"):
+        service = "NFO" if tag == "at_risk" else "EXP"
+    elif not tag and at < clock_time("12:30") and draw.random() < 0.15:
+        service = "EXP"
     first, last = draw.choice(_FIRST), draw.choice(_LAST)
     if tag == "split":
         lines: tuple[OrderLine, ...] = (OrderLine(1, SPLIT_SKU, 100, articles[SPLIT_SKU].price),)
@@ -200,7 +209,7 @@ def _order(
         place=draw.choice(_PLACES[where]),
         email=f"{first}.{last}@example.com".lower(),
         phone=f"+1555{draw.randint(1_000_000, 9_999_999)}",
-        service="EXP" if tag == "unknown_site" or (not tag and draw.random() < 0.15) else "STD",
+        service=service,
         lines=lines,
         tag=tag,
     )

@@ -1,0 +1,26 @@
+"""The rows of the day, one file each. A new row is a new file and one line here."""
+
+from __future__ import annotations
+
+from .duplicate_confirmation import DuplicateConfirmation
+from .fault import Fault
+from .order_at_risk import OrderAtRisk
+from .partner_outage import PartnerOutage
+from .proof_of_delivery import ProofOfDelivery
+from .split_order import SplitOrder
+from .unknown_site_code import UnknownSiteCode
+
+
+def all_faults() -> tuple[Fault, ...]:
+    """Return fresh rows of one day, in the order of their times."""
+    return (
+        SplitOrder(),
+        UnknownSiteCode(),
+        OrderAtRisk(),
+        PartnerOutage(),
+        DuplicateConfirmation(),
+        ProofOfDelivery(),
+    )
+
+
+__all__ = ["Fault", "all_faults"]

@@ -1,0 +1,36 @@
+"""10:30: Harbor's API throttles (429 with Retry-After) for two minutes and is then down (503) until 10:50.
+
+The circuit opens, the buffer grows, and once Harbor is back the buffer drains without anybody's help.
+"""
+
+from __future__ import annotations
+
+from ..world import clock_time
+from .fault import Fault, Scene
+
+
+class PartnerOutage(Fault):
+    name = "partner_outage"
+    screen = "/console/overview"
+
+    def plan(self, scene: Scene) -> None:
+        async def happen() -> None:
+            self.inject(scene)
+            scene.northgate.harbor.throttle(clock_time("10:32"))
+            scene.northgate.harbor.go_down(clock_time("10:50"))
+
+        scene.timeline.at(clock_time("10:30"), "0:outage", happen)
+
+    async def detected(self, scene: Scene) -> bool:
+        """The hub itself says that the connection is in trouble."""
+        if not scene.northgate.harbor.turned_away:
+            return False
+        connections = await scene.api.get("/connections")
+        return any(item["id"] == "harbor" and item["circuit"] != "closed" for item in connections["items"])
+
+    async def ended(self, scene: Scene) -> bool:
+        """Everything that was ordered while Harbor was away stands in Harbor's books."""
+        if scene.now() < clock_time("10:50"):
+            return False
+        wanted = {order.number for order in scene.tagged("outage")}
+        return wanted <= {entry.about for entry in scene.northgate.harbor.ledger.of("request")}
