@@ -60,10 +60,9 @@ class Collector:
         """Return when the next poll is due."""
         return min((due for place, due in self._due.items() if place not in self._running), default=None)
 
-    def idle(self) -> bool:
-        """Tell whether no poll runs and none is due now."""
-        now = self._clock.now()
-        return not self._running and not any(due <= now for due in self._due.values())
+    def busy(self) -> bool:
+        """Tell whether a poll runs."""
+        return bool(self._running)
 
     def tick(self) -> None:
         """Start every poll that is due."""

@@ -65,7 +65,7 @@ def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMo
     """Make the outbound messages of some requests. `mode_of` tells the state in which (tenant, connection) takes a new one."""
     drafts = _without_known(batch, [draft for request in requests for draft in _drafts(request, batch)])
     for draft in drafts:
-        _run_map(draft)
+        run_map(draft)
     finish(batch, drafts, mode_of)
 
 
@@ -138,7 +138,8 @@ def _without_known(batch: Batch, drafts: list[Draft]) -> list[Draft]:
     return result
 
 
-def _run_map(draft: Draft) -> None:
+def run_map(draft: Draft) -> None:
+    """Fill a draft's content (or its X12 segments), or its trouble."""
     compiled = draft.configuration.maps[draft.map]
     draft.format = compiled.target.format or "json"
     try:

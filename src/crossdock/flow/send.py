@@ -214,6 +214,13 @@ class Sender:
         """Keep a connection's connector at hand."""
         self._partners[(tenant_id, connection_id)] = partner
 
+    async def partner(self, tenant_id: str, connection_id: str) -> Partner:
+        """Return a connection's connector, made on first use. Raises what making it raised."""
+        place = (tenant_id, connection_id)
+        if place not in self._partners:
+            self._partners[place] = await self._partner_of(*place)
+        return self._partners[place]
+
     async def stop(self) -> None:
         """Let what is in flight end; what waits is in the record."""
         self._stopping = True
@@ -265,13 +272,10 @@ class Sender:
         self._pump(place, queue)
 
     async def _attempt(self, place: Place, ready: Ready) -> PushResult:
-        partner = self._partners.get(place)
-        if partner is None:
-            try:
-                partner = await self._partner_of(*place)
-            except CrossdockError as error:
-                return _result_of(error)
-            self._partners[place] = partner
+        try:
+            partner = await self.partner(*place)
+        except CrossdockError as error:
+            return _result_of(error)
         outbound = Outbound(
             ready.message_id,
             ready.identity,

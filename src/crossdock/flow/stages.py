@@ -24,7 +24,7 @@ from ..store.engine import Connection, StoreUnavailable
 from . import acknowledge
 from .batch import Batch, Ready
 from .ingest import AgainDocument, Stored
-from .orchestrate import Health, Item, Orchestration, fault_of
+from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
 from .render import SendMode, finish, render_requests
 from .translate import translate
@@ -130,6 +130,28 @@ class Stages:
         batch.save()
         self.parked = self.parked or orchestration.parked_now
         return Worked(batch.ready, batch.events, orchestration.duplicates, orchestration.parked_now)
+
+    def preview(
+        self, connection: Connection, stored: list[Stored], now: datetime
+    ) -> tuple[list[tuple[Stored, Paper]], list[PlacedRequest], int]:
+        """Go through translate and decide without writing: papers, requests and how many told nothing new."""
+        batch = Batch(connection, self._ids, now)
+        items: list[Item] = []
+        papers: list[tuple[Stored, Paper]] = []
+        for message in stored:
+            configuration = self._configuration_of(connection, message.tenant_id, message.release_id)
+            translation = translate(message, configuration)
+            if message.again is not None:
+                translation.papers = _taken_again(translation.papers, message.again)
+            for paper in translation.papers:
+                papers.append((message, paper))
+                if paper.state == "applied" and paper.object != "ack":
+                    items.append(
+                        Item(message.tenant_id, configuration, paper, message.message_id, message.partner, message.received_at)
+                    )
+        orchestration = Orchestration(batch, self._health, parked=False)
+        orchestration.apply(items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id))
+        return papers, orchestration.requests, orchestration.duplicates
 
     def _items(self, batch: Batch, translation: Translation, configuration: Configuration) -> list[Item]:
         """Give the papers their ids, deal with envelopes and acknowledgments, and return what the processes must see."""

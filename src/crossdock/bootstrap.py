@@ -1,0 +1,524 @@
+"""Put the rooms together: the only file that names an engine, a connector registry, a clock and a web server.
+
+`Hub` is one running worker with its doors. Everything it holds in memory can be lost at any instant and is found again
+in the record at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import structlog
+
+from .canonical.events import Event
+from .config import Settings, load_root_key
+from .connectors import registry
+from .connectors.egress import Egress
+from .durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
+from .durable.retry import Circuit
+from .errors import CrossdockError, NotFound
+from .flow import recovery
+from .flow import replay as replays
+from .flow.batch import Batch
+from .flow.collect import Collector
+from .flow.ingest import InboundOffer, IngestAnswer
+from .flow.pipeline import Limits, Pipeline
+from .flow.send import Partner, Sender
+from .flow.stages import Stages
+from .flow.subscribe import Subscriptions
+from .governance import access, audit, releases, secrets, tenants
+from .governance.configuration import Configuration, compile_pack
+from .governance.pack import ConnectionSpec
+from .sdk import Connector, ConnectorContext
+from .store import aggregates, connections, journal, messages, outbound
+from .store.engine import Connection, Store, open_store
+
+log = structlog.get_logger()
+
+
+class HubHealth(msgspec.Struct, frozen=True):
+    """Whether the hub takes work; `reason` says in words why not."""
+
+    ready: bool
+    reason: str = ""
+
+
+class Hub:
+    """One running hub. Made by `start`, ended by `stop`."""
+
+    def __init__(self, settings: Settings, store: Store, clock: Clock, *, ids_seed: int | None) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+        self.ids = Ids(clock, ids_seed)
+        self.url = ""
+        self._writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
+        self._root_key = load_root_key(settings, create=True)
+        self._active: dict[str, Configuration] = {}
+        self._secrets: dict[tuple[str, str], str] = {}
+        self._health: dict[str, dict[str, str]] = {}
+        self._egress = Egress(allow_networks=settings.security.allow_private_networks)
+        self._subscriptions = Subscriptions(store)
+        self._ticker: asyncio.Task[None] | None = None
+        self._closing = False
+        self._chores: set[asyncio.Task[Any]] = set()
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self.sender = Sender(
+            clock=clock,
+            partner_of=self._partner_of,
+            spec_of=self._spec_of,
+            booked=lambda outcome: self.pipeline.booked(outcome),
+            reserve=lambda ready: self.pipeline.reserve(ready),
+            circuit_changed=self._circuit_changed,
+        )
+        self.stages = Stages(
+            ids=self._writer_ids, configuration_of=releases.load, health=self._health_of, mode_of=self.sender.mode_of
+        )
+        flow = settings.flow
+        self.pipeline = Pipeline(
+            store,
+            self.stages,
+            clock=clock,
+            ids=self._writer_ids,
+            specs=self._specs,
+            dispatch=self.sender.dispatch,
+            publish=self._subscriptions.publish,
+            waiting_sends=self.sender.waiting,
+            limits=Limits(flow.batch_events_max, flow.batch_bytes_max, outbound_max=flow.memory_outbound_max),
+        )
+        self.collector = Collector(
+            clock=clock, connector_of=self._connector_of, ingest_many=self.ingest_many, failed=self._poll_failed
+        )
+
+    # -- life
+
+    @classmethod
+    async def start(
+        cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None
+    ) -> Hub:
+        """Open the record and take up what waits. With a clock of your own nothing runs by itself: call `advance`.
+
+        The doors are opened by `web.server.open_doors`.
+        """
+        store = open_store(settings.store.url, readers=settings.store.reader_count)
+        hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
+        for tenant in await hub.store.read(tenants.listed):
+            await hub._activate(tenant.tenant_id)
+        await hub._recover()
+        if clock is None:
+            hub._ticker = asyncio.get_running_loop().create_task(hub._tick_for_ever())
+        return hub
+
+    async def _recover(self) -> None:
+        now = self.clock.now()
+        sends = await self.store.write(lambda connection: recovery.open_sends(connection, now))
+        self.sender.dispatch(sends)
+        stored = await self.store.write(
+            lambda connection: recovery.waiting_messages(connection, ids=self._writer_ids, now=now)
+        )
+        self.pipeline.resume(stored)
+        if sends or stored:
+            log.info("hub.recovered", messages=len(stored), sends=len(sends))
+
+    def on_stop(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have something closed before the hub stops: its doors."""
+        self._closers.append(close)
+
+    async def stop(self) -> None:
+        """Close the doors, let what is in flight end, close the record. Everything accepted is durable."""
+        self._closing = True
+        for close in reversed(self._closers):
+            await close()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        await self.collector.stop()
+        await self.sender.stop()
+        while not self.pipeline.idle():
+            await asyncio.sleep(0.005)
+        if self._chores:
+            await asyncio.wait(self._chores)
+        for tenant_id in list(self._active):
+            for connector in self.sender.forget(tenant_id):
+                await connector.close()
+        await asyncio.to_thread(self.store.close)
+
+    async def _tick_for_ever(self) -> None:
+        interval = self.settings.flow.poll_interval_seconds
+        while True:
+            try:
+                await self.tick()
+            except CrossdockError as error:
+                log.error("tick.failed", error=str(error))
+            await asyncio.sleep(interval)
+
+    async def tick(self) -> None:
+        """Run what has become due: retries, probes, polls, deadlines."""
+        self.sender.tick()
+        self.collector.tick()
+        now = self.clock.now()
+        due = await self.store.read(_next_deadline)
+        if due is not None and due <= now:
+            await self.pipeline.deadlines(now, releases.active)
+
+    # -- a clock of one's own
+
+    async def advance(self) -> None:
+        """Run what has become due after the clock has moved, until nothing more is."""
+        while True:
+            await self.tick()
+            await self.settle()
+            due = self.next_due_at()
+            if due is None or due > self.clock.now():
+                return
+
+    async def settle(self) -> None:
+        """Return when nothing is in memory, nothing is being sent and nothing could be sent at this instant."""
+        quiet = 0
+        while quiet < 2:
+            now = self.clock.now().timestamp()
+            if self.pipeline.idle() and self.sender.idle(now) and not self.collector.busy() and not self._chores:
+                quiet += 1
+                await asyncio.sleep(0)
+            else:
+                quiet = 0
+                await asyncio.sleep(0.0005)
+
+    def next_due_at(self) -> datetime | None:
+        """Return the next instant at which a timer, a retry, a probe or a poll is due."""
+        sender = self.sender.next_due_at()
+        times = [
+            self.store.read_now(_next_deadline),
+            self.collector.next_due_at(),
+            None if sender is None else datetime.fromtimestamp(sender, UTC),
+        ]
+        return min((time for time in times if time is not None), default=None)
+
+    # -- doors
+
+    async def ingest(self, offer: InboundOffer) -> IngestAnswer:
+        """Store one message; return when it is durable."""
+        return await self.pipeline.ingest(offer)
+
+    async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
+        """Store several messages; the answers come in the order of the offers."""
+        return await self.pipeline.ingest_many(offers)
+
+    def configuration(self, tenant_id: str) -> Configuration | None:
+        """Return the active configuration, or None for a tenant that does not exist."""
+        return self._active.get(tenant_id)
+
+    def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
+        """Return resolved secrets of inbound connections; one that cannot be resolved is left out."""
+        found = (self._secrets.get((tenant_id, reference)) for reference in references)
+        return tuple(value for value in found if value is not None)
+
+    async def journal_end(self, tenant_id: str) -> str:
+        """Return the cursor behind everything the journal holds now."""
+        return str(await self.store.read(journal.end))
+
+    def subscribe(self, tenant_id: str, after: str) -> AsyncIterator[tuple[str, Event]]:
+        """Follow a tenant's journal behind a cursor; empty starts at the beginning."""
+        return self._subscriptions.follow(tenant_id, after)
+
+    def signing_key(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for one purpose, derived from the root key; the same in every process."""
+        return hmac.digest(self._root_key, b"crossdock signing|" + purpose.encode(), "sha256")
+
+    def health(self) -> HubHealth:
+        """Return whether the hub takes work."""
+        broken = self.store.broken()
+        if broken is not None:
+            return HubHealth(False, f"the record stopped after an I/O error: {broken}")
+        if self._closing:
+            return HubHealth(False, "the hub is shutting down")
+        return HubHealth(True)
+
+    # -- configuration
+
+    async def apply_pack(self, tenant_id: str, files: Mapping[str, str], author: str, note: str = "") -> releases.Release:
+        """Make a release of a tenant's files, run under it, and take up what waited for it. Creates the tenant if it is new."""
+        now = self.clock.now()
+
+        def apply(connection: Connection) -> releases.Release:
+            if not any(tenant.tenant_id == tenant_id for tenant in tenants.listed(connection)):
+                head = compile_pack(files, release_id="new").head
+                tenants.create(connection, tenant_id, head.name, at=now, operator=head.operator)
+            return releases.apply(
+                connection,
+                tenant_id,
+                files,
+                author=author,
+                note=note,
+                at=now,
+                ids=self._writer_ids,
+                connector_kinds=tuple(registry.manifests()),
+            )
+
+        release = await self.store.write(apply)
+        await self._activate(tenant_id)
+        return release
+
+    async def fix_issue(self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str) -> replays.ReplayReport:
+        """Add a row to a lookup table (a new release); documents that waited for it are released, dead letters rendered again."""
+        now = self.clock.now()
+        await self.store.write(
+            lambda connection: releases.set_lookup_row(
+                connection, tenant_id, table, key, value, author=actor, at=now, ids=self._writer_ids
+            )
+        )
+        stored = await self._activate(tenant_id)
+        report = await self._replay(tenant_id, (), issue_id, "current", actor, f"added {key} to {table}", sends_only=True)
+        return msgspec.structs.replace(report, messages=report.messages + stored)
+
+    async def _activate(self, tenant_id: str) -> int:
+        """Run under the tenant's active release; return how many messages it set free."""
+        try:
+            configuration = await self.store.read(lambda connection: releases.active(connection, tenant_id))
+        except NotFound:
+            return 0
+        self._active[tenant_id] = configuration
+        self._health.pop(tenant_id, None)
+        await self._resolve_secrets(configuration)
+        for connector in self.sender.forget(tenant_id):
+            self._chore(connector.close())
+        for spec in configuration.connections.values():
+            with contextlib.suppress(CrossdockError):
+                self.sender.remember(tenant_id, spec.connection, self._make_partner(configuration, spec))
+        self.collector.watch(tenant_id, _polls(configuration))
+        return await self._release_held(configuration)
+
+    async def _release_held(self, configuration: Configuration) -> int:
+        tenant_id = configuration.tenant_id
+
+        def find(connection: Connection) -> Any:
+            awaits = messages.awaited(connection, tenant_id, "held")
+            known = {one for one in awaits if _is_known(one, configuration)}
+            return recovery.released(connection, tenant_id, known, configuration.release_id) if known else []
+
+        stored = await self.store.read(find)
+        self.pipeline.resume(stored)
+        return len(stored)
+
+    async def _resolve_secrets(self, configuration: Configuration) -> None:
+        tenant_id = configuration.tenant_id
+        references: set[str] = set()
+        for spec in configuration.connections.values():
+            references |= set(spec.secrets.values()) | set(spec.authentication.secrets)
+
+        def resolve(connection: Connection) -> dict[str, str]:
+            values = {}
+            for reference in references:
+                with contextlib.suppress(CrossdockError):
+                    secret = secrets.resolve(
+                        reference, connection=connection, tenant_id=tenant_id, root_key=self._root_key
+                    )
+                    values[reference] = secret.reveal()
+            return values
+
+        for reference, value in (await self.store.read(resolve)).items():
+            self._secrets[(tenant_id, reference)] = value
+
+    async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
+        """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""
+        now = self.clock.now()
+        await self.store.write(
+            lambda connection: secrets.put(connection, tenant_id, name, value, root_key=self._root_key, at=now)
+        )
+        if tenant_id in self._active:
+            await self._activate(tenant_id)
+
+    async def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> str:
+        """Return a new API key of a tenant; `connection` binds it to one door."""
+        now = self.clock.now()
+
+        def create(record: Connection) -> Any:
+            return access.create_key(
+                record, tenant_id, role, connection_id=connection, label=label or role, at=now, ids=self._writer_ids
+            )
+
+        made = await self.store.write(create)
+        return made if isinstance(made, str) else str(made[0])
+
+    # -- replay
+
+    async def replay(self, tenant_id: str, request: Any) -> replays.ReplayReport:
+        """Run messages or an issue's members again, or (dry run) say what that would do."""
+        if request.dry_run:
+            configuration = self._require(tenant_id)
+            now = self.clock.now()
+
+            def look(connection: Connection) -> replays.ReplayReport:
+                selection = replays.select(
+                    connection,
+                    tenant_id,
+                    message_ids=tuple(request.message_ids),
+                    issue_id=request.issue_id,
+                    under=request.under,
+                    active_release_id=configuration.release_id,
+                )
+                return replays.preview(connection, self.stages, selection, now)
+
+            return await self.store.read(look)
+        return await self._replay(
+            tenant_id, tuple(request.message_ids), request.issue_id, request.under, request.actor, request.reason
+        )
+
+    async def _replay(
+        self,
+        tenant_id: str,
+        message_ids: tuple[str, ...],
+        issue_id: str,
+        under: Any,
+        actor: str,
+        reason: str,
+        *,
+        sends_only: bool = False,
+    ) -> replays.ReplayReport:
+        configuration = self._require(tenant_id)
+        now = self.clock.now()
+
+        def run(connection: Connection) -> tuple[replays.Selection, list[Any]]:
+            selection = replays.select(
+                connection,
+                tenant_id,
+                message_ids=message_ids,
+                issue_id=issue_id,
+                under=under,
+                active_release_id=configuration.release_id,
+            )
+            batch = Batch(connection, self._writer_ids, now)
+            ready = replays.requeue_dead(
+                connection, tenant_id, selection.dead, configuration, batch, self.sender.mode_of
+            )
+            batch.save()
+            audit.append(
+                connection,
+                tenant_id,
+                actor=actor or "system",
+                action="message.replay",
+                object=issue_id or ",".join(message_ids)[:200],
+                reason=reason,
+                at=now,
+            )
+            return selection, [*ready, *batch.ready]
+
+        selection, ready = await self.store.write(run)
+        self.sender.dispatch(ready)
+        if not sends_only:
+            self.pipeline.resume(selection.stored)
+        return replays.ReplayReport(
+            dry_run=False,
+            messages=0 if sends_only else len(selection.stored),
+            sends=tuple(row[0] for row in selection.dead),
+        )
+
+    # -- ports of the flow
+
+    def _require(self, tenant_id: str) -> Configuration:
+        configuration = self._active.get(tenant_id)
+        if configuration is None:
+            raise NotFound(f"There is no tenant {tenant_id}")
+        return configuration
+
+    def _spec_of(self, tenant_id: str, connection_id: str) -> ConnectionSpec:
+        spec = self._require(tenant_id).connections.get(connection_id)
+        if spec is None:
+            raise NotFound(f"There is no connection {connection_id}", code="XD-ING-001")
+        return spec
+
+    def _specs(self, tenant_id: str, connection_id: str) -> tuple[ConnectionSpec, str]:
+        return self._spec_of(tenant_id, connection_id), self._active[tenant_id].release_id
+
+    def _make_partner(self, configuration: Configuration, spec: ConnectionSpec) -> Partner:
+        values = {}
+        for name, reference in spec.secrets.items():
+            value = self._secrets.get((configuration.tenant_id, reference))
+            if value is not None:
+                values[name] = value
+        context = ConnectorContext(
+            spec.connection,
+            configuration.tenant_id,
+            spec.settings,
+            values,
+            self._egress,
+            self.clock,
+            spec.timeout_seconds,
+        )
+        manifest = registry.manifests()[spec.connector]
+        idempotent = manifest.idempotent_push or bool(spec.settings.get("idempotent"))
+        return Partner(spec, registry.create(spec.connector, context), idempotent)
+
+    async def _partner_of(self, tenant_id: str, connection_id: str) -> Partner:
+        configuration = self._require(tenant_id)
+        return self._make_partner(configuration, self._spec_of(tenant_id, connection_id))
+
+    async def _connector_of(self, tenant_id: str, connection_id: str) -> Connector:
+        return (await self.sender.partner(tenant_id, connection_id)).connector
+
+    def _health_of(self, tenant_id: str) -> dict[str, str]:
+        """Return the health of each site: the worst of its partner's connections. Kept until a circuit changes."""
+        found = self._health.get(tenant_id)
+        if found is None:
+            configuration = self._active[tenant_id]
+            found = {}
+            for site in configuration.sites.values():
+                states = [
+                    self.sender.health(tenant_id, spec.connection)
+                    for spec in configuration.connections.values()
+                    if spec.partner == site.partner
+                ]
+                found[site.site] = "down" if "down" in states else "degraded" if "degraded" in states else "healthy"
+            self._health[tenant_id] = found
+        return found
+
+    def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
+        self._health.pop(tenant_id, None)
+        now = to_micros(self.clock.now())
+        state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
+        self._chore(
+            self.store.write(
+                lambda connection: connections.save_circuit(
+                    connection, tenant_id, connection_id, state, failures, int(probe_at * 1e6), error, now
+                )
+            )
+        )
+
+    def _poll_failed(self, tenant_id: str, connection_id: str, error: str) -> None:
+        now = to_micros(self.clock.now())
+        self._chore(
+            self.store.write(lambda connection: connections.save_error(connection, tenant_id, connection_id, error, now))
+        )
+
+    def _chore(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
+
+
+def _polls(configuration: Configuration) -> dict[str, float]:
+    """Return what is fetched: file connectors that take documents in, and APIs with an address to poll."""
+    return {
+        spec.connection: spec.poll_seconds
+        for spec in configuration.connections.values()
+        if spec.inbound and not spec.paused and (spec.connector in ("sftp", "folder") or spec.settings.get("poll_url"))
+    }
+
+
+def _is_known(awaits: str, configuration: Configuration) -> bool:
+    kind, _, rest = awaits.partition(":")
+    table, _, key = rest.partition(":")
+    return kind == "lookup" and key in configuration.lookups.get(table, {})
+
+
+def _next_deadline(connection: Connection) -> datetime | None:
+    times = [aggregates.next_timer(connection), outbound.next_acknowledgment_due(connection)]
+    found = min((time for time in times if time is not None), default=None)
+    return None if found is None else from_micros(found)
