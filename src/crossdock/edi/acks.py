@@ -21,6 +21,7 @@ from crossdock.edi.model import (
     Interchange,
     Segment,
     TransactionSet,
+    is_number,
 )
 from crossdock.edi.writer import write_interchange
 from crossdock.errors import Finding
@@ -60,8 +61,8 @@ def acknowledge(
         return b""
     signs = _answer_delimiters(interchange.delimiters)
     version = next((group.version for group in interchange.groups if group.version), "004010")[:6]
-    version = version if version.isdigit() and len(version) == 6 else "004010"
-    release = interchange.version if len(interchange.version) == 5 and interchange.version.isdigit() else "00401"
+    version = version if is_number(version) and len(version) == 6 else "004010"
+    release = interchange.version if len(interchange.version) == 5 and is_number(interchange.version) else "00401"
     envelope = Envelope(
         sender_qualifier=interchange.receiver_qualifier.ljust(2)[:2], sender=interchange.receiver[:15],
         receiver_qualifier=interchange.sender_qualifier.ljust(2)[:2], receiver=interchange.sender[:15],
@@ -88,7 +89,7 @@ def _answer_delimiters(received: Delimiters) -> Delimiters:
 
 
 def _is_due(group: Group) -> bool:
-    return bool(group.header) and group.functional_id != "FA" and group.control_number.isdigit()
+    return bool(group.header) and group.functional_id != "FA" and is_number(group.control_number)
 
 
 def acknowledgment_sets(interchange: Interchange, *, first_control_number: int = 1) -> list[list[Segment]]:
@@ -107,13 +108,13 @@ def _functional(group: Group, control_number: str, signs: Delimiters) -> list[Se
     for one in group.sets:
         lines += _set_lines(one, signs)
     accepted = sum(one.accepted for one in group.sets)
-    declared = group.declared_count if group.declared_count.isdigit() else str(len(group.sets))
+    declared = group.declared_count if is_number(group.declared_count) else str(len(group.sets))
     codes = _unique(
         CATALOG[finding.code].acknowledgment
         for finding in group.findings
         if finding.severity == "error" and CATALOG[finding.code].level == "group"
     )
-    counts = [str(int(declared))[-6:], str(len(group.sets)), str(accepted)]
+    counts = [declared.lstrip("0")[-6:] or "0", str(len(group.sets)), str(accepted)]
     lines.append(["AK9", group_code(group), *counts, *codes[:5]])
     lines.append(["SE", str(len(lines) + 1), control_number])
     return [Segment(line) for line in lines]
@@ -157,7 +158,7 @@ def _element_line(finding: EdiFinding, signs: Delimiters) -> list[str]:
     place = str(finding.element or 1)
     if finding.component:
         place += f"{signs.component}{finding.component}"
-    reference = finding.reference if finding.reference.isdigit() else ""
+    reference = finding.reference if is_number(finding.reference) else ""
     line = ["AK4", place, reference, CATALOG[finding.code].acknowledgment]
     value = _plain(finding.value or "", signs)[:_VALUE_LENGTH_MAX]
     return [*line, value] if value else line
@@ -192,9 +193,9 @@ def technical_acknowledgment(interchange: Interchange, *, duplicate: bool = Fals
     code = "A" if not errors else "E" if delivered and not broken else "R"
     if duplicate:
         code, note = "R", "025"
-    digits = "".join(sign for sign in interchange.control_number if sign.isascii() and sign.isdigit())
-    date = interchange.date if len(interchange.date) == 6 and interchange.date.isdigit() else "000000"
-    time = interchange.time if len(interchange.time) == 4 and interchange.time.isdigit() else "0000"
+    digits = "".join(sign for sign in interchange.control_number if is_number(sign))
+    date = interchange.date if len(interchange.date) == 6 and is_number(interchange.date) else "000000"
+    time = interchange.time if len(interchange.time) == 4 and is_number(interchange.time) else "0000"
     return Segment(["TA1", digits[-9:].zfill(9), date, time, code, note])
 
 

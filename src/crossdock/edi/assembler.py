@@ -10,7 +10,7 @@ import re
 
 from crossdock.edi.codes import make
 from crossdock.edi.envelope import Header
-from crossdock.edi.model import EdiFinding, Group, Interchange, PartnerOverlay, Segment, TransactionSet
+from crossdock.edi.model import EdiFinding, Group, Interchange, PartnerOverlay, Segment, TransactionSet, is_number
 from crossdock.edi.sets import FUNCTIONAL_IDS
 from crossdock.edi.validation import judge, validate
 
@@ -20,6 +20,9 @@ _TAG_BEHIND_JUNK = re.compile(r"[^A-Za-z0-9]+([A-Z][A-Z0-9]{1,2})")
 _BLANKS = " \t\r\n\x00\x0b\x0c"
 _INTERCHANGE_TAGS = frozenset(("TA1", "TA3", "ISB", "ISE", "ISX"))
 _GROUP_TAGS = frozenset(("S1S", "S1E", "S1A", "S3S", "S3E", "S3A", "S4S", "S4E", "S4A", "SVA"))
+
+# Findings about segments outside sets and about bad tags, per interchange; the segments themselves are all kept.
+_APART_MAX = 1_000
 _BAD_TAGS_MAX = 1_000
 
 
@@ -65,6 +68,7 @@ class Assembler:
         self._noted: set[str] = set()
         self._tags: set[str] = set()
         self._bad_tags = 0
+        self._apart = 0
         self._utf8 = all(sign.isascii() for sign in (self._signs.element, self._signs.segment))
         self._tail = ""
         self._had_trailer = False
@@ -206,6 +210,9 @@ class Assembler:
             return
         else:
             code, message = "segment-outside-set", f"{tag} stands outside any transaction set."
+        self._apart += 1
+        if self._apart > _APART_MAX:
+            return
         finding = make(code, message, value=tag, pointer=f"{pointer} > {tag}", offset=segment.offset, tag=tag)
         (group.findings if group else self._findings).append(finding)
 
@@ -222,14 +229,14 @@ class Assembler:
             return group
         control, version = segment.get(6), segment.get(8)
         place = {"pointer": f"{group.pointer} > GS06", "offset": segment.element_offset(6), "value": control}
-        if not control.isdigit() or len(control) > 9:
+        if not is_number(control) or len(control) > 9:
             group.findings.append(make("group-control-number-invalid", "GS06 is no group control number.", **place))
         elif control.lstrip("0") in self._group_numbers:
             message = f"GS06 {control} was used before in this interchange."
             group.findings.append(make("group-control-number-duplicate", message, **place))
         self._group_numbers.add(control.lstrip("0"))
         release = self._header.elements[12] if len(self._header.elements) > 12 else ""
-        if release.isdigit() and version[:5] != release:
+        if is_number(release) and version[:5] != release:
             message = f"ISA12 says {release}, GS08 says {version}."
             group.findings.append(
                 make("version-disagreement", message, value=version, expected=release,
@@ -345,10 +352,10 @@ class Assembler:
             return
         control = isa.get(13)
         checks = (
-            ("isa-control-number-invalid", 13, control.isdigit() and len(control) <= 9),
-            ("isa-value-invalid", 9, len(isa.get(9)) == 6 and isa.get(9).isdigit()),
-            ("isa-value-invalid", 10, len(isa.get(10)) == 4 and isa.get(10).isdigit()),
-            ("isa-value-invalid", 12, len(isa.get(12)) == 5 and isa.get(12).isdigit()),
+            ("isa-control-number-invalid", 13, is_number(control) and len(control) <= 9),
+            ("isa-value-invalid", 9, len(isa.get(9)) == 6 and is_number(isa.get(9))),
+            ("isa-value-invalid", 10, len(isa.get(10)) == 4 and is_number(isa.get(10))),
+            ("isa-value-invalid", 12, len(isa.get(12)) == 5 and is_number(isa.get(12))),
             ("isa-value-invalid", 14, isa.get(14) in ("0", "1")),
             ("isa-value-invalid", 15, isa.get(15) in ("P", "T", "I")),
         )
@@ -401,7 +408,7 @@ def count_findings(trailer: Segment, counted: int, code: str, name: str, what: s
     """Compare a declared count, as a number, with what was counted."""
     sent = trailer.get(1)
     place = {"pointer": f"{pointer}01", "offset": trailer.element_offset(1), "value": sent, "expected": str(counted)}
-    if not (sent.isascii() and sent.isdigit()) or len(sent) > 20 or int(sent) != counted:
+    if not is_number(sent) or len(sent) > 20 or int(sent) != counted:
         return [make(code, f"{name} {sent} but {counted} {what}", **place)]
     if sent[0] == "0" and len(sent) > 1:
         return [make("count-zero-padded", f"{name} {sent} is padded with zeros.", **place)]
@@ -410,7 +417,7 @@ def count_findings(trailer: Segment, counted: int, code: str, name: str, what: s
 
 def same_number(one: str, other: str) -> bool:
     """Whether two control numbers agree; leading zeros do not count."""
-    if one.isdigit() and other.isdigit():
+    if is_number(one) and is_number(other):
         return one.lstrip("0") == other.lstrip("0")
     return one == other
 

@@ -19,7 +19,7 @@ from crossdock.edi.walker import address
 # Between elements in the compiled patterns; a control character never is data.
 JOINER = "\x1f"
 
-_PRINTABLE = "[ -~\xa0-\U0010ffff]"
+_PRINTABLE = "[^\x00-\x1f\x7f-\x9f]"
 _TEXT = re.compile(f"{_PRINTABLE}*")
 _DAY = "(?:(?:0[1-9]|1[0-2])(?:0[1-9]|1\\d|2[0-8])|(?:0[13-9]|1[0-2])(?:29|30)|(?:0[13578]|1[02])31)"
 _TIME = re.compile("(?:[01]\\d|2[0-3])[0-5]\\d(?:[0-5]\\d(?:\\d\\d?)?)?")
@@ -63,7 +63,7 @@ class ElementChecks:
 
     def __init__(self, rules: dict[str, SegmentRule]) -> None:
         self._rules = rules
-        self._fast = {tag: (fast_pattern(rule), bool(rule.notes), rule) for tag, rule in rules.items()}
+        self._fast: dict[str, tuple[Callable[[str], object] | None, bool, SegmentRule]] = {}
         self._notes: dict[tuple[str, tuple[bool, ...]], bool] = {}
 
     def check(self, segments: list[Segment], delimiters: Delimiters, pointer: str) -> list[EdiFinding]:
@@ -74,7 +74,7 @@ class ElementChecks:
         for segment in segments:
             number += 1
             elements = segment.elements
-            known = fast.get(elements[0])
+            known = fast.get(elements[0]) or self._known(elements[0])
             if known is None:
                 continue
             matches, has_notes, rule = known
@@ -88,6 +88,14 @@ class ElementChecks:
                 if not kept:
                     _check_notes(rule, segment, number, pointer, findings)
         return findings
+
+    def _known(self, tag: str) -> tuple[Callable[[str], object] | None, bool, SegmentRule] | None:
+        """Compile the pattern of a segment when it is first met; most sets use few."""
+        rule = self._rules.get(tag)
+        if rule is None:
+            return None
+        known = self._fast[tag] = (fast_pattern(rule), bool(rule.notes), rule)
+        return known
 
 
 def broken_note(note: tuple[str, tuple[int, ...]], segment: Segment) -> int | None:

@@ -59,7 +59,7 @@ CATALOG: dict[str, Code] = {
     "newline-in-segment": Code("warning", "segment", "", "A terminator is probably missing here."),
     "not-utf-8": Code("info", "interchange", "", "These bytes were read as Latin-1."),
     "count-zero-padded": Code("info", "interchange", "", "Harmless; counts are compared as numbers."),
-    "segment-unterminated": Code("warning", "interchange", "023", "The last segment has no terminator; was it cut?"),
+    "segment-unterminated": Code("warning", "interchange", "023", "The last segment has no terminator; it may be cut."),
     "segment-tag-bad": Code("error", "segment", "1", "A segment starts with a tag of two or three capitals or digits."),
     "segment-outside-set": Code("warning", "interchange", "024", "This segment belongs to no set; it was kept apart."),
     # group

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from crossdock.edi.codes import make
-from crossdock.edi.model import Delimiters, EdiFinding
+from crossdock.edi.model import Delimiters, EdiFinding, is_number
 
 ISA_WIDTHS = (2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 9, 1, 1, 1)
 ISA_LENGTH = 106
@@ -231,7 +231,7 @@ def _repetition(elements: list[str]) -> str:
     if len(elements) < 13 or len(elements[11]) != 1:
         return ""
     release, sign = elements[12], elements[11]
-    return sign if release.isdigit() and release >= "00402" and not _is_word(sign) and sign != " " else ""
+    return sign if is_number(release) and release >= "00402" and not _is_word(sign) and sign != " " else ""
 
 
 def _stray_of_lines(head: str, at: int) -> str:
@@ -256,7 +256,7 @@ def _check_delimiters(header: Header, offset: int, pointer: str) -> None:
                      pointer=pointer, offset=offset + 3)
             )
     elements = header.elements
-    if len(elements) > 12 and elements[12] >= "00402" and elements[12].isdigit() and not signs.repetition:
+    if len(elements) > 12 and elements[12] >= "00402" and is_number(elements[12]) and not signs.repetition:
         header.findings.append(
             make("repetition-separator-ignored", "ISA11 is not a sign, so no repetition separator is used.",
                  value=elements[11], pointer=f"{pointer} > ISA11", offset=offset)

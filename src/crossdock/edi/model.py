@@ -16,6 +16,11 @@ from crossdock.errors import Finding
 Acceptance = Literal["A", "E", "R"]
 
 
+def is_number(value: str) -> bool:
+    """Whether a value is digits and nothing else; superscripts and other scripts' digits are not."""
+    return value.isascii() and value.isdigit()
+
+
 class EdiFinding(Finding, frozen=True, omit_defaults=True):
     """A finding that also knows its place in numbers, for acknowledgments.
 
