@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .. import mapping
+from .. import formats, mapping
 from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import load
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
@@ -255,6 +255,9 @@ def _read_map(reader: PackReader, pack: Pack, path: str, text: str) -> None:
             pointer = f"{path}:{finding.line or 1}" + (f" {finding.pointer}" if finding.pointer else "")
             reader.findings.append(msgspec.structs.replace(finding, pointer=pointer))
         return
+    for side in (compiled.source, compiled.target):
+        for finding in formats.check(side):
+            reader.add(path, side.line, finding.message, code=finding.code, hint=finding.hint)
     if compiled.name in pack.maps:
         file, line = pack.places[("map", compiled.name)]
         reader.add(path, 1, f"the map {compiled.name} is described twice", hint=f"The other one: {file}:{line}")

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from .. import mapping
+from .. import edi, formats, mapping
 from ..canonical.catalog import schemas
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import ConfigurationError, Conflict, Finding, NotFound
@@ -363,20 +363,35 @@ def _scalar(text: str) -> str:
 
 
 def _lint(configuration: Configuration) -> list[Finding]:
+    """Return what lint says of every map, against the schemas of the canonical objects on either side."""
     shapes = schemas()
     findings: list[Finding] = []
-    for path, text in configuration.files.items():
-        if path.startswith("maps/"):
-            target = next(m.target.object for m in configuration.maps.values() if m.definition.file == path)
-            for finding in mapping.lint(text, file=path, target_schema=shapes.get(target or "")):
-                pointer = f"{path}:{finding.line or 1}" + (f" {finding.pointer}" if finding.pointer else "")
-                findings.append(msgspec.structs.replace(finding, pointer=pointer))
+    for compiled in configuration.maps.values():
+        path = compiled.definition.file
+        for finding in mapping.lint(
+            configuration.files[path],
+            file=path,
+            source_schema=shapes.get(compiled.source.object or ""),
+            target_schema=shapes.get(compiled.target.object or ""),
+            lookups=configuration.lookups,
+        ):
+            pointer = f"{path}:{finding.line or 1}" + (f" {finding.pointer}" if finding.pointer else "")
+            findings.append(msgspec.structs.replace(finding, pointer=pointer))
     return findings
 
 
 def _tests(configuration: Configuration) -> list[MapTest]:
     return [
-        MapTest(compiled.name, result.name, result.passed, result.detail)
+        MapTest(compiled.name, result.name, result.passed, "; ".join(result.differences))
         for compiled in configuration.maps.values()
-        for result in mapping.run_tests(compiled)
+        for result in mapping.run_tests(compiled, decode=_decode)
     ]
+
+
+def _decode(content: bytes, side: mapping.MapSide) -> list[dict[str, Any]]:
+    """Decode the `given_raw` of a map's test, the way an inbound message of that format is decoded."""
+    if side.format == "x12":
+        sets = [one for interchange in edi.read_all(content).interchanges for one in interchange.sets]
+        wanted = str(side.options.get("set", ""))
+        return [edi.set_to_document(one) for one in sets if one.code == wanted or not wanted]
+    return formats.decode(content, side).documents

@@ -1,0 +1,252 @@
+"""Issues: what is broken, how badly, since when, and what would fix it. A thousand failures of one cause are one row.
+
+Impact counts the orders, customers and money behind an issue's open members, and the first deadline among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ..durable.identity import from_micros, to_micros
+from ..error_codes import lookup
+from ..errors import NotFound
+from ..governance.ports import Connection, Row
+
+PAGE_MAX = 200
+MEMBERS_MAX = 10_000
+TREND_HOURS = 12
+
+_COLUMNS = (
+    "issue_id, cause, code, title, error_class, state, partner, connection_id, suggestion, first_seen_at, last_seen_at,"
+    " closed_at, closed_by, owner"
+)
+
+
+class Impact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What hangs on it. `value_cents` counts each order once; `first_due_at` is the first deadline it endangers."""
+
+    members: int = 0
+    orders: int = 0
+    customers: int = 0
+    value_cents: int = 0
+    first_due_at: datetime | None = None
+
+
+class IssueRow(msgspec.Struct, frozen=True):
+    """One issue of a list. `trend` counts new members by hour, the last one now."""
+
+    issue_id: str
+    code: str
+    title: str
+    error_class: str
+    state: str
+    partner: str
+    connection_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    closed_at: datetime | None
+    closed_by: str
+    owner: str
+    impact: Impact
+    trend: tuple[int, ...]
+    suggestion: Mapping[str, Any] | None
+
+
+class Member(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One fault of one object. `message_id` leads to the inspector where the object is a paper."""
+
+    exception_id: str
+    object_kind: str
+    object_id: str
+    subject: str
+    detail: str
+    pointer: str
+    state: str
+    created_at: datetime
+    resolved_at: datetime | None
+    resolution: str
+    message_id: str = ""
+
+
+class Fix(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What would settle it: steps in words, and the one that can be done with one click, if there is one."""
+
+    steps: tuple[str, ...]
+    action: str = ""
+    parameters: Mapping[str, Any] = {}
+    replays: int = 0
+
+
+class IssueDetail(msgspec.Struct, frozen=True):
+    issue: IssueRow
+    cause: str
+    members: tuple[Member, ...]
+    fix: Fix
+    why: str
+
+
+class IssuesPage(msgspec.Struct, frozen=True):
+    """Issues, the most impact first, and the counts beside them."""
+
+    rows: tuple[IssueRow, ...]
+    open_count: int
+    acknowledged_count: int
+
+
+def open_issues(connection: Connection, tenant_id: str, *, now: datetime, limit: int = PAGE_MAX) -> IssuesPage:
+    """Return the issues that are open or acknowledged: first deadline first, then most orders, then newest."""
+    rows = connection.query(
+        f"select {_COLUMNS} from issues where tenant_id = ? and state in ('open', 'acknowledged')"  # noqa: S608
+        " order by last_seen_at desc limit ?",
+        (tenant_id, min(limit, PAGE_MAX)),
+    )
+    found = _with_impact(connection, tenant_id, rows, now)
+    found.sort(key=lambda row: (*_urgency(row), row.issue_id))
+    acknowledged = sum(1 for row in found if row.state == "acknowledged")
+    return IssuesPage(tuple(found), len(found) - acknowledged, acknowledged)
+
+
+def closed_issues(
+    connection: Connection, tenant_id: str, *, now: datetime, before: str = "", limit: int = 50
+) -> tuple[IssueRow, ...]:
+    """Return closed issues, the newest first; `before` is the last id of the page before."""
+    rows = connection.query(
+        f"select {_COLUMNS} from issues where tenant_id = ? and issue_id < ? and state not in ('open', 'acknowledged')"  # noqa: S608
+        " order by issue_id desc limit ?",
+        (tenant_id, before or "iss_Z", min(limit, PAGE_MAX)),
+    )
+    return tuple(_with_impact(connection, tenant_id, rows, now, state="resolved"))
+
+
+def load(
+    connection: Connection, tenant_id: str, issue_id: str, *, now: datetime, members_max: int = PAGE_MAX
+) -> IssueDetail:
+    """Return one issue with its members, newest first, or raise `NotFound`."""
+    row = connection.one(f"select {_COLUMNS} from issues where tenant_id = ? and issue_id = ?", (tenant_id, issue_id))  # noqa: S608
+    if row is None:
+        raise NotFound(f"There is no issue {issue_id}")
+    live = row[5] in ("open", "acknowledged")
+    (issue,) = _with_impact(connection, tenant_id, [row], now, state="open" if live else "resolved")
+    members = connection.query(
+        "select exception_id, object_kind, object_id, subject, detail, pointer, state, created_at, resolved_at, resolution"
+        " from exceptions where tenant_id = ? and issue_id = ? order by exception_id desc limit ?",
+        (tenant_id, issue_id, members_max),
+    )
+    documents = [member[2] for member in members if member[1] == "document"]
+    message_of: dict[str, str] = {}
+    if documents:
+        message_of = {
+            found[0]: found[1]
+            for found in connection.many(
+                "select document_id, message_id from documents where tenant_id = ? and document_id in ({})", [tenant_id], documents
+            )
+        }
+    return IssueDetail(
+        issue, row[1], tuple(_member(member, message_of) for member in members), _fix(issue), _why(row[2])
+    )
+
+
+def _urgency(row: IssueRow) -> tuple[float, int, float]:
+    due = row.impact.first_due_at
+    return (due.timestamp() if due else float("inf"), -row.impact.orders, -row.last_seen_at.timestamp())
+
+
+def _with_impact(
+    connection: Connection, tenant_id: str, rows: list[Row], now: datetime, *, state: str = "open"
+) -> list[IssueRow]:
+    if not rows:
+        return []
+    members = connection.many(
+        "select issue_id, subject, created_at from exceptions where tenant_id = ? and state = '"
+        + ("open" if state == "open" else "resolved")
+        + "' and issue_id in ({})",
+        [tenant_id],
+        [row[0] for row in rows],
+    )
+    by_issue: dict[str, list[Row]] = {}
+    for member in members:
+        by_issue.setdefault(member[0], []).append(member)
+    keys = {str(subject).partition("/")[2] for _, subject, _ in members if str(subject).startswith("order/")}
+    orders: dict[str, Row] = {}
+    if keys:
+        found = connection.many(
+            "select key, customer, value_cents, due_at from aggregates where tenant_id = ? and kind = 'order' and key in ({})",
+            [tenant_id],
+            sorted(keys),
+        )
+        orders = {row[0]: row for row in found}
+    return [_row(row, by_issue.get(row[0], []), orders, now) for row in rows]
+
+
+def _row(row: Row, members: list[Row], orders: Mapping[str, Row], now: datetime) -> IssueRow:
+    keys = {str(subject).partition("/")[2] for _, subject, _ in members if str(subject).startswith("order/")}
+    hit = [orders[key] for key in keys if key in orders]
+    due = [order[3] for order in hit if order[3] is not None]
+    impact = Impact(
+        len(members),
+        len(keys),
+        len({order[1] for order in hit if order[1]}),
+        sum(order[2] for order in hit),
+        from_micros(min(due)) if due else None,
+    )
+    return IssueRow(
+        issue_id=row[0],
+        code=row[2],
+        title=row[3],
+        error_class=row[4],
+        state=row[5],
+        partner=row[6],
+        connection_id=row[7],
+        first_seen_at=from_micros(row[9]),
+        last_seen_at=from_micros(row[10]),
+        closed_at=from_micros(row[11]) if row[11] is not None else None,
+        closed_by=row[12],
+        owner=row[13],
+        impact=impact,
+        trend=trend([member[2] for member in members], now),
+        suggestion=msgspec.json.decode(row[8]) if row[8] else None,
+    )
+
+
+def trend(instants: list[int], now: datetime, *, hours: int = TREND_HOURS) -> tuple[int, ...]:
+    """Count instants (microseconds) by hour back from now, the oldest hour first."""
+    end = to_micros(now)
+    counts = [0] * hours
+    for instant in instants:
+        age = (end - instant) // 3_600_000_000
+        if 0 <= age < hours:
+            counts[hours - 1 - age] += 1
+    return tuple(counts)
+
+
+def _fix(issue: IssueRow) -> Fix:
+    """Turn the suggestion and the code's catalogue entry into steps; the suggestion comes first."""
+    suggestion = dict(issue.suggestion or {})
+    action = str(suggestion.pop("action", ""))
+    code = lookup(issue.code)
+    steps = list(code.fix) if code else []
+    if action == "set_lookup_row":
+        value = suggestion.get("value")
+        row = f"{suggestion.get('key')} = {value}" if value else f"a row for {suggestion.get('key')}"
+        steps = [f"Add {row} to the table {suggestion.get('table')}; what waits for it is released by itself", *steps]
+    return Fix(tuple(steps), action, suggestion, issue.impact.members)
+
+
+def _why(code: str) -> str:
+    entry = lookup(code)
+    return entry.why if entry else ""
+
+
+def _member(row: Row, message_of: Mapping[str, str]) -> Member:
+    kind, object_id = row[1], row[2]
+    message_id = object_id if kind in ("message", "outbound") else message_of.get(object_id, "")
+    resolved = from_micros(row[8]) if row[8] is not None else None
+    return Member(
+        row[0], kind, object_id, row[3], row[4], row[5], row[6], from_micros(row[7]), resolved, row[9], message_id
+    )
+
+

@@ -1,0 +1,190 @@
+"""Lists of orders: filtered, counted by facet, page by page. The filters and counts run on one covering index.
+
+The cursor is the last order's key, so a page stays right while orders come and go.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from ..durable.identity import from_micros
+from ..errors import CrossdockError
+from ..governance.configuration import Configuration
+from ..governance.ports import Connection, Row
+
+PAGE_MAX = 200
+ORDERS = "tenant_id = ? and kind = 'order'"
+
+
+class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is asked for; empty means all. `partner` means: some site of this partner ships part of it."""
+
+    status: str = ""
+    site: str = ""
+    partner: str = ""
+    at_risk: bool = False
+
+
+class OrderRow(msgspec.Struct, frozen=True):
+    """One row. `minutes_left` counts to the next deadline, below zero when it has passed."""
+
+    number: str
+    aggregate_id: str
+    status: str
+    customer: str
+    region: str
+    sites: tuple[str, ...]
+    due_at: datetime | None
+    minutes_left: int | None
+    at_risk: bool
+    value_cents: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class Facets(msgspec.Struct, frozen=True):
+    """How many orders each value of a facet has, under the other filters."""
+
+    status: dict[str, int]
+    site: dict[str, int]
+    partner: dict[str, int]
+    at_risk: int
+    total: int
+
+
+class OrdersPage(msgspec.Struct, frozen=True):
+    """A page of rows, the cursor of the next one (empty at the end) and the counts beside it."""
+
+    rows: tuple[OrderRow, ...]
+    next_cursor: str
+    facets: Facets
+
+
+def load(
+    connection: Connection,
+    tenant_id: str,
+    filter_: Filter,
+    *,
+    configuration: Configuration,
+    now: datetime,
+    cursor: str = "",
+    limit: int = 50,
+) -> OrdersPage:
+    """Return a page of the tenant's orders, by number from the highest down, after the cursor."""
+    count = max(1, min(limit, PAGE_MAX))
+    conditions, parameters = _conditions(filter_, configuration)
+    if cursor:
+        conditions += " and key < ?"
+        parameters.append(_number_of(cursor))
+    keys = connection.query(
+        f"select key from aggregates where {ORDERS}{conditions} order by key desc limit ?",  # noqa: S608
+        (tenant_id, *parameters, count + 1),
+    )
+    page = [row[0] for row in keys[:count]]
+    rows = _rows(connection, tenant_id, page, now)
+    next_cursor = _cursor_of(page[-1]) if len(keys) > count else ""
+    return OrdersPage(rows, next_cursor, facets(connection, tenant_id, filter_, configuration=configuration))
+
+
+def at_risk(connection: Connection, tenant_id: str, *, now: datetime, limit: int = 20) -> tuple[OrderRow, ...]:
+    """Return the orders at risk, the one that breaks first on top."""
+    keys = connection.query(
+        f"select key from aggregates where {ORDERS} and at_risk = 1 order by due_at limit ?",  # noqa: S608
+        (tenant_id, limit),
+    )
+    found = {row.number: row for row in _rows(connection, tenant_id, [key for (key,) in keys], now)}
+    return tuple(found[key] for (key,) in keys)
+
+
+def facets(connection: Connection, tenant_id: str, filter_: Filter, *, configuration: Configuration) -> Facets:
+    """Count the orders by facet; a facet's own filter does not narrow its own counts."""
+    grouped = connection.query(
+        f"select status, at_risk, sites, count(*) from aggregates where {ORDERS} group by status, at_risk, sites",  # noqa: S608
+        (tenant_id,),
+    )
+    status: Counter[str] = Counter()
+    site: Counter[str] = Counter()
+    partner: Counter[str] = Counter()
+    risky = total = 0
+    for row_status, row_risk, row_sites, count in grouped:
+        sites = _split(row_sites)
+        partners = {configuration.sites[name].partner for name in sites if name in configuration.sites}
+        fits = {
+            "status": not filter_.status or row_status == filter_.status,
+            "site": not filter_.site or filter_.site in sites,
+            "partner": not filter_.partner or filter_.partner in partners,
+            "at_risk": not filter_.at_risk or bool(row_risk),
+        }
+        if _all_but("status", fits):
+            status[row_status] += count
+        if _all_but("site", fits):
+            site.update(dict.fromkeys(sites, count))
+        if _all_but("partner", fits):
+            partner.update(dict.fromkeys(partners, count))
+        if _all_but("at_risk", fits) and row_risk:
+            risky += count
+        total += count if all(fits.values()) else 0
+    return Facets(dict(status.most_common()), dict(site.most_common()), dict(partner.most_common()), risky, total)
+
+
+def _all_but(name: str, fits: dict[str, bool]) -> bool:
+    return all(fit for facet, fit in fits.items() if facet != name)
+
+
+def _conditions(filter_: Filter, configuration: Configuration) -> tuple[str, list[Any]]:
+    sql, parameters = "", []
+    if filter_.status:
+        sql += " and status = ?"
+        parameters.append(filter_.status)
+    if filter_.at_risk:
+        sql += " and at_risk = 1"
+    wanted = [filter_.site] if filter_.site else []
+    if filter_.partner:
+        of_partner = [site.site for site in configuration.sites.values() if site.partner == filter_.partner]
+        wanted = [site for site in of_partner if not filter_.site or site == filter_.site] or ["?"]
+    if wanted:
+        sql += f" and ({' or '.join(['sites like ?'] * len(wanted))})"
+        parameters += [f"%,{site},%" for site in wanted]
+    return sql, parameters
+
+
+def _rows(connection: Connection, tenant_id: str, keys: list[str], now: datetime) -> tuple[OrderRow, ...]:
+    if not keys:
+        return ()
+    found = connection.many(
+        "select key, aggregate_id, status, customer, region, sites, due_at, at_risk, value_cents, created_at, updated_at"
+        f" from aggregates where {ORDERS} and key in ({{}})",  # noqa: S608
+        [tenant_id],
+        keys,
+    )
+    by_key = {row[0]: _row(row, now) for row in found}
+    return tuple(by_key[key] for key in keys)
+
+
+def _row(row: Row, now: datetime) -> OrderRow:
+    due_at = from_micros(row[6]) if row[6] is not None else None
+    left = int((due_at - now).total_seconds() // 60) if due_at else None
+    return OrderRow(
+        row[0], row[1], row[2], row[3], row[4], _split(row[5]), due_at, left, bool(row[7]), row[8], from_micros(row[9]), from_micros(row[10])
+    )  # fmt: skip
+
+
+def _split(sites: str) -> tuple[str, ...]:
+    return tuple(site for site in sites.split(",") if site)
+
+
+def _cursor_of(key: str) -> str:
+    return "k" + key.encode().hex()
+
+
+def _number_of(cursor: str) -> str:
+    try:
+        if not cursor.startswith("k"):
+            raise ValueError("another kind of cursor")
+        return bytes.fromhex(cursor[1:]).decode()
+    except ValueError as error:
+        raise CrossdockError("The cursor is not one of this list", code="XD-API-002", hint="Start from the first page") from error
