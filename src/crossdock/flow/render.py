@@ -29,7 +29,8 @@ from .batch import Batch, Ready
 from .orchestrate import PlacedRequest, fault_of
 from .papers import Trouble
 
-_encode = msgspec.json.Encoder(decimal_format="string").encode
+_encode_numbers = msgspec.json.Encoder(decimal_format="number").encode
+decode_numbers = msgspec.json.Decoder(float_hook=Decimal).decode
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv", "fixed": "text/plain", "x12": "application/edi-x12"}
 EXTENSIONS = {"json": "json", "csv": "csv", "fixed": "txt", "x12": "edi"}
 
@@ -76,10 +77,15 @@ def finish(batch: Batch, drafts: list[Draft], mode_of: SendMode) -> None:
         _enter(batch, draft, mode_of)
 
 
+def plain(document: Any) -> Any:
+    """Return a canonical object as maps read it: mappings, lists, text, numbers (decimals exact)."""
+    return decode_numbers(_encode_numbers(document))
+
+
 def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
     request, configuration = placed.request, placed.configuration
     variables = {"site": request.site, **request.attributes}
-    document = msgspec.to_builtins(request.document, builtin_types=(Decimal,))
+    document = plain(request.document)
     if isinstance(document, dict):
         variables = {**document, **variables}
     routes = configuration.routes_for(request.kind, variables)
@@ -293,7 +299,7 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             content_type=content_type,
             name=name,
             headers=None,
-            canonical=_encode(draft.document) if draft.document is not None else None,
+            canonical=_encode_numbers(draft.document) if draft.document is not None else None,
             map=draft.map,
             release_id=draft.configuration.release_id,
             causation_id=draft.event_id,

@@ -20,7 +20,7 @@ from .ingest import AgainDocument, Stored
 from .orchestrate import PlacedRequest, paper_of_row
 from .papers import Paper
 from .recovery import load_stored
-from .render import Draft, SendMode, finish, run_map
+from .render import Draft, SendMode, decode_numbers, finish, run_map
 from .stages import Stages
 
 DIFFERENCES_MAX = 200
@@ -226,7 +226,7 @@ def _draft(row: Row, tenant_id: str, configuration: Configuration) -> Draft:
         subject=row[5],
         lane=row[6],
         map=row[20],
-        document=msgspec.json.decode(row[19]),
+        document=decode_numbers(row[19]),
         event_id=row[22],
         inbound_message_id=row[23],
         traceparent=row[30],
