@@ -28,7 +28,7 @@ from crossdock.mapping.generate import Program, generate_expression, generate_ma
 from crossdock.mapping.interpret import FieldTrace, Interpreter, Scope, Trouble
 from crossdock.mapping.reader import read
 from crossdock.mapping.structure import MapDefinition, MapSide, Object, TestCase, Value
-from crossdock.mapping.syntax import Choice, Const, Expression, Problem, parse, static_path, walk
+from crossdock.mapping.syntax import Choice, Const, Expression, Logic, Problem, parse, static_path, walk
 from crossdock.mapping.values import EMPTY, STEPS_MAX, RunState
 
 FINDINGS_MAX = 100
@@ -141,7 +141,7 @@ class CompiledMap:
         except (Awaiting, RecursionError):
             pass
         interpreter = Interpreter(self._functions, RunState(context.lookups, 10 * STEPS_MAX))
-        result = interpreter.object(definition.body, _scope(document, context), "")
+        result = interpreter.whole(definition.body, _scope(document, context))
         if interpreter.troubles:
             raise self._ended(interpreter.troubles, context) from None
         return result
@@ -149,7 +149,7 @@ class CompiledMap:
     def interpreted(self, document: dict[str, Any], context: MapContext) -> dict[str, Any]:
         """Return what `run` returns, computed by the interpreter alone; for tests and comparison."""
         interpreter = Interpreter(self._functions, RunState(context.lookups))
-        result = interpreter.object(self.definition.body, _scope(document, context), "")
+        result = interpreter.whole(self.definition.body, _scope(document, context))
         if interpreter.troubles:
             raise self._ended(interpreter.troubles, context)
         return result
@@ -157,10 +157,9 @@ class CompiledMap:
     def explain(self, document: dict[str, Any], context: MapContext) -> list[FieldTrace]:
         """Return how each target field came by its value; fields that failed are left out, `run` reports those."""
         interpreter = Interpreter(self._functions, RunState(context.lookups))
-        try:
-            interpreter.object(self.definition.body, _scope(document, context), "")
-        except Fault as fault:
-            raise self._ended(interpreter.troubles or [Trouble(fault, "", "", 1, [])], context) from None
+        interpreter.whole(self.definition.body, _scope(document, context))
+        if any(isinstance(trouble.fault, Fault) and trouble.fault.code == BUDGET for trouble in interpreter.troubles):
+            raise self._ended(interpreter.troubles, context)
         return interpreter.traces
 
     def _ended(self, troubles: list[Trouble], context: MapContext) -> HeldAwaiting | MappingError:
@@ -199,7 +198,10 @@ class CompiledExpression:
                 troubles = [Trouble(fault, "", self.text, self.expression.line, [])]
                 raise ended(troubles, self.file, "expression", lookups) from None
         interpreter = Interpreter(self._functions, RunState(lookups))
-        value = interpreter.attempt(self.expression, Scope({"doc": variables}, {"doc": ""}), "")
+        try:
+            value = interpreter.attempt(self.expression, Scope({"doc": variables}, {"doc": ""}), "")
+        except Fault:  # a budget: it is among the troubles
+            value = None
         if interpreter.troubles:
             raise ended(interpreter.troubles, self.file, "expression", lookups) from None
         return value
@@ -283,15 +285,16 @@ def _scope(document: Any, context: MapContext) -> Scope:
 
 
 def _conditions(definition: MapDefinition) -> MapDefinition | None:
-    """Return the conditions of a map as a small map of their own: each a field that is true or false."""
+    """Return the conditions of a map as a small map of their own with one field, true or false."""
     if not definition.conditions:
         return None
-    fields = []
-    for number, condition in enumerate(definition.conditions):
-        truth = Choice(condition.node, Const(True), Const(False))
-        expression = Expression(condition.text, condition.line, truth)
-        fields.append((str(number), Value(path="when", line=condition.line, expression=expression)))
-    body = Object(path="", line=definition.body.line, fields=tuple(fields), lets=definition.body.lets)
+    nodes = tuple(condition.node for condition in definition.conditions)
+    first = definition.conditions[0]
+    together = nodes[0] if len(nodes) == 1 else Logic("and", nodes)
+    text = " and ".join(condition.text for condition in definition.conditions)
+    truth = Expression(text, first.line, Choice(together, Const(True), Const(False)))
+    fields = (("applies", Value(path="when", line=first.line, expression=truth)),)
+    body = Object(path="", line=definition.body.line, fields=fields, lets=definition.body.lets)
     return msgspec.structs.replace(definition, body=body)
 
 

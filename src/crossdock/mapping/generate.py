@@ -367,6 +367,8 @@ class _Writer:
 
     def _comparison(self, op: str, left_node: Node, left: str, right_node: Node, right: str) -> str:
         if op in ("is", "is not"):
+            if isinstance(left_node, Const):
+                return self.constant((left_node.value is None) == (op == "is"))
             return f"({left} {op} None)"
         if op in ("==", "!=") and (_is_text(left_node) or _is_text(right_node)):
             return f"({left} {op} {right})"  # with a text constant Python's own comparison means the same

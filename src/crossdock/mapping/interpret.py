@@ -93,6 +93,15 @@ class Interpreter:
 
     # ---- targets
 
+    def whole(self, body: Object, scope: Scope) -> dict[str, Any]:
+        """Return the target of a whole map; a used-up budget is one more trouble."""
+        try:
+            return self.object(body, scope, "")
+        except Fault as fault:
+            if not any(trouble.fault is fault for trouble in self.troubles):
+                self.troubles.append(Trouble(fault, "", "", body.line, []))
+            return {}
+
     def build(self, shape: Shape, scope: Scope, pointer: str) -> Any:
         """Return the value of a target, `None` if it has none; faults are collected, the rest goes on."""
         if shape.when is not None and not self.attempt(shape.when, scope, pointer, otherwise=False):
@@ -124,7 +133,7 @@ class Interpreter:
                 value = self.attempt(expression, scope, pointer)
                 if value is None and shape.default is not None:
                     value = self.attempt(shape.default, scope, pointer)
-                self._weighed(value, shape, pointer)
+                self._weighed(value)
                 return value
             case Object():
                 built = self.object(shape, scope, pointer)
@@ -136,9 +145,9 @@ class Interpreter:
                     if value is not _ABSENT:
                         elements.append(value)
                 return elements or None
-            case Each():
+            case _:
+                assert isinstance(shape, Each)
                 return self._each(shape, scope, pointer)
-        raise TypeError(f"no such shape: {type(shape).__name__}")
 
     def _constant(self, shape: Shape, value: Any, scope: Scope, pointer: str) -> Any:
         if value is None and shape.default is not None:
@@ -146,7 +155,7 @@ class Interpreter:
         self.traces.append(FieldTrace(pointer, value, "", shape.line, [], []))
         return _copied(value)
 
-    def _weighed(self, value: Any, shape: Shape, pointer: str) -> None:
+    def _weighed(self, value: Any) -> None:
         if value.__class__ in values.CONTAINERS:
             values.weigh(self.run, value)
 

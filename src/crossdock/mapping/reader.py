@@ -29,6 +29,7 @@ from crossdock.mapping.syntax import Call, Const, Expression, Problem, parse, wa
 from crossdock.mapping.yaml_source import Located, load
 
 FIELDS_MAX = 2_000
+LOOPS_MAX = 8
 FORMATS = ("json", "csv", "fixed", "x12")
 KEYS = (
     "map", "description", "from", "to", "select", "when", "let", "set", "required", "omit_if_none", "lookups", "tests",
@@ -77,6 +78,7 @@ class MapReader:
         self.omit = True
         self.required: frozenset[str] | None = frozenset()
         self.count = 0
+        self.loops = 0
 
     def problem(
         self, line: int, message: str, *, code: str = UNREADABLE, pointer: str = "", hint: str | None = None
@@ -301,11 +303,15 @@ class MapReader:
         lets, inner = self.lets(keys.get("let"), inner, f"{path}.let")
         if ("set" in keys) == ("expr" in keys):
             self.problem(line, "`each` needs either `set` or `expr`", pointer=path)
+        self.loops += 1
+        if self.loops > LOOPS_MAX:
+            self.problem(line, f"loops may be nested {LOOPS_MAX} deep", code=BUDGET, pointer=path)
         if "set" in keys:
             body: Shape = self.object(keys["set"], inner, path, ())
         else:
             element = self.expression(keys["expr"], inner, path) if "expr" in keys else None
             body = Value(path=path, line=line, expression=element or Expression("", line, Const(None)), omit=True)
+        self.loops -= 1
         return Each(
             path=path, line=line, source=source, variable=variable, counter=counter, where=where, lets=lets, body=body,
             **self.options(keys, scope, path),

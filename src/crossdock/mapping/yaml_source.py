@@ -21,6 +21,7 @@ NESTING_MAX = 40
 
 _INT = re.compile(r"[+-]?(0|[1-9]\d{0,17})", re.ASCII)
 _FLOAT = re.compile(r"[+-]?\d{1,40}\.\d{1,40}", re.ASCII)
+_TAGS = frozenset(("str", "int", "float", "bool", "null", "timestamp", "merge", "value"))
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -103,7 +104,7 @@ def _scalar(node: Any, findings: list[Finding], line: int) -> Located:
         return Located(text, line + 1, quoted=True)
     if node.style in ("'", '"'):
         return Located(text, line, quoted=True)
-    if not node.tag.startswith("tag:yaml.org,2002:"):
+    if node.tag.removeprefix("tag:yaml.org,2002:") not in _TAGS:
         findings.append(Finding(UNREADABLE, f"the tag {node.tag} is not allowed in a map", line=line))
     if text in ("true", "false"):
         return Located(text == "true", line)

@@ -200,9 +200,9 @@ def date_format(run: RunState, value: Any, pattern: Any) -> str | None:
     if pattern.__class__ is not str or len(pattern) > _PATTERN_LENGTH_MAX:
         raise Fault(WRONG_TYPE, "the pattern must be a short text", pattern)
     written = {
-        "YYYY": f"{moment.year:04}", "YY": f"{moment.year % 100:02}",
-        "MM": f"{moment.month:02}", "DD": f"{moment.day:02}", "HH": f"{moment.hour:02}", "mm": f"{moment.minute:02}", "ss": f"{moment.second:02}",
-        "SSS": f"{moment.microsecond // 1000:03}",
+        "YYYY": f"{moment.year:04}", "YY": f"{moment.year % 100:02}", "MM": f"{moment.month:02}",
+        "DD": f"{moment.day:02}", "HH": f"{moment.hour:02}", "mm": f"{moment.minute:02}",
+        "ss": f"{moment.second:02}", "SSS": f"{moment.microsecond // 1000:03}",
     }  # fmt: skip
     return _TOKEN.sub(lambda token: written[token.group()], pattern)
 

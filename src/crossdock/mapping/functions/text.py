@@ -21,7 +21,8 @@ def text_of(run: RunState, value: Any) -> str:
             if length > TEXT_LENGTH_MAX:
                 raise Fault(BUDGET, f"a text may have {TEXT_LENGTH_MAX:,} characters, this one has {length:,}")
             run.spend(length >> 4)
-        return value
+        content: str = value
+        return content
     if kind is int:
         if not -(10**400) < value < 10**400:
             raise Fault(BUDGET, "this number is too long")
