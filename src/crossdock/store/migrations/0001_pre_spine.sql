@@ -277,6 +277,8 @@ create index outbound_messages_open on outbound_messages (tenant_id, connection_
 
 create index outbound_messages_by_subject on outbound_messages (tenant_id, subject) where subject <> '';
 
+create index outbound_messages_answers on outbound_messages (tenant_id, inbound_message_id) where document_type = 'acknowledgment';
+
 create index outbound_messages_awaiting_ack on outbound_messages (tenant_id, ack_due_at) where ack_state = 'awaited';
 
 create table attempts (
