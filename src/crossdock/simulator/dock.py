@@ -15,7 +15,8 @@ from .clock import Timeline, dice
 from .ledger import Entry, Ledger, lines_of
 from .world import goods
 
-EXPRESS = ("EXP", "EXPRESS", "NFO", "NEXT_FLIGHT")
+# Minutes from the ticket to the wave, by service level.
+PICK_MINUTES = {"STD": (25, 60), "EXP": (21, 30), "NFO": (40, 45)}
 
 
 class TicketLine(msgspec.Struct, frozen=True):
@@ -64,8 +65,8 @@ class Dock:
         lines = lines_of((line.sku, line.quantity) for line in ticket.lines)
         self.ledger.book(Entry(now, "request", ticket.number, ticket.reference, ticket.order_number, lines))
         draw = dice(self._seed, self.site, ticket.number)
-        express = ticket.service.upper() in EXPRESS
-        minutes = draw.randint(21, 30) if express else draw.randint(25, 60)
+        # The truck to the airport leaves later than what is on the road at once.
+        minutes = draw.randint(*PICK_MINUTES.get(ticket.service.upper(), PICK_MINUTES["STD"]))
         self._waiting.setdefault(next_wave(now + timedelta(minutes=minutes)), []).append(ticket)
 
     def cancel(self, number: str) -> bool:

@@ -72,10 +72,12 @@ class LakesideOffice:
         for path in sorted(self.inbox.glob("*.csv")):
             rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), delimiter=";"))
             path.unlink()
-            lines = lines_of((row["part"], row["qty"]) for row in rows)
+            lines = lines_of((row["part"], row["qty"]) for row in rows if "part" in row)
             if rows and "invoice_order" in rows[0]:
                 order = rows[0]["invoice_order"]
                 self.ledger.book(Entry(now, "invoice", order, path.name, order, lines))
+            elif rows and "status_order" in rows[0]:
+                self.ledger.book(Entry(now, "status", rows[0]["status_order"], path.name, detail=rows[0]["status"]))
             elif rows:
                 self.ledger.book(Entry(now, "posting", rows[0]["shipment"], path.name, rows[0]["order"], lines))
 

@@ -165,9 +165,10 @@ def plan_day(seed: int, orders: int = ORDERS_OF_THE_DAY) -> tuple[PlannedOrder, 
     articles = goods()
     special: list[tuple[datetime, Region, str]] = [(clock_time("08:50"), "west", "split")]
     # One of the twelve is for the next flight out: held for long, it would miss it.
+    special.append((clock_time("08:50"), "central", "at_risk"))
     special += [
-        (clock_time("09:05") + timedelta(seconds=20 * n), "central", "at_risk" if n == 0 else "unknown_site")
-        for n in range(UNKNOWN_SITE_ORDERS)
+        (clock_time("09:05") + timedelta(seconds=20 * n), "central", "unknown_site")
+        for n in range(1, UNKNOWN_SITE_ORDERS)
     ]
     special += [(clock_time("10:31") + timedelta(minutes=2 * n), "east", "outage") for n in range(OUTAGE_ORDERS)]
     opening = round(orders * ORDERS_AT_OPENING / ORDERS_OF_THE_DAY)

@@ -1,4 +1,4 @@
-"""09:35: an order released at 09:05 must fly at 09:50, and is one of the twelve whose 945 is held.
+"""09:35: an order released at 08:50 must fly at 09:50, and is one of the twelve whose 945 is held.
 
 A case opens at the service desk, is updated when the flight's time has passed, and closes by itself at 09:52.
 """
