@@ -64,8 +64,10 @@ def acknowledge(
     version = version if is_number(version) and len(version) == 6 else "004010"
     release = interchange.version if len(interchange.version) == 5 and is_number(interchange.version) else "00401"
     envelope = Envelope(
-        sender_qualifier=interchange.receiver_qualifier.ljust(2)[:2], sender=interchange.receiver[:15],
-        receiver_qualifier=interchange.sender_qualifier.ljust(2)[:2], receiver=interchange.sender[:15],
+        sender_qualifier=_fitting(interchange.receiver_qualifier, 2, signs).ljust(2),
+        sender=_fitting(interchange.receiver, 15, signs),
+        receiver_qualifier=_fitting(interchange.sender_qualifier, 2, signs).ljust(2),
+        receiver=_fitting(interchange.sender, 15, signs),
         control_number=control_numbers.interchange, date=f"{at:%Y%m%d}", time=f"{at:%H%M}",
         usage="T" if (usage or interchange.usage) == "T" else "P", interchange_version=release,
         group_version=version, delimiters=signs, newline=newline,
@@ -78,6 +80,11 @@ def acknowledge(
                           receiver=_plain(first.sender, signs) or envelope.receiver, version=version)
         )
     return write_interchange(envelope, groups, services=services)
+
+
+def _fitting(value: str, width: int, signs: Delimiters) -> str:
+    """Return an id as it can stand in ISA: a damaged one is answered as well as it can be."""
+    return "".join(sign for sign in _plain(value, signs) if sign.isascii())[:width]
 
 
 def _answer_delimiters(received: Delimiters) -> Delimiters:

@@ -75,7 +75,7 @@ class Assembler:
         self.count = 0
         self.done: list[TransactionSet | Group] = []
         if not self._bare:
-            self._segments.append(Segment([_text(value) for value in header.elements], base))
+            self._segments.append(_isa_segment(header.elements, base))
             self.count = 1
             self._check_isa()
 
@@ -101,8 +101,10 @@ class Assembler:
                 piece = stripped
             if "\n" in piece or "\r" in piece:
                 piece = self._joined(piece, wrapped, start)
-            if not piece.isascii() and self._utf8:
-                piece = self._decoded(piece, start)
+            single_byte = False
+            if not piece.isascii():
+                decoded = self._decoded(piece, start)
+                single_byte, piece = decoded is None, decoded or piece
             elements = piece.split(separator)
             tag = elements[0]
             if tag not in tags:
@@ -112,12 +114,12 @@ class Assembler:
                     tag = elements[0] = self._repaired(tag, start)
             segments = self._set
             if segments is not None and tag not in _ENVELOPE:
-                segments.append(Segment(elements, start))
+                segments.append(Segment(elements, start, single_byte))
                 continue
             if tag == "ISA":
                 return start
             self.count += 1
-            if self._place(tag, Segment(elements, start)):
+            if self._place(tag, Segment(elements, start, single_byte)):
                 return offset
         return None
 
@@ -152,14 +154,17 @@ class Assembler:
             return stripped
         return piece.replace("\r", "").replace("\n", "")
 
-    def _decoded(self, piece: str, start: int) -> str:
+    def _decoded(self, piece: str, start: int) -> str | None:
+        """Return the piece decoded as UTF-8, or None when it must stay Latin-1."""
+        if not self._utf8:
+            return None  # a delimiter is part of what would be letters
         try:
             return piece.encode("latin-1").decode("utf-8")
         except UnicodeDecodeError:
             if "latin" not in self._noted:
                 self._noted.add("latin")
                 self._find("not-utf-8", "Some bytes are not UTF-8.", start)
-            return piece
+            return None
 
     def _repaired(self, tag: str, start: int) -> str:
         """Report a bad tag; give back the good tag behind leading junk, or the tag as it is."""
@@ -422,8 +427,8 @@ def same_number(one: str, other: str) -> bool:
     return one == other
 
 
-def _text(value: str) -> str:
+def _isa_segment(elements: list[str], offset: int) -> Segment:
     try:
-        return value.encode("latin-1").decode("utf-8")
+        return Segment([value.encode("latin-1").decode("utf-8") for value in elements], offset)
     except UnicodeDecodeError:
-        return value
+        return Segment(elements, offset, single_byte=True)

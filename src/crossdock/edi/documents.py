@@ -181,7 +181,7 @@ class _Builder:
                 name = self._put(record, rule, at, value)
                 if positions is not None:
                     positions[f"{path}/{name}"] = Position(number, at, offset)
-            offset += (len(value) if value.isascii() else len(value.encode())) + 1
+            offset += segment.byte_length(value) + 1
 
     def _put(self, record: Document, rule: SegmentRule, at: int, value: str) -> str:
         element = rule.elements[at - 1] if at <= len(rule.elements) else None

@@ -117,12 +117,13 @@ class _Reader:
         if not text:
             return
         self._note_layout(lead, text, offset)
-        elements = self._elements(_decoded(text))
+        decoded = _decoded(text)
+        elements = self._elements(decoded or text)
         if last and self._service.terminator != "\n":
             self._find("segment-unterminated", "The last segment has no terminator.", offset, value=text)
         if not _TAG.fullmatch(elements[0]):
             self._find("segment-tag-bad", f"{elements[0][:20]!r} is not a segment tag.", offset, value=elements[0])
-        self._place(elements[0], Segment(elements, offset))
+        self._place(elements[0], Segment(elements, offset, decoded is None))
 
     def _note_layout(self, lead: str, text: str, offset: int) -> None:
         if "\n" in lead and "newline" not in self._noted:
@@ -237,10 +238,9 @@ class _Reader:
         self._reset(end, [])
 
 
-def _decoded(text: str) -> str:
-    if text.isascii():
-        return text
+def _decoded(text: str) -> str | None:
+    """Return the text decoded as UTF-8, or None when it must stay Latin-1."""
     try:
-        return text.encode("latin-1").decode("utf-8")
+        return text if text.isascii() else text.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
-        return text
+        return None

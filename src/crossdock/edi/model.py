@@ -45,10 +45,14 @@ class Delimiters(msgspec.Struct, frozen=True):
 
 
 class Segment(msgspec.Struct, frozen=True, gc=False):
-    """One segment: `elements[0]` is the tag, `elements[1]` the first element; `offset` is its first byte."""
+    """One segment: `elements[0]` is the tag, `elements[1]` the first element; `offset` is its first byte.
+
+    `single_byte`: its bytes were not UTF-8, so each character was one byte.
+    """
 
     elements: list[str]
     offset: int = 0
+    single_byte: bool = False
 
     @property
     def tag(self) -> str:
@@ -61,11 +65,11 @@ class Segment(msgspec.Struct, frozen=True, gc=False):
     def element_offset(self, number: int) -> int:
         """Return the byte offset of element `number`; past the last element, of the segment's end."""
         before = self.elements[:number]
-        return self.offset + sum(_byte_length(value) for value in before) + len(before)
+        return self.offset + sum(self.byte_length(value) for value in before) + len(before)
 
-
-def _byte_length(value: str) -> int:
-    return len(value) if value.isascii() else len(value.encode("utf-8"))
+    def byte_length(self, value: str) -> int:
+        """Return how many bytes a value of this segment took in the message."""
+        return len(value) if self.single_byte or value.isascii() else len(value.encode("utf-8"))
 
 
 class TransactionSet(msgspec.Struct, frozen=True):

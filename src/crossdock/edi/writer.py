@@ -166,15 +166,12 @@ def write(interchange: Interchange) -> bytes:
         for each in group.sets:
             segments += each.segments
     segments.sort(key=lambda segment: segment.offset)
-    ending = signs.segment
+    ending = signs.segment.encode("latin-1")
     lines = []
     for segment in segments:
         elements = segment.elements
         while len(elements) > 1 and not elements[-1] and elements[0] != "ISA":
             elements = elements[:-1]
-        lines.append(signs.element.join(elements))
-    if not lines:
-        return b""
-    text = ending.join(lines) + ending
-    single_byte = any(finding.code == "not-utf-8" for finding in interchange.findings)
-    return text.encode("latin-1", "replace") if single_byte else text.encode("utf-8", "surrogateescape")
+        text = signs.element.join(elements)
+        lines.append(text.encode("latin-1" if segment.single_byte else "utf-8"))
+    return b"".join(line + ending for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.unit.edi.samples import ISA, advice, interchange
 
 SAMPLES = Path(__file__).parents[3].parent / "shared/samples/edi"
 CHOSEN = ("945_edifabric_1", "940_oopfactory_1", "999_staedi_3", "envelope_x12types_9", "ORDERS_pydifact_1")
+AT = datetime(2026, 3, 3, 16, 6)  # noqa: DTZ001 - written as it is
 WHOLE = interchange(advice("0001"), advice("0002"))
 
 
@@ -37,7 +39,7 @@ def exercise(data: bytes) -> edi.ReadResult:
     result = edi.read_all(data)
     for one in result.interchanges:
         edi.write(one)
-        edi.acknowledgment_sets(one)
+        edi.acknowledge(one, control_numbers=edi.AckNumbers(1, 1), at=AT)
         edi.technical_acknowledgment(one)
         edi.interchange_key(one)
         for each in one.sets:

@@ -197,3 +197,18 @@ def test_edifact_is_read_by_structure() -> None:
     assert ("edifact", 5, ["edifact"]) == (result.format, result.segment_count, codes(data))
     assert ("DESADV", "D.96A") == (one.code, one.release)
     assert ["FTX", "AAI", "", "", "It?'s ?+ ??"] == one.segments[1].elements
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_letters_beyond_ascii_keep_offsets_and_bytes(charset: str) -> None:
+    """UTF-8 and Latin-1 give the same text, exact offsets, and the same bytes when written back."""
+    data = interchange(advice(shipped="SEVEN").replace("Blue", "Café").replace("VN*SKU-1", "VN*SKÜ")).decode()
+
+    (one,) = edi.read_all(data.encode(charset)).interchanges
+
+    segments = one.sets[0].segments
+    assert ("Café Fern Cafe", "SKÜ") == (segments[2].get(2), segments[4].get(8))
+    for segment in segments[2:5]:
+        at, value = segment.element_offset(len(segment.elements) - 1), segment.elements[-1].encode(charset)
+        assert value == data.encode(charset)[at : at + len(value)]
+    assert data.encode(charset) == edi.write(one)
