@@ -18,6 +18,7 @@ from ..canonical.catalog import EVENT_TYPES, OBJECTS
 from ..canonical.events import Event
 from ..canonical.identifiers import search_key
 from ..canonical.orders import Order
+from ..canonical.requests import EVENT_PREFIX
 from ..durable.identity import from_micros, to_micros
 from ..governance.configuration import Configuration
 from ..processes.order_fulfillment import decide
@@ -221,6 +222,8 @@ class Orchestration:
             self._apply_to_order(item, event)
         else:
             batch.record(event)
+        if kind != "order":
+            self._forward(event, item)
         if paper.stored_before and paper.state == "applied":
             batch.resolve(item.tenant_id, paper.document_id, "released by itself")
 
@@ -254,7 +257,20 @@ class Orchestration:
         if fresh and outcome.state is not None:
             self._entries[(item.tenant_id, event.subject)] = entry
         batch.record(msgspec.structs.replace(event, correlation_id=entry.aggregate_id))
+        self._forward(event, item)
         self._follow(event, outcome, entry, item.configuration)
+
+    def _forward(self, event: Event, item: Item) -> None:
+        """Pass an applied event on to those who subscribe to it by a route; its document is its identity."""
+        kind = EVENT_PREFIX + event.type
+        if not item.configuration.takes(kind):
+            return
+        request = Request(kind, f"{kind}:{item.paper.document_id}", event.data)
+        self.requests.append(
+            PlacedRequest(
+                event.tenant_id, item.configuration, request, event.subject, event.id, event.message_id, event.traceparent
+            )
+        )
 
     def _decide(self, event: Event, configuration: Configuration, entry: _Entry) -> Outcome:
         stock = _Stock(self._batch, event.tenant_id)

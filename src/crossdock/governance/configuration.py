@@ -19,11 +19,11 @@ import msgspec
 
 from .. import formats, mapping
 from ..errors import ConfigurationError, CrossdockError, Finding
-from ..mapping.yaml_source import load
+from ..mapping.yaml_source import Located, load
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
 from .pack import BrandSpec, ConnectionSpec, InboundRule, PackHead, PartnerSpec, Route
-from .pack_checks import check_references
+from .pack_checks import ConnectorLint, check_references
 from .pack_files import INVALID, PackReader, closest, follow, lookup_rows, pack_error
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ _POLICY_FILES = {
 
 _SITE_IS = re.compile(r"""site\s*==\s*(["'])([^"'\\]*)\1""")
 
-Located = tuple[str, int]
+Place = tuple[str, int]
 
 
 class _RouteIndex(msgspec.Struct, frozen=True):
@@ -73,7 +73,8 @@ class Pack(msgspec.Struct):
     routes: list[Route] = msgspec.field(default_factory=list)
     policy: OrderPolicy = OrderPolicy()
     brand: BrandSpec = BrandSpec()
-    places: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
+    places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
+    trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
 
 
 class Configuration:
@@ -106,6 +107,10 @@ class Configuration:
         self._inbound: dict[tuple[str, str, str], tuple[_Rule, ...]] = {}
         for connection in self.connections.values():
             _index_inbound(self._inbound, connection, pack.places[("connection", connection.connection)])
+
+    def takes(self, kind: str) -> bool:
+        """Tell whether any route names this kind of request or event."""
+        return kind in self._routes
 
     def routes_for(self, kind: str, variables: Mapping[str, Any]) -> tuple[Route, ...]:
         """Return every route that takes a request of this kind, in the order of the file.
@@ -145,15 +150,22 @@ class Configuration:
         return digest_of(self.files)
 
 
-def compile_pack(files: Mapping[str, str], *, release_id: str, connector_kinds: Collection[str] = ()) -> Configuration:
+def compile_pack(
+    files: Mapping[str, str],
+    *,
+    release_id: str,
+    connector_kinds: Collection[str] = (),
+    connector_lint: ConnectorLint | None = None,
+) -> Configuration:
     """Return the configuration that the files of a pack describe.
 
-    Raises ConfigurationError with every finding (file and line). Without `connector_kinds` connectors are not checked:
-    governance does not know which are installed.
+    Raises ConfigurationError with every finding (file and line). `connector_kinds` are the connectors there are;
+    `connector_lint` (`connectors.registry.lint_settings`) checks the settings of connections that are sent to.
+    Without them connections are taken as they are: this room does not know the connectors.
     """
     reader = PackReader()
     pack = _read(reader, files)
-    check_references(reader, pack, connector_kinds)
+    check_references(reader, pack, connector_kinds, connector_lint)
     policy: CompiledPolicy | None = None
     try:
         policy = compile_policy(pack.policy, compile_condition=_condition)
@@ -245,6 +257,7 @@ def _collect(
             continue
         into[name] = value
         pack.places[(noun, name)] = (path, item.line)
+        pack.trees[(noun, name)] = item
 
 
 def _read_map(reader: PackReader, pack: Pack, path: str, text: str) -> None:

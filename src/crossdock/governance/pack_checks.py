@@ -6,29 +6,34 @@ Faults go into the reader's findings with file and line and the closest name tha
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ..canonical.requests import REQUEST_OBJECTS
+from ..canonical.requests import object_of_route, routable
+from ..errors import Finding
 from .pack import ConnectionSpec, Route
-from .pack_files import PackReader
+from .pack_files import PackReader, follow
 from .secrets import is_reference
 
 if TYPE_CHECKING:
     from .configuration import Pack
 
+# What says whether a kind of connector exists and its settings and secrets fit: `connectors.registry.lint_settings`.
+# It is handed in, because the connectors stand above this room.
+ConnectorLint = Callable[[str, Mapping[str, Any], Mapping[str, str]], list[Finding]]
+
 _RECEIPT_KEYS = ("header:", "field:")
 
 
-def check_references(reader: PackReader, pack: Pack, connector_kinds: Collection[str]) -> None:
+def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lint: ConnectorLint | None) -> None:
     """Book a finding for every reference of the pack that leads nowhere or to something that does not fit."""
     if pack.head is not None:
         _check_zone(reader, "pack.yaml", 1, pack.head.timezone)
     for partner in pack.partners.values():
         _check_zone(reader, *pack.places[("partner", partner.partner)], partner.timezone)
     for connection in pack.connections.values():
-        _check_connection(reader, pack, connection, connector_kinds)
+        _check_connection(reader, pack, connection, kinds, lint)
     for number, route in enumerate(pack.routes):
         _check_route(reader, pack, route, *pack.places[("route", str(number))])
     for name, compiled in pack.maps.items():
@@ -46,17 +51,21 @@ def check_references(reader: PackReader, pack: Pack, connector_kinds: Collection
 
 
 def _check_connection(
-    reader: PackReader, pack: Pack, connection: ConnectionSpec, connector_kinds: Collection[str]
+    reader: PackReader, pack: Pack, connection: ConnectionSpec, kinds: Collection[str], lint: ConnectorLint | None
 ) -> None:
     file, line = pack.places[("connection", connection.connection)]
     name = connection.connection
     if connection.partner not in pack.partners:
         message = f"the connection {name} belongs to the partner {connection.partner}, which the pack has not"
         reader.dangling(file, line, message, connection.partner, pack.partners)
-    if connector_kinds and connection.connector not in connector_kinds:
-        reader.dangling(
-            file, line, f"there is no connector {connection.connector}", connection.connector, connector_kinds
-        )
+    if kinds and connection.connector not in kinds:
+        reader.dangling(file, line, f"there is no connector {connection.connector}", connection.connector, kinds)
+    elif lint is not None and any(route.connection == name for route in pack.routes):
+        # Only what is sent on needs an address: a door that partners call may have no settings at all.
+        tree = pack.trees.get(("connection", name))
+        for finding in lint(connection.connector, connection.settings, connection.secrets):
+            at = follow(tree, finding.pointer.strip("/").split("/")).line if tree is not None else line
+            reader.add(file, at, finding.message, code=finding.code, value=finding.value, hint=finding.hint)
     for field, reference in [
         *connection.secrets.items(),
         *(("authentication", s) for s in connection.authentication.secrets),
@@ -123,9 +132,9 @@ def _check_x12(reader: PackReader, connection: ConnectionSpec, file: str, line: 
 
 
 def _check_route(reader: PackReader, pack: Pack, route: Route, file: str, line: int) -> None:
-    wanted = REQUEST_OBJECTS.get(route.document)
+    wanted = object_of_route(route.document)
     if wanted is None:
-        reader.dangling(file, line, f"no process asks for a {route.document}", route.document, REQUEST_OBJECTS)
+        reader.dangling(file, line, f"no process asks for a {route.document}", route.document, routable())
     connection = pack.connections.get(route.connection)
     if connection is None:
         reader.dangling(file, line, f"there is no connection {route.connection}", route.connection, pack.connections)
