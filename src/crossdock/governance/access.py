@@ -19,7 +19,7 @@ import msgspec
 from ..canonical.identifiers import CROCKFORD
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import AccessDenied, ConfigurationError, NotFound
-from .ports import Connection, Row
+from ..store.engine import Connection, Row
 
 Role = Literal["operator", "integrator", "operations", "agent", "auditor", "partner"]
 ROLES: tuple[str, ...] = get_args(Role)

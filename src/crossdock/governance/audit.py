@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from ..durable.identity import from_micros, to_micros
-from .ports import Connection, Row
+from ..store.engine import Connection, Row
 
 GENESIS = "0" * 64
 PAGE_ROWS = 1_000

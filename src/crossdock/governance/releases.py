@@ -20,11 +20,12 @@ from .. import edi, formats, mapping
 from ..canonical.catalog import schemas
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import ConfigurationError, Conflict, Finding, NotFound
+from ..store.engine import Connection, Row
 from . import audit
 from .configuration import Configuration, compile_pack, digest_of
+from .pack_checks import ConnectorLint
 from .pack_diff import Change, diff_files
 from .pack_files import DANGLING, INVALID, closest
-from .ports import Connection, Row
 
 CACHE_RELEASES_MAX = 64
 
@@ -105,14 +106,21 @@ _cache = _Cache(CACHE_RELEASES_MAX)
 
 
 def plan(
-    connection: Connection, tenant_id: str, files: Mapping[str, str], *, connector_kinds: Collection[str] = ()
+    connection: Connection,
+    tenant_id: str,
+    files: Mapping[str, str],
+    *,
+    connector_kinds: Collection[str] = (),
+    connector_lint: ConnectorLint | None = None,
 ) -> Plan:
     """Say what applying these files would change, what lint finds and how the maps' own tests end. Changes nothing."""
     base = _active_files(connection, tenant_id)
     digest, base_digest = digest_of(files), digest_of(base) if base is not None else ""
     changes = tuple(diff_files(base or {}, files))
     try:
-        configuration = compile_pack(files, release_id="", connector_kinds=connector_kinds)
+        configuration = compile_pack(
+            files, release_id="", connector_kinds=connector_kinds, connector_lint=connector_lint
+        )
     except ConfigurationError as error:
         return Plan(tenant_id, digest, base_digest, changes, error.findings)
     findings = [*_wrong_tenant(configuration, tenant_id), *_lint(configuration)]
@@ -130,6 +138,7 @@ def apply(
     ids: Ids,
     base_digest: str | None = None,
     connector_kinds: Collection[str] = (),
+    connector_lint: ConnectorLint | None = None,
 ) -> Release:
     """Make these files the tenant's active release, in the caller's database transaction, and book it in the audit.
 
@@ -144,7 +153,7 @@ def apply(
     digest = digest_of(files)
     if current is not None and current.digest == digest:
         return current
-    planned = plan(connection, tenant_id, files, connector_kinds=connector_kinds)
+    planned = plan(connection, tenant_id, files, connector_kinds=connector_kinds, connector_lint=connector_lint)
     if not planned.ok:
         raise _refused(planned)
     return _write(connection, tenant_id, files, digest, planned, author=author, note=note, at=at, ids=ids)

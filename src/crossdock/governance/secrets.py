@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from ..durable.identity import from_micros, to_micros
 from ..errors import ConfigurationError, NotFound
-from .ports import Connection
+from ..store.engine import Connection
 
 RandomBytes = Callable[[int], bytes]
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ..durable.identity import from_micros, to_micros
 from ..errors import Conflict, NotFound
-from .ports import Connection, Row
+from ..store.engine import Connection, Row
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{1,62}")
 

@@ -19,7 +19,7 @@ import msgspec
 from ..canonical.events import Event
 from ..canonical.milestones import MILESTONES
 from ..errors import NotFound
-from ..governance.ports import Connection
+from ..store.engine import Connection
 from . import order_facts
 from .order_facts import OrderFacts
 from .order_timeline import parcels_of
@@ -158,7 +158,9 @@ def _step(status: str, parcels: Iterable[TrackedParcel], whole: bool) -> int:
 
 def _parcels(facts: OrderFacts, proofs: tuple[DeliveryProof, ...]) -> tuple[TrackedParcel, ...]:
     delivered = {proof.parcel: proof.at for proof in proofs}
-    shipped = {str(e.data.get("number", "")): e.data for e in facts.events if e.type == "crossdock.shipment.recorded.v1"}
+    shipped = {
+        str(e.data.get("number", "")): e.data for e in facts.events if e.type == "crossdock.shipment.recorded.v1"
+    }
     result = []
     for shipment in facts.state.shipments:
         data: dict[str, Any] = shipped.get(shipment.number, {})
@@ -231,7 +233,11 @@ def _proofs(events: Iterable[Event]) -> tuple[DeliveryProof, ...]:
         at = evidence.get("at")
         moment = datetime.fromisoformat(at) if isinstance(at, str) else event.occurred_at
         proof = DeliveryProof(
-            parcel, moment, str(evidence.get("signed_by", "")), str(evidence.get("document", "")), str(evidence.get("kind", "pod"))
+            parcel,
+            moment,
+            str(evidence.get("signed_by", "")),
+            str(evidence.get("document", "")),
+            str(evidence.get("kind", "pod")),
         )
         found.setdefault(parcel, proof)
     return tuple(found.values())

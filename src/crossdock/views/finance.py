@@ -12,8 +12,8 @@ from decimal import Decimal
 import msgspec
 
 from ..canonical.quantities import Money
-from ..governance.ports import Connection
 from ..processes.order_state import amount_of
+from ..store.engine import Connection
 from . import order_facts
 from .order_facts import OrderFacts, OutboundFact
 
@@ -70,7 +70,13 @@ def fold(facts: OrderFacts) -> OrderFinance:
     skus = {line.line_no: line.sku for line in order.lines}
     lines = tuple(
         FinanceLine(
-            ledger.line_no, skus.get(ledger.line_no, ""), ledger.ordered, ledger.shipped, ledger.delivered, ledger.invoiced, ledger.cancelled
+            ledger.line_no,
+            skus.get(ledger.line_no, ""),
+            ledger.ordered,
+            ledger.shipped,
+            ledger.delivered,
+            ledger.invoiced,
+            ledger.cancelled,
         )
         for ledger in facts.state.lines
     )
@@ -96,7 +102,10 @@ def _releases(facts: OrderFacts, outbound: list[OutboundFact]) -> Iterable[Relea
         amount = event.data.get("amount")
         yield Release(
             at=event.occurred_at,
-            lines=tuple((str(line.get("line_no", "")), Decimal(str(line.get("quantity", 0)))) for line in event.data.get("lines", ())),
+            lines=tuple(
+                (str(line.get("line_no", "")), Decimal(str(line.get("quantity", 0))))
+                for line in event.data.get("lines", ())
+            ),
             evidence=tuple(map(str, event.data.get("evidence", ()))),
             amount=Money(Decimal(str(amount["amount"])), str(amount["currency"])) if isinstance(amount, dict) else None,
             message_id=fact.message_id if fact else "",

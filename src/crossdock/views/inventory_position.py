@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from ..durable.identity import from_micros
-from ..governance.ports import Connection, Row
+from ..store.engine import Connection, Row
 
 PAGE_MAX = 500
 STALE_AFTER_MINUTES = 24 * 60
@@ -76,7 +76,9 @@ def load(
     return PositionsPage(positions, *((rows[count - 1][0], rows[count - 1][1]) if len(rows) > count else ("", "")))
 
 
-def of_sku(connection: Connection, tenant_id: str, sku: str, sites: list[str], *, now: datetime) -> tuple[Position, ...]:
+def of_sku(
+    connection: Connection, tenant_id: str, sku: str, sites: list[str], *, now: datetime
+) -> tuple[Position, ...]:
     """Return the positions of one SKU at some sites, in the order of the sites."""
     if not sites:
         return ()

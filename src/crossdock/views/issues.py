@@ -14,7 +14,7 @@ import msgspec
 from ..durable.identity import from_micros, to_micros
 from ..error_codes import lookup
 from ..errors import NotFound
-from ..governance.ports import Connection, Row
+from ..store.engine import Connection, Row
 
 PAGE_MAX = 200
 MEMBERS_MAX = 10_000
@@ -142,7 +142,9 @@ def load(
         message_of = {
             found[0]: found[1]
             for found in connection.many(
-                "select document_id, message_id from documents where tenant_id = ? and document_id in ({})", [tenant_id], documents
+                "select document_id, message_id from documents where tenant_id = ? and document_id in ({})",
+                [tenant_id],
+                documents,
             )
         }
     return IssueDetail(
@@ -248,5 +250,3 @@ def _member(row: Row, message_of: Mapping[str, str]) -> Member:
     return Member(
         row[0], kind, object_id, row[3], row[4], row[5], row[6], from_micros(row[7]), resolved, row[9], message_id
     )
-
-

@@ -15,9 +15,9 @@ from ..canonical.events import Event
 from ..canonical.identifiers import search_key
 from ..durable.identity import from_micros
 from ..errors import NotFound
-from ..governance.ports import Connection, Row
 from ..processes.order_state import OrderState
-from . import journal
+from ..store import journal
+from ..store.engine import Connection, Row
 
 ROWS_MAX = 1_000
 
@@ -115,7 +115,9 @@ def find_number(connection: Connection, tenant_id: str, text: str) -> str:
 
     `NotFound` when nothing fits; a name that fits several orders is no answer either.
     """
-    row = connection.one("select key from aggregates where tenant_id = ? and kind = 'order' and key = ?", (tenant_id, text))
+    row = connection.one(
+        "select key from aggregates where tenant_id = ? and kind = 'order' and key = ?", (tenant_id, text)
+    )
     if row is not None:
         return str(row[0])
     rows = connection.query(
@@ -183,7 +185,17 @@ def load_documents(connection: Connection, tenant_id: str, subject: str) -> tupl
     )
     return tuple(
         DocumentFact(
-            row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], row[8], _json(row[9]) or [], from_micros(row[10])
+            row[0],
+            row[1],
+            row[2],
+            row[3],
+            row[4],
+            row[5],
+            row[6],
+            row[7],
+            row[8],
+            _json(row[9]) or [],
+            from_micros(row[10]),
         )
         for row in rows
     )

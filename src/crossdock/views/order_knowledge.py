@@ -22,7 +22,13 @@ _RANKS = {
     "in transit": 65, "delivered": 80,
 }  # fmt: skip
 
-_ANSWERS = {"accepted": "accepted", "picked": "picked", "packed": "packed", "rejected": "refused", "cancelled": "cancelled"}
+_ANSWERS = {
+    "accepted": "accepted",
+    "picked": "picked",
+    "packed": "packed",
+    "rejected": "refused",
+    "cancelled": "cancelled",
+}
 
 
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,8 +83,14 @@ def knowledge(facts: OrderFacts, configuration: Configuration, now: datetime) ->
     concerned |= {site.partner for site in (configuration.sites.get(f.site) for f in facts.state.fulfillments) if site}
     concerned |= {name for name, spec in configuration.partners.items() if spec.role in ("erp", "shop", "service_desk")}
     truth = _truth(facts)
-    rows = [_row(name, heard.get(name), told.get(name), waiting.get(name, ""), configuration, now, truth) for name in concerned]
-    order = {role: place for place, role in enumerate(("erp", "shop", "wms", "3pl", "tms", "carrier", "portal", "service_desk"))}
+    rows = [
+        _row(name, heard.get(name), told.get(name), waiting.get(name, ""), configuration, now, truth)
+        for name in concerned
+    ]
+    order = {
+        role: place
+        for place, role in enumerate(("erp", "shop", "wms", "3pl", "tms", "carrier", "portal", "service_desk"))
+    }
     return tuple(sorted(rows, key=lambda row: (order.get(row.role, 99), row.partner)))
 
 
@@ -86,10 +98,16 @@ def contradictions(facts: OrderFacts, rows: tuple[Knowledge, ...]) -> tuple[Cont
     """Return where systems disagree: a carrier that moves what no site shipped, a system that knows less than the hub told."""
     found = []
     shipped = {shipment.fulfillment for shipment in facts.state.shipments}
-    waiting_sites = [f for f in facts.state.fulfillments if f.number not in shipped and f.state not in ("cancelled", "rejected")]
+    waiting_sites = [
+        f for f in facts.state.fulfillments if f.number not in shipped and f.state not in ("cancelled", "rejected")
+    ]
     for event in facts.events:
         actual = event.data.get("milestone_class", "actual") == "actual"
-        if event.type != "crossdock.milestone.recorded.v1" or not actual or rank_of(str(event.data.get("code", ""))) < 30:
+        if (
+            event.type != "crossdock.milestone.recorded.v1"
+            or not actual
+            or rank_of(str(event.data.get("code", ""))) < 30
+        ):
             continue
         number = str(event.data.get("fulfillment_number", ""))
         silent = next((f for f in waiting_sites if number == f.number or (not number and not shipped)), None)
@@ -160,7 +178,9 @@ def _told_us(event: Event) -> _Word | None:
             code = str(data.get("code", ""))
             kind = MILESTONES.get(code)
             expected = data.get("milestone_class", "actual") != "actual"
-            state = ((kind.customer if kind else "") or code.replace("_", " ")).lower() + (" expected" if expected else "")
+            state = ((kind.customer if kind else "") or code.replace("_", " ")).lower() + (
+                " expected" if expected else ""
+            )
             rank = 0 if expected else _RANKS["delivered"] if code == "delivered" else _RANKS["in transit"]
             return _Word(state, event.occurred_at, event.id, "told us", rank)
         case _:
@@ -192,7 +212,11 @@ def _was_told(fact: OutboundFact) -> _Word:
 def _waits(fact: OutboundFact) -> str:
     paper = fact.document_type.replace("_", " ")
     if fact.state in ("pending", "sending"):
-        return f"{paper} waits" + (f", attempt {fact.attempts + 1}" if fact.attempts else "") + (f": {fact.error}" if fact.error else "")
+        return (
+            f"{paper} waits"
+            + (f", attempt {fact.attempts + 1}" if fact.attempts else "")
+            + (f": {fact.error}" if fact.error else "")
+        )
     if fact.state == "unknown":
         return f"{paper}: nobody knows whether it arrived"
     if fact.state == "dead":

@@ -19,8 +19,8 @@ from ..canonical.events import Event
 from ..canonical.milestones import MILESTONES
 from ..canonical.quantities import Money
 from ..governance.configuration import Configuration
-from ..governance.ports import Connection
 from ..processes.order_state import ACTIVE_STATES, OrderState, amount_of
+from ..store.engine import Connection
 from . import order_facts
 from .order_facts import DocumentFact, Fault, Name, OrderFacts, OutboundFact
 from .order_knowledge import Contradiction, Knowledge, contradictions, knowledge
@@ -162,7 +162,9 @@ class OrderPage(msgspec.Struct, frozen=True):
     state: OrderState
 
 
-def load(connection: Connection, tenant_id: str, text: str, *, configuration: Configuration, now: datetime) -> OrderPage:
+def load(
+    connection: Connection, tenant_id: str, text: str, *, configuration: Configuration, now: datetime
+) -> OrderPage:
     """Return the page of the order that `text` names, or raise `NotFound`."""
     number = order_facts.find_number(connection, tenant_id, text)
     return fold(order_facts.load(connection, tenant_id, number), configuration, now)
@@ -206,7 +208,9 @@ def steps(
     groups: dict[str, list[Event]] = {}
     root_of: dict[str, str] = {}
     for event in events:
-        root = root_of.get(event.causation_id) or (root_of.get(event.message_id) if event.message_id else None) or event.id
+        root = (
+            root_of.get(event.causation_id) or (root_of.get(event.message_id) if event.message_id else None) or event.id
+        )
         root_of[event.id] = root
         if event.message_id:
             root_of.setdefault(event.message_id, root)
@@ -245,7 +249,9 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
     )
     cancelled = facts.status == "cancelled"
     return tuple(
-        MilestonePoint(code, title, planned, actual, planned is not None and not cancelled and (actual or now) > planned)
+        MilestonePoint(
+            code, title, planned, actual, planned is not None and not cancelled and (actual or now) > planned
+        )
         for code, title, planned, actual in points
     )
 
@@ -320,7 +326,11 @@ def clock(facts: OrderFacts, now: datetime) -> Clock | None:
         due, what = first.ship_by_at, f"{first.site} ships {first.number}"
         reason = f"ship-by of {first.site} for service level {service}"
     elif state.promise_at is not None:
-        due, what, reason = state.promise_at, "the order is delivered", f"promise to the customer, service level {service}"
+        due, what, reason = (
+            state.promise_at,
+            "the order is delivered",
+            f"promise to the customer, service level {service}",
+        )
     else:
         return None
     return Clock(due, int((due - now).total_seconds() // 60), what, reason)
@@ -362,7 +372,9 @@ def _outbound_step(fact: OutboundFact) -> Step:
             word, state = "sent, outcome unknown", "waiting"
         case _:
             word, state = "waits to be sent", "waiting"
-    entry = Entry(fact.message_id, "outbound", fact.document_type, fact.created_at, f"{paper} to {fact.partner}: {word}")
+    entry = Entry(
+        fact.message_id, "outbound", fact.document_type, fact.created_at, f"{paper} to {fact.partner}: {word}"
+    )
     return Step(
         key=fact.message_id,
         at=fact.created_at,

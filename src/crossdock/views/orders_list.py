@@ -14,7 +14,7 @@ import msgspec
 from ..durable.identity import from_micros
 from ..errors import CrossdockError
 from ..governance.configuration import Configuration
-from ..governance.ports import Connection, Row
+from ..store.engine import Connection, Row
 
 PAGE_MAX = 200
 ORDERS = "tenant_id = ? and kind = 'order'"
@@ -157,7 +157,7 @@ def _rows(connection: Connection, tenant_id: str, keys: list[str], now: datetime
         return ()
     found = connection.many(
         "select key, aggregate_id, status, customer, region, sites, due_at, at_risk, value_cents, created_at, updated_at"
-        f" from aggregates where {ORDERS} and key in ({{}})",  # noqa: S608
+        f" from aggregates where {ORDERS} and key in ({{}})",
         [tenant_id],
         keys,
     )
@@ -187,4 +187,6 @@ def _number_of(cursor: str) -> str:
             raise ValueError("another kind of cursor")
         return bytes.fromhex(cursor[1:]).decode()
     except ValueError as error:
-        raise CrossdockError("The cursor is not one of this list", code="XD-API-002", hint="Start from the first page") from error
+        raise CrossdockError(
+            "The cursor is not one of this list", code="XD-API-002", hint="Start from the first page"
+        ) from error

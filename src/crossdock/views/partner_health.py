@@ -12,7 +12,7 @@ import msgspec
 
 from ..durable.identity import from_micros
 from ..governance.configuration import Configuration
-from ..governance.ports import Connection
+from ..store.engine import Connection
 
 Health = Literal["good", "late", "down", "silent", "unknown"]
 
@@ -80,7 +80,9 @@ def judge(facts: ConnectionFacts, *, now: datetime, silent_after_minutes: int) -
     return "good", f"last seen working {_minutes(now - heard)} ago{backlog}"
 
 
-def load(connection: Connection, tenant_id: str, *, configuration: Configuration, now: datetime) -> tuple[PartnerHealth, ...]:
+def load(
+    connection: Connection, tenant_id: str, *, configuration: Configuration, now: datetime
+) -> tuple[PartnerHealth, ...]:
     """Return the health of every partner of the tenant, the worst first."""
     states = {
         row[0]: row

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from ..canonical.identifiers import search_key
-from ..governance.ports import Connection
+from ..store.engine import Connection
 
 RESULTS_MAX = 50
 PREFIX_MIN = 4
@@ -68,7 +68,8 @@ def _by_id(connection: Connection, tenant_id: str, text: str) -> list[Hit]:
     found = f"{prefix.lower()}_{rest.upper()}"
     if prefix.lower() == "msg":
         row = connection.one(
-            "select partner, state, name from inbound_messages where tenant_id = ? and message_id = ?", (tenant_id, found)
+            "select partner, state, name from inbound_messages where tenant_id = ? and message_id = ?",
+            (tenant_id, found),
         )
         if row is not None:
             return [Hit("message", found, f"Message from {row[0]}, {row[1]} {row[2]}".strip(), "message id")]
@@ -76,7 +77,9 @@ def _by_id(connection: Connection, tenant_id: str, text: str) -> list[Hit]:
             "select partner, document_type, state from outbound_messages where tenant_id = ? and message_id = ?",
             (tenant_id, found),
         )
-        return [Hit("outbound", found, f"{row[1].replace('_', ' ')} to {row[0]}, {row[2]}", "message id")] if row else []
+        return (
+            [Hit("outbound", found, f"{row[1].replace('_', ' ')} to {row[0]}, {row[2]}", "message id")] if row else []
+        )
     if prefix.lower() == "doc":
         row = connection.one(
             "select message_id, type, state from documents where tenant_id = ? and document_id = ?", (tenant_id, found)

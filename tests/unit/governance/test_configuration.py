@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from crossdock.connectors import registry
 from crossdock.errors import ConfigurationError
 from crossdock.governance.configuration import compile_pack, digest_of
 
 
 def test_a_sound_pack_compiles(pack: dict[str, str]) -> None:
     """What the files say is what the configuration has."""
-    configuration = compile_pack(pack, release_id="rel_1", connector_kinds=("http_json",))
+    configuration = compile_pack(pack, release_id="rel_1", connector_kinds=tuple(registry.manifests()))
 
     assert ("northgate", "rel_1") == (configuration.tenant_id, configuration.release_id)
     assert {"erp", "reno"} == set(configuration.partners)
@@ -113,7 +114,7 @@ def test_a_fault_has_file_line_and_words(pack: dict[str, str], name: str) -> Non
     pack[file] = text
 
     with pytest.raises(ConfigurationError) as refused:
-        compile_pack(pack, release_id="rel_1", connector_kinds=("http_json", "sftp"))
+        compile_pack(pack, release_id="rel_1", connector_kinds=tuple(registry.manifests()))
 
     found = [finding for finding in refused.value.findings if finding.pointer.startswith(pointer)]
     assert found, [(finding.pointer, finding.message) for finding in refused.value.findings]
@@ -134,3 +135,13 @@ def test_all_faults_come_at_once(pack: dict[str, str]) -> None:
     assert {"partners/erp.yaml:3", "connections/reno.yaml:1", "sites.yaml:1"} <= pointers
     assert "Did you mean role?" in refused.value.hint
     assert "Did you mean reno?" in refused.value.hint
+
+
+def test_settings_of_what_is_sent_to_are_linted(pack: dict[str, str]) -> None:
+    """A connection that routes send to must have the settings its connector needs; a door that is only called need not."""
+    kinds = tuple(registry.manifests())
+
+    with pytest.raises(ConfigurationError) as refused:
+        compile_pack(pack, release_id="rel_1", connector_kinds=kinds, connector_lint=registry.lint_settings)
+
+    assert {"connections/reno.yaml"} == {finding.pointer.partition(":")[0] for finding in refused.value.findings}
