@@ -115,6 +115,18 @@ def plan(
 ) -> Plan:
     """Say what applying these files would change, what lint finds and how the maps' own tests end. Changes nothing."""
     base = _active_files(connection, tenant_id)
+    return plan_against(base, tenant_id, files, connector_kinds=connector_kinds, connector_lint=connector_lint)
+
+
+def plan_against(
+    base: Mapping[str, str] | None,
+    tenant_id: str,
+    files: Mapping[str, str],
+    *,
+    connector_kinds: Collection[str] = (),
+    connector_lint: ConnectorLint | None = None,
+) -> Plan:
+    """Return the plan of replacing one set of files by another; `base` None says that there is none yet. Pure."""
     digest, base_digest = digest_of(files), digest_of(base) if base is not None else ""
     changes = tuple(diff_files(base or {}, files))
     try:
