@@ -125,14 +125,14 @@ def lint_files(settings: Mapping[str, Any]) -> list[Finding]:
     findings = []
     if not settings.get("inbox") and not settings.get("outbox"):
         findings.append(
-            Finding("XD-CFG-011", "neither inbox (to fetch) nor outbox (to send) is set", pointer="/settings/inbox")
+            Finding("XD-CFG-001", "neither inbox (to fetch) nor outbox (to send) is set", pointer="/settings/inbox")
         )
     for name in ("inbox", "outbox", "archive", "outbox_archive"):
         value = settings.get(name)
         if isinstance(value, str) and (".." in value.split("/") or "\0" in value):
-            findings.append(Finding("XD-CFG-013", f"{value!r} steps out of its directory", pointer=f"/settings/{name}"))
+            findings.append(Finding("XD-CFG-003", f"{value!r} steps out of its directory", pointer=f"/settings/{name}"))
     if settings.get("done_suffix") == "":
-        findings.append(Finding("XD-CFG-013", "done_suffix is empty", pointer="/settings/done_suffix"))
+        findings.append(Finding("XD-CFG-003", "done_suffix is empty", pointer="/settings/done_suffix"))
     inbox = settings.get("inbox")
     if inbox and settings.get("done", "archive") == "archive" and inbox == settings.get("archive"):
         findings.append(Finding("XD-CFG-015", "inbox and archive are the same directory", pointer="/settings/archive"))

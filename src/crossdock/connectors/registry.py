@@ -51,7 +51,7 @@ def lint_settings(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, 
     catalogue = _catalogue()
     if kind not in catalogue:
         return [
-            Finding("XD-CFG-010", f"there is no connector {kind!r}", pointer="/connector", **_nearest(kind, catalogue))
+            Finding("XD-CFG-007", f"there is no connector {kind!r}", pointer="/connector", **_nearest(kind, catalogue))
         ]
     fields = {field.name: field for field in catalogue[kind][0].settings}
     open_fields = {name: field for name, field in fields.items() if field.type != "secret"}
@@ -60,7 +60,7 @@ def lint_settings(kind: str, settings: Mapping[str, Any], secrets: Mapping[str, 
     for name, field in open_fields.items():
         if field.required and settings.get(name) in (None, ""):
             findings.append(
-                Finding("XD-CFG-011", f"the setting {name} is missing", pointer=f"/settings/{name}", hint=field.summary)
+                Finding("XD-CFG-001", f"the setting {name} is missing", pointer=f"/settings/{name}", hint=field.summary)
             )
     for name, field in secret_fields.items():
         if field.required and not secrets.get(name):
@@ -131,7 +131,7 @@ def _module(kind: str) -> Any:
     catalogue = _catalogue()
     if kind not in catalogue:
         hint = _nearest(kind, catalogue).get("hint", "")
-        raise ConfigurationError(f"there is no connector {kind!r}", code="XD-CFG-010", hint=hint or ())
+        raise ConfigurationError(f"there is no connector {kind!r}", code="XD-CFG-007", hint=hint or ())
     return importlib.import_module(f"{catalogue[kind][1]}.connector")
 
 
@@ -152,7 +152,7 @@ def _lint_names(
             )
         elif name not in fields:
             findings.append(
-                Finding("XD-CFG-012", f"there is no setting {name!r}", pointer=pointer, **_nearest(name, fields))
+                Finding("XD-CFG-002", f"there is no setting {name!r}", pointer=pointer, **_nearest(name, fields))
             )
         else:
             findings += _lint_value(fields[name], value, pointer)
@@ -164,7 +164,7 @@ def _lint_value(field: SettingField, value: Any, pointer: str) -> list[Finding]:
     if not isinstance(value, expected) or (isinstance(value, bool) and field.type != "boolean"):
         return [
             Finding(
-                "XD-CFG-013",
+                "XD-CFG-003",
                 f"{field.name} is not a {field.type}",
                 pointer=pointer,
                 value=str(value)[:80],
@@ -174,7 +174,7 @@ def _lint_value(field: SettingField, value: Any, pointer: str) -> list[Finding]:
     if field.type == "choice" and value not in field.choices:
         return [
             Finding(
-                "XD-CFG-013",
+                "XD-CFG-003",
                 f"{field.name} cannot be {value!r}",
                 pointer=pointer,
                 value=str(value)[:80],
@@ -191,7 +191,7 @@ def _lint_secrets(secrets: Mapping[str, str], fields: Mapping[str, SettingField]
         if name not in fields and name.rstrip("0123456789").removesuffix("_") not in fields:
             findings.append(
                 Finding(
-                    "XD-CFG-012", f"there is no secret {name!r}", pointer=f"/secrets/{name}", **_nearest(name, fields)
+                    "XD-CFG-002", f"there is no secret {name!r}", pointer=f"/secrets/{name}", **_nearest(name, fields)
                 )
             )
     return findings

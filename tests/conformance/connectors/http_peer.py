@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httptools
@@ -94,10 +95,9 @@ class _Connection(asyncio.Protocol):
         self._peer = peer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        self._transport = cast(asyncio.Transport, transport)
         self._peer.connections += 1
-        self._peer._transports.add(transport)
-        self._transport = transport
+        self._peer._transports.add(self._transport)
         self._parser = httptools.HttpRequestParser(self)
         self._reset()
 
@@ -132,12 +132,12 @@ class _Connection(asyncio.Protocol):
 
 
 def is_whole(reply: bytes) -> bool:
-    """Tell whether an answer has as many bytes as its head says."""
+    """Tell whether an answer has as many bytes as its head says, if it says."""
     head, _, body = reply.partition(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             return len(body) >= int(line.partition(b":")[2])
-    return b"transfer-encoding" in head.lower()
+    return True
 
 
 def answer(status: int, body: bytes, headers: dict[str, str] | None = None) -> bytes:

@@ -26,7 +26,7 @@ def create(context: ConnectorContext) -> FileExchange:
     """Return the connector of one connection; raises ConfigurationError for settings that cannot work."""
     root = str(context.settings.get("root", ""))
     if not root:
-        raise ConfigurationError("the setting root is missing", code="XD-CFG-011")
+        raise ConfigurationError("the setting root is missing", code="XD-CFG-001")
     return FileExchange(context, read_file_settings(context.settings), LocalDirectory(Path(root)))
 
 
@@ -37,7 +37,7 @@ def lint(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Findin
     for name in ("inbox", "outbox", "archive", "outbox_archive"):
         if isinstance(settings.get(name), str) and settings[name].startswith("/"):
             findings.append(
-                Finding("XD-CFG-013", f"{name} is relative to root, not absolute", pointer=f"/settings/{name}")
+                Finding("XD-CFG-003", f"{name} is relative to root, not absolute", pointer=f"/settings/{name}")
             )
     return findings
 

@@ -66,7 +66,7 @@ def read_settings(settings: Mapping[str, Any]) -> HttpJsonSettings:
         raise ConfigurationError(f"the settings cannot be read: {error}") from error
     for name in read.headers:
         if not is_free_header(name):
-            raise ConfigurationError(f"{name[:80]!r} cannot be set as a header", code="XD-CFG-013")
+            raise ConfigurationError(f"{name[:80]!r} cannot be set as a header", code="XD-CFG-003")
     return read
 
 
@@ -104,16 +104,16 @@ def lint(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Findin
     Only the names of `secrets` and values that are resolved are looked at; references such as `env:NAME` pass.
     """
     findings = [
-        Finding("XD-CFG-013", str(error), pointer=f"/settings/{name}", hint=error.hint[0] if error.hint else None)
+        Finding("XD-CFG-003", str(error), pointer=f"/settings/{name}", hint=error.hint[0] if error.hint else None)
         for name, error in _broken_urls(settings)
     ]
     if not any(settings.get(name) for name in ("url", "poll_url")):
         findings.append(
-            Finding("XD-CFG-011", "neither url (to send) nor poll_url (to fetch) is set", pointer="/settings/url")
+            Finding("XD-CFG-001", "neither url (to send) nor poll_url (to fetch) is set", pointer="/settings/url")
         )
     findings += [
         Finding(
-            "XD-CFG-013", f"{settings[name]!r} is no JSON pointer", pointer=f"/settings/{name}", hint="Start it with /."
+            "XD-CFG-003", f"{settings[name]!r} is no JSON pointer", pointer=f"/settings/{name}", hint="Start it with /."
         )
         for name in POINTER_SETTINGS
         if isinstance(settings.get(name), str) and not is_pointer(settings[name])
@@ -133,11 +133,11 @@ def lint(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Findin
     headers = settings.get("headers")
     for name in headers if isinstance(headers, dict) else ():
         if not is_free_header(str(name)):
-            findings.append(Finding("XD-CFG-013", f"{name!r} cannot be set as a header", pointer="/settings/headers"))
+            findings.append(Finding("XD-CFG-003", f"{name!r} cannot be set as a header", pointer="/settings/headers"))
     if settings.get("idempotent") and settings.get("idempotency_header", "x") == "" and auth != "standard_webhooks":
         findings.append(
             Finding(
-                "XD-CFG-015", "idempotent without a header that carries the identity", pointer="/settings/idempotent"
+                "XD-CFG-001", "idempotent without a header that carries the identity", pointer="/settings/idempotent"
             )
         )
     return findings

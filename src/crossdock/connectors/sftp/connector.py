@@ -49,12 +49,12 @@ def lint(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Findin
         try:
             parse_host(host)
         except MalformedAddress as error:
-            findings.append(Finding("XD-CFG-013", str(error), pointer="/settings/host"))
+            findings.append(Finding("XD-CFG-003", str(error), pointer="/settings/host"))
     if isinstance(host_key, str) and host_key:
         try:
             read_host_keys(host_key)
         except ConfigurationError as error:
-            findings.append(Finding("XD-CFG-013", str(error), pointer="/settings/host_key"))
+            findings.append(Finding("XD-CFG-003", str(error), pointer="/settings/host_key"))
     if not secrets.get("password") and not secrets.get("private_key"):
         findings.append(
             Finding("XD-CFG-014", "neither the secret private_key nor password is set", pointer="/secrets/private_key")
@@ -69,11 +69,11 @@ def read_host_keys(text: str) -> list[asyncssh.SSHKey]:
     except asyncssh.KeyImportError as error:
         raise ConfigurationError(
             f"the host key cannot be read: {error}",
-            code="XD-CFG-013",
+            code="XD-CFG-003",
             hint="Paste the server's public key, such as `ssh-ed25519 AAAA…` from `ssh-keyscan`, after comparing it.",
         ) from error
     if not keys:
-        raise ConfigurationError("the host key is missing", code="XD-CFG-011")
+        raise ConfigurationError("the host key is missing", code="XD-CFG-001")
     return keys
 
 
