@@ -6,7 +6,6 @@ is a finding, and the result is validated like a set that came in.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 from crossdock.edi.documents import document_finding, plain_key
-from crossdock.edi.model import Delimiters, EdiFinding, PartnerOverlay, Segment
+from crossdock.edi.model import Delimiters, EdiFinding, PartnerOverlay, Segment, is_number
 from crossdock.edi.schema import ElementRule, Loop, SegmentRule, SetSchema, Use
 from crossdock.edi.sets import schema_for
 from crossdock.edi.validation import DEFAULT_OVERLAY, validate
@@ -75,7 +74,7 @@ def _placed(segments: list[Segment]) -> list[Segment]:
     offset, placed = 0, []
     for segment in segments:
         placed.append(Segment(segment.elements, offset))
-        offset += sum(len(value.encode()) for value in segment.elements) + len(segment.elements)
+        offset += len("*".join(segment.elements).encode()) + 1
     return placed
 
 
@@ -85,6 +84,7 @@ class _Renderer:
     def __init__(self, schema: SetSchema, delimiters: Delimiters) -> None:
         self._schema = schema
         self._signs = delimiters
+        self._names: dict[str, tuple[str, ...]] = {}
         self.segments: list[Segment] = []
         self.findings: list[EdiFinding] = []
 
@@ -137,7 +137,18 @@ class _Renderer:
 
     def _segment(self, tag: str, record: Mapping[str, Any], path: str, used: set[str], *, always: bool) -> None:
         rule = self._schema.segments[tag]
-        elements = [tag, *(self._element(element, record, path, used) for element in rule.elements)]
+        names = self._names.get(tag)
+        if names is None:
+            plain = not any(element.components for element in rule.elements)
+            names = self._names[tag] = tuple(element.name for element in rule.elements) if plain else ()
+        elements = [tag]
+        if names:
+            used.update(names)
+            for name in names:
+                value = record.get(name)
+                elements.append(value if type(value) is str else self._text(value, path, name))
+        else:
+            elements += [self._element(element, record, path, used) for element in rule.elements]
         self._unknown_elements(rule, record, path, used, elements)
         while len(elements) > 1 and not elements[-1]:
             elements.pop()
@@ -147,7 +158,7 @@ class _Renderer:
     def _element(self, element: ElementRule, record: Mapping[str, Any], path: str, used: set[str]) -> str:
         if not element.components:
             used.add(element.name)
-            return self._text(record.get(element.name), f"{path}/{element.name}")
+            return self._text(record.get(element.name), path, element.name)
         inner = record
         if element.name != "&":
             used.add(element.name)
@@ -156,7 +167,7 @@ class _Renderer:
         for component in element.components:
             if element.name == "&":
                 used.add(component.name)
-            parts.append(self._text(inner.get(component.name), f"{path}/{component.name}"))
+            parts.append(self._text(inner.get(component.name), path, component.name))
         while parts and not parts[-1]:
             parts.pop()
         return self._signs.component.join(parts)
@@ -165,16 +176,16 @@ class _Renderer:
         self, rule: SegmentRule, record: Mapping[str, Any], path: str, used: set[str], elements: list[str]
     ) -> None:
         """Put back elements that were kept as `tag_NN` because the rule does not know them."""
-        shape = re.compile(rf"{rule.tag.lower()}_(\d\d)")
+        prefix = rule.tag.lower() + "_"
         for name, value in record.items():
-            match = shape.fullmatch(str(name)) if name not in used else None
-            if match and int(match[1]) > 0:
-                at = int(match[1])
+            number = name.removeprefix(prefix) if name not in used and str(name).startswith(prefix) else ""
+            if len(number) == 2 and is_number(number) and number != "00":
+                at = int(number)
                 used.add(name)
                 elements += [""] * (at + 1 - len(elements))
-                elements[at] = self._text(value, f"{path}/{name}")
+                elements[at] = self._text(value, path, name)
 
-    def _text(self, value: Any, path: str) -> str:
+    def _text(self, value: Any, path: str, name: str) -> str:
         if value is None:
             return ""
         if isinstance(value, str):
@@ -183,9 +194,9 @@ class _Renderer:
             return format(value, "f")
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
-        self.findings.append(
-            document_finding("document-value-not-text", f"{path} is {type(value).__name__}, not text.", path, value)
-        )
+        place = f"{path}/{name}"
+        message = f"{place} is {type(value).__name__}, not text."
+        self.findings.append(document_finding("document-value-not-text", message, place, value))
         return ""
 
     def _report_unused(self, record: Mapping[str, Any], used: set[str], path: str) -> None:

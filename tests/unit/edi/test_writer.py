@@ -147,3 +147,16 @@ def test_a_set_that_miscounts_itself_is_refused() -> None:
 
     with pytest.raises(DocumentRejected):
         edi.write_interchange(ENVELOPE, [edi.GroupEnvelope("OW", 1, [segments])])
+
+
+def test_elements_beyond_the_schema_survive_the_way_through_a_document() -> None:
+    """An element the rule does not know is kept as `tag_NN` and written back in its place."""
+    data = b"ST*945*0001~W06*F*SO-1*20260303**********X~SE*3*0001~"
+    one = edi.read_all(data).interchanges[0].sets[0]
+
+    document = edi.set_to_document(one)
+
+    assert "X" == document["w06"]["w06_13"]
+    assert [segment.elements for segment in one.segments] == [
+        segment.elements for segment in edi.document_to_set(document).segments
+    ]
