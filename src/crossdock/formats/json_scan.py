@@ -62,7 +62,8 @@ class _Scan:
     ) -> Finding:
         return Finding(
             code, message, pointer=self.pointer(), value=value[:60] or None, expected=expected or None,
-            hint=hint or None, offset=self.offset + len(self.text[:at].encode("utf-8")), line=self.text.count("\n", 0, at) + 1,
+            hint=hint or None, offset=self.offset + len(self.text[:at].encode("utf-8")),
+            line=self.text.count("\n", 0, at) + 1,
         )  # fmt: skip
 
     def space(self) -> str:

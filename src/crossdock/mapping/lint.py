@@ -106,10 +106,10 @@ class _Linter:
     def tables(self, known: Iterable[str] | None) -> None:
         """Report tables that do not exist, and declared ones that are never read."""
         names = None if known is None else set(known)
+        inside = [one for shape in shapes(self.definition.body) for one in expressions(shape)]
         used = {
             str(node.arguments[0].value)
-            for shape in shapes(self.definition.body)
-            for expression in expressions(shape)
+            for expression in [*inside, *self.definition.conditions]
             for node in walk(expression.node)
             if isinstance(node, Call) and node.function == "lookup" and isinstance(node.arguments[0], Const)
         }

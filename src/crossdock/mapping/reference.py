@@ -18,7 +18,7 @@ def functions_reference() -> str:
             lines.append(f"| `{function.signature}` | {function.doc} | `{example}` | `{result}` |")
         lines.append("")
     lines += [
-        "In the examples `lines` is `[{sku: A, qty: 2}, {sku: B, qty: 3}]`; the table `locations` has the row `RENO = dc-reno`.",
+        "In the examples `lines` is `[{sku: A, qty: 2}, {sku: B, qty: 3}]`; `locations` has the row `RENO = dc-reno`.",
         END,
     ]
     return "\n".join(lines)

@@ -13,15 +13,16 @@ from typing import Any
 
 from crossdock.mapping.faults import BUDGET, DIVISION_BY_ZERO, VALUE_MISSING, WRONG_TYPE, Fault, shown
 
-STEPS_MAX = 2_000_000
+STEPS_MAX = 1_500_000
 TEXT_LENGTH_MAX = 65_536
 WHOLE_DIGITS_MAX = 38
 NUMBER_MAX = 10**WHOLE_DIGITS_MAX
 EXPONENT_MAX = 400
 
+SHORT = 64  # texts up to this length are free of charge
 QUALIFIERS = ("type", "qualifier", "role", "code", "key")
 EMPTY: dict[str, Any] = {}
-CONTAINERS = frozenset((list, dict))
+CONTAINERS: frozenset[type] = frozenset((list, dict))
 # Own context: the result must not depend on what a library did to the thread's.
 EXACT = decimal.Context(
     prec=34, rounding=decimal.ROUND_HALF_UP, Emin=-999, Emax=999,
@@ -75,10 +76,8 @@ def field(value: Any, key: str) -> Any:
 def select(run: RunState, value: Any, key: Any) -> Any:
     """Return an element: by key of a mapping, by position or by qualifier of a list; `None` if there is none."""
     kind = key.__class__
-    if value.__class__ is dict:
-        return value.get(key) if kind is str else None
     if value.__class__ is not list:
-        return None
+        return value.get(key) if value.__class__ is dict and kind is str else None
     if kind is int:
         return value[key] if -len(value) <= key < len(value) else None
     if kind is not str:
@@ -148,7 +147,8 @@ def _calculated(operation: Any, left: Any, right: Any) -> Any:
 def add(run: RunState, left: Any, right: Any) -> Any:
     """Add two numbers, or join two texts."""
     if left.__class__ is str and right.__class__ is str:
-        return joined(run, (left, right))
+        text = left + right
+        return text if len(text) <= SHORT else produced(run, text)
     if left.__class__ is int and right.__class__ is int:
         return bounded(left + right)
     return _calculated(EXACT.add, left, right)
@@ -205,15 +205,22 @@ def joined(run: RunState, parts: Any) -> str:
 def produced(run: RunState, text: str) -> str:
     """Charge for a text that was made here."""
     length = len(text)
-    if length > 64:
+    if length > SHORT:
         if length > TEXT_LENGTH_MAX:
             raise Fault(BUDGET, f"a text may have {TEXT_LENGTH_MAX:,} characters, this one has {length:,}")
         run.spend(length >> 4)
     return text
 
 
-def _pair(left: Any, right: Any) -> tuple[Any, Any]:
+def compared(run: RunState, text: str) -> None:
+    """Charge for reading through a long text."""
+    if len(text) > SHORT:
+        run.spend(1 + (len(text) >> 8))
+
+
+def _pair(run: RunState, left: Any, right: Any) -> tuple[Any, Any]:
     if left.__class__ is str and right.__class__ is str:
+        compared(run, left)
         return left, right
     if left.__class__ is str or right.__class__ is str:
         other = right if left.__class__ is str else left
@@ -228,25 +235,33 @@ def _pair(left: Any, right: Any) -> tuple[Any, Any]:
 
 def less(run: RunState, left: Any, right: Any) -> bool:
     """Compare two numbers or two texts."""
-    a, b = _pair(left, right)
+    if left.__class__ is int and right.__class__ is int:
+        return bool(left < right)
+    a, b = _pair(run, left, right)
     return bool(a < b)
 
 
 def less_or_equal(run: RunState, left: Any, right: Any) -> bool:
     """Compare two numbers or two texts."""
-    a, b = _pair(left, right)
+    if left.__class__ is int and right.__class__ is int:
+        return bool(left <= right)
+    a, b = _pair(run, left, right)
     return bool(a <= b)
 
 
 def greater(run: RunState, left: Any, right: Any) -> bool:
     """Compare two numbers or two texts."""
-    a, b = _pair(left, right)
+    if left.__class__ is int and right.__class__ is int:
+        return bool(left > right)
+    a, b = _pair(run, left, right)
     return bool(a > b)
 
 
 def greater_or_equal(run: RunState, left: Any, right: Any) -> bool:
     """Compare two numbers or two texts."""
-    a, b = _pair(left, right)
+    if left.__class__ is int and right.__class__ is int:
+        return bool(left >= right)
+    a, b = _pair(run, left, right)
     return bool(a >= b)
 
 
@@ -256,6 +271,8 @@ def equal(run: RunState, left: Any, right: Any) -> bool:
     if kind is not other:
         if kind is bool or other is bool:
             return False
+    elif kind is str:
+        compared(run, left)
     elif kind in CONTAINERS:
         weigh(run, left)
     return bool(left == right)

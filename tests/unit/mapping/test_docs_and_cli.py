@@ -16,7 +16,9 @@ EXAMPLES = [
     pytest.param(block, id=f"{page}:{number}")
     for page in PAGES
     if (ROOT / page).is_file()
-    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL))
+    for number, block in enumerate(
+        re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    )
     if block.startswith("map:")
 ]
 MAP = """map: m

@@ -47,7 +47,7 @@ def evaluate(text, document=None, lookups=None):
         ("0 < order.priority < 2", False),
         ("order.priority == True", False),
         ("1 == True", False),
-        ('order.text == 7', False),
+        ("order.text == 7", False),
         ('"PO" in ["PO", "BOL"]', True),
         ('order.number not in ["1001"]', False),
         ("nothing is None and order is not None", True),

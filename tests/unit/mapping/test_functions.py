@@ -29,10 +29,14 @@ def test_the_reference_page_holds_the_registry():
     assert functions_reference() in REFERENCE.read_text(encoding="utf-8")
 
 
-NONE_IS_FINE = [name for name, f in FUNCTIONS.items() if name not in ("required", "error", "lookup", "pluck", "group_by")]
+NONE_IS_FINE = [
+    name for name, f in FUNCTIONS.items() if name not in ("required", "error", "lookup", "pluck", "group_by")
+]
 
 
-@pytest.mark.parametrize("name", sorted(set(NONE_IS_FINE) & {"upper", "lower", "trim", "number", "round", "iso_date", "date_time"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(NONE_IS_FINE) & {"upper", "lower", "trim", "number", "round", "iso_date", "date_time"})
+)
 def test_a_missing_value_passes_through(name):
     """A missing source field is a missing target field, not an error."""
     arguments = ", ".join(["None"] * FUNCTIONS[name].arguments_min)
@@ -70,7 +74,7 @@ def test_a_missing_value_passes_through(name):
         ('uom("zz", "EA")', "EA"),
         ('uom("pl")', "PF"),
         ('pluck(rows, "item.sku")', ["A"]),
-        ('distinct([1, True, 1])', [1, True]),
+        ("distinct([1, True, 1])", [1, True]),
     ],
 )
 def test_edges(text, expected):
@@ -80,7 +84,9 @@ def test_edges(text, expected):
     assert expected == (float(value) if isinstance(expected, float) else value)
 
 
-@pytest.mark.parametrize("text", ['split_part("a", "", 0)', 'replace("a", "", "b")', 'pad("a", 3, "")', 'upper([1])', "sum_of(['a'])"])
+@pytest.mark.parametrize(
+    "text", ['split_part("a", "", 0)', 'replace("a", "", "b")', 'pad("a", 3, "")', "upper([1])", "sum_of(['a'])"]
+)
 def test_wrong_arguments_are_faults(text):
     """Arguments that make no sense end in a typed error."""
     with pytest.raises(MappingError):

@@ -86,9 +86,13 @@ set:
       double: double
       serials: {each: line.serials as serial, m, expr: concat(n, ".", m, ":", serial)}
 """
-    document = {"lines": [{"sku": "A", "qty": 0}, {"sku": "B", "qty": 2, "serials": ["x", "y"]}, {"sku": "C", "qty": 1}]}
-    body = body.replace("{each: line.serials as serial, m, expr:", "\n        each: line.serials as serial, m\n        expr:")
-    body = body.replace(', serial)}', ", serial)")
+    document = {
+        "lines": [{"sku": "A", "qty": 0}, {"sku": "B", "qty": 2, "serials": ["x", "y"]}, {"sku": "C", "qty": 1}]
+    }
+    body = body.replace(
+        "{each: line.serials as serial, m, expr:", "\n        each: line.serials as serial, m\n        expr:"
+    )
+    body = body.replace(", serial)}", ", serial)")
 
     expected = [
         {"n": 1, "key": "L1B", "double": 4, "serials": ["1.1:x", "1.2:y"]},
@@ -107,7 +111,12 @@ set:
       inner: {each: item.rows as item, expr: item.v}
       v: item.v
 """
-    assert {"outer": [{"inner": [1], "v": 2}]} == run(body.replace("as item, expr", "as item\n        expr").replace("{each", "\n        each").replace("item.v}", "item.v"), {"rows": [{"v": 2, "rows": [{"v": 1}]}]})
+    assert {"outer": [{"inner": [1], "v": 2}]} == run(
+        body.replace("as item, expr", "as item\n        expr")
+        .replace("{each", "\n        each")
+        .replace("item.v}", "item.v"),
+        {"rows": [{"v": 2, "rows": [{"v": 1}]}]},
+    )
 
 
 def test_a_missing_list_is_no_field_and_an_empty_one_is_empty():
@@ -143,7 +152,7 @@ def test_select_splits_and_keeps_the_root():
 
 def test_conditions_decide_whether_the_map_applies():
     """`when` is asked by `applies`; `run` refuses a document the map does not apply to."""
-    compiled = a_map("let: {k: kind}\nwhen: [k == \"A\", n > 0]\nset: {n: n}")
+    compiled = a_map('let: {k: kind}\nwhen: [k == "A", n > 0]\nset: {n: n}')
 
     assert compiled.applies({"kind": "A", "n": 1}, MapContext())
     assert not compiled.applies({"kind": "B"}, MapContext())
@@ -188,7 +197,7 @@ def test_a_failing_let_is_reported_once():
 
 def test_only_missing_rows_hold_a_document():
     """Missing lookups hold the document and are all named."""
-    body = 'lookups: [t]\nset: {a: \'lookup("t", x)\', b: \'lookup("t", y)\'}'
+    body = "lookups: [t]\nset: {a: 'lookup(\"t\", x)', b: 'lookup(\"t\", y)'}"
 
     with pytest.raises(HeldAwaiting) as caught:
         run(body, {"x": "1", "y": "2"}, lookups={"t": {}})
@@ -216,7 +225,10 @@ set:
   code: lookup("t", site)
   lines: {each: lines as line, set: {sku: upper(line.sku)}}
 """
-    body = body.replace("{each: lines as line, set: {sku: upper(line.sku)}}", "\n    each: lines as line\n    set: {sku: upper(line.sku)}")
+    body = body.replace(
+        "{each: lines as line, set: {sku: upper(line.sku)}}",
+        "\n    each: lines as line\n    set: {sku: upper(line.sku)}",
+    )
     document = {"refs": [{"type": "X"}, {"type": "SF", "value": "R"}], "lines": [{"sku": "a"}]}
 
     traces = a_map(body).explain(document, MapContext(lookups={"t": {"R": "dc"}}))

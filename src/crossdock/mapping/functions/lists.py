@@ -8,7 +8,7 @@ from typing import Any
 from crossdock.mapping.faults import WRONG_TYPE, Fault
 from crossdock.mapping.functions.numbers import sum_of
 from crossdock.mapping.functions.registry import Group
-from crossdock.mapping.values import RunState, equal, less, name_of
+from crossdock.mapping.values import RunState, compared, equal, less, name_of
 
 LISTS = Group("Lists")
 
@@ -51,8 +51,11 @@ def last(run: RunState, values: Any) -> Any:
 @LISTS.function("pluck(list, field)", 'pluck(lines, "sku")', "['A', 'B']", returns="list", never_none=True)
 def pluck(run: RunState, values: Any, name: Any) -> list[Any]:
     """Return one field of every element; missing ones are left out. The field may be a path: `"item.sku"`."""
-    keys = _key(name)
-    found = (_at(item, keys) for item in _list(run, values))
+    keys, items = _key(name), _list(run, values)
+    if len(keys) == 1:
+        found = [item.get(name) for item in items if item.__class__ is dict]
+    else:
+        found = [_at(item, keys) for item in items]
     return [value for value in found if value is not None]
 
 
@@ -81,6 +84,8 @@ def group_by(run: RunState, values: Any, name: Any) -> list[Any]:
         key = _at(item, keys)
         if key.__class__ in (list, dict):
             raise Fault(WRONG_TYPE, f"a group needs a plain value, but this is {name_of(key)}", key)
+        if key.__class__ is str:
+            compared(run, key)
         groups.setdefault((key.__class__ is bool, key), {"key": key, "items": []})["items"].append(item)
     return list(groups.values())
 
@@ -97,6 +102,8 @@ def sort_by(run: RunState, values: Any, name: Any) -> list[Any]:
         if key.__class__ not in (str, int, Decimal):
             raise Fault(WRONG_TYPE, f"only texts and numbers can be sorted, but this is {name_of(key)}", key)
         less(run, having[0][0], key)
+        if key.__class__ is str:
+            run.spend(len(key) >> 5)
     having.sort(key=lambda pair: pair[0])
     return [item for _, item in having] + [item for item in items if _at(item, keys) is None]
 
@@ -108,6 +115,8 @@ def distinct(run: RunState, values: Any) -> list[Any]:
     for value in _list(run, values):
         if value.__class__ in (list, dict):
             raise Fault(WRONG_TYPE, f"plain values are needed, but this is {name_of(value)}", value)
+        if value.__class__ is str:
+            compared(run, value)
         seen.setdefault((value.__class__ is bool, value), value)
     return list(seen.values())
 

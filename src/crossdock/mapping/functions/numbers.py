@@ -125,8 +125,11 @@ def sum_of(run: RunState, values: Any) -> Any:
     """Add up a list of numbers; missing ones count as nothing, no list gives 0."""
     total: Any = 0
     for value in _values(run, (values,)):
-        total = add(run, total, as_number(value))
-    return total
+        if value.__class__ is int and total.__class__ is int:
+            total += value
+        else:
+            total = add(run, total, as_number(value))
+    return bounded(total)
 
 
 @NUMBERS.function("count(list)", "count([1, 2, 3])", "3", returns="integer", never_none=True)

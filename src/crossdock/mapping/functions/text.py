@@ -7,7 +7,7 @@ from typing import Any
 
 from crossdock.mapping.faults import BUDGET, WRONG_TYPE, Fault
 from crossdock.mapping.functions.registry import Group
-from crossdock.mapping.values import EXPONENT_MAX, TEXT_LENGTH_MAX, RunState, joined, name_of, produced
+from crossdock.mapping.values import EXPONENT_MAX, SHORT, TEXT_LENGTH_MAX, RunState, name_of, produced
 
 TEXT = Group("Text")
 
@@ -50,12 +50,16 @@ def whole(value: Any, what: str) -> int:
 @TEXT.function("upper(text)", 'upper("Reno")', "RENO", returns="text")
 def upper(run: RunState, value: Any) -> str | None:
     """Write in capital letters."""
+    if value.__class__ is str and len(value) <= SHORT:
+        return value.upper()
     return None if value is None else text_of(run, value).upper()
 
 
 @TEXT.function("lower(text)", 'lower("Reno")', "reno", returns="text")
 def lower(run: RunState, value: Any) -> str | None:
     """Write in small letters."""
+    if value.__class__ is str and len(value) <= SHORT:
+        return value.lower()
     return None if value is None else text_of(run, value).lower()
 
 
@@ -177,7 +181,8 @@ def join(run: RunState, values: Any, separator: Any) -> str | None:
 @TEXT.function("concat(part, …)", 'concat("PO-", 7)', "PO-7", returns="text", never_none=True)
 def concat(run: RunState, *parts: Any) -> str:
     """Join the parts; missing ones are left out."""
-    return joined(run, [part if part.__class__ is str else text_of(run, part) for part in parts])
+    text = "".join([part if part.__class__ is str else text_of(run, part) for part in parts])
+    return text if len(text) <= SHORT else produced(run, text)
 
 
 @TEXT.function("contains(text, part)", 'contains("Reno DC", "DC")', "True", returns="boolean", never_none=True)
@@ -206,6 +211,7 @@ def matches_glob(run: RunState, value: Any, pattern: Any) -> bool:
     if value is None:
         return False
     content, wanted = text_of(run, value), text_of(run, pattern)
+    run.spend(len(content))
     at = star_at = 0
     star = -1
     index = 0
