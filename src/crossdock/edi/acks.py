@@ -99,9 +99,14 @@ def _is_due(group: Group) -> bool:
     return bool(group.header) and group.functional_id != "FA" and is_number(group.control_number)
 
 
-def acknowledgment_sets(interchange: Interchange, *, first_control_number: int = 1) -> list[list[Segment]]:
-    """Return one 997 (ST to SE) for each received functional group that is to be acknowledged."""
-    signs = _answer_delimiters(interchange.delimiters)
+def acknowledgment_sets(
+    interchange: Interchange, *, first_control_number: int = 1, delimiters: Delimiters | None = None
+) -> list[list[Segment]]:
+    """Return one 997 (ST to SE) for each received functional group that is to be acknowledged.
+
+    `delimiters` are those the answer will be written with; left out, the partner's own.
+    """
+    signs = delimiters or _answer_delimiters(interchange.delimiters)
     due = [group for group in interchange.groups if _is_due(group)]
     return [_functional(group, f"{first_control_number + at:04}", signs) for at, group in enumerate(due)]
 

@@ -95,6 +95,15 @@ def test_no_delimiter_is_echoed() -> None:
     assert "AK4*3*382*6*789" in answer(data)
 
 
+def test_the_answer_may_use_other_delimiters() -> None:
+    """What is stripped from bad values is what the answer is written with, not what was received."""
+    one = next(edi.read(interchange(advice(shipped="7:8|9"))))
+
+    (lines,) = edi.acknowledgment_sets(one, delimiters=edi.Delimiters("|", "'", ":"))
+
+    assert ["AK4", "3", "382", "6", "789"] == next(line.elements for line in lines if line.tag == "AK4")
+
+
 def test_every_damaged_sample_of_ours_gets_a_valid_answer() -> None:
     """Answers to damaged interchanges are themselves without errors."""
     whole = interchange(advice("0001"), advice("0002"))
