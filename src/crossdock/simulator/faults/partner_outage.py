@@ -22,15 +22,17 @@ class PartnerOutage(Fault):
         scene.timeline.at(clock_time("10:30"), "0:outage", happen)
 
     async def detected(self, scene: Scene) -> bool:
-        """The hub itself says that the connection is in trouble."""
-        if not scene.northgate.harbor.turned_away:
-            return False
-        connections = await scene.api.get("/connections")
-        return any(item["id"] == "harbor" and item["circuit"] != "closed" for item in connections["items"])
+        """The hub itself says that the connection is in trouble: one issue, whatever waits."""
+        return bool(scene.northgate.harbor.turned_away) and await self._is_reported(scene)
 
     async def ended(self, scene: Scene) -> bool:
-        """Everything that was ordered while Harbor was away stands in Harbor's books."""
+        """Everything that was ordered while Harbor was away stands in Harbor's books, and the issue closed itself."""
         if scene.now() < clock_time("10:50"):
             return False
         wanted = {order.number for order in scene.tagged("outage")}
-        return wanted <= {entry.about for entry in scene.northgate.harbor.ledger.of("request")}
+        if not wanted <= {entry.about for entry in scene.northgate.harbor.ledger.of("request")}:
+            return False
+        return not await self._is_reported(scene)
+
+    async def _is_reported(self, scene: Scene) -> bool:
+        return any(issue["connection_id"] == "harbor" for issue in await scene.api.open_issues())

@@ -28,7 +28,7 @@ class UnknownSiteCode(Fault):
         async def repair() -> None:
             issue = await self._issue(scene)
             if issue is not None:
-                await scene.api.fix_issue(issue["id"], TABLE, CODE, SITE)
+                await scene.api.fix_issue(issue["issue_id"], TABLE, CODE, SITE)
 
         # Before the wave of the same minute.
         scene.timeline.at(clock_time("09:40"), "0:unknown-site", happen)
@@ -48,6 +48,6 @@ class UnknownSiteCode(Fault):
 
     async def _issue(self, scene: Scene) -> dict[str, Any] | None:
         for issue in await scene.api.open_issues():
-            if CODE in str(issue.get("cause", "")) or CODE in str(issue.get("title", "")):
+            if CODE in issue["title"]:
                 return issue
         return None
