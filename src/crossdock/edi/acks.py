@@ -76,8 +76,14 @@ def acknowledge(
     if bodies:
         first = next(group for group in interchange.groups if _is_due(group))
         groups.append(
-            GroupEnvelope("FA", control_numbers.group, bodies, sender=_plain(first.receiver, signs) or envelope.sender,
-                          receiver=_plain(first.sender, signs) or envelope.receiver, version=version)
+            GroupEnvelope(
+                "FA",
+                control_numbers.group,
+                bodies,
+                sender=_plain(first.receiver, signs) or envelope.sender,
+                receiver=_plain(first.sender, signs) or envelope.receiver,
+                version=version,
+            )
         )
     return write_interchange(envelope, groups, services=services)
 

@@ -228,8 +228,9 @@ class Assembler:
         if segment is None:
             if not self._bare:
                 group.findings.append(
-                    make("gs-missing", "A set stands outside any functional group.", pointer=group.pointer,
-                         offset=offset)
+                    make(
+                        "gs-missing", "A set stands outside any functional group.", pointer=group.pointer, offset=offset
+                    )
                 )
             return group
         control, version = segment.get(6), segment.get(8)
@@ -244,8 +245,14 @@ class Assembler:
         if is_number(release) and version[:5] != release:
             message = f"ISA12 says {release}, GS08 says {version}."
             group.findings.append(
-                make("version-disagreement", message, value=version, expected=release,
-                     pointer=f"{group.pointer} > GS08", offset=segment.element_offset(8))
+                make(
+                    "version-disagreement",
+                    message,
+                    value=version,
+                    expected=release,
+                    pointer=f"{group.pointer} > GS08",
+                    offset=segment.element_offset(8),
+                )
             )
         return group
 
@@ -267,16 +274,19 @@ class Assembler:
             segments.append(trailer)
             findings += trailer_findings(segments, pointer)
         else:
-            findings.append(
-                make("se-missing", f"Set {control} has no SE.", pointer=pointer, offset=offset, tag="SE")
-            )
+            findings.append(make("se-missing", f"Set {control} has no SE.", pointer=pointer, offset=offset, tag="SE"))
         if not control:
             findings.append(make("set-control-number-invalid", "ST02 is empty.", pointer=pointer,
                                  offset=segments[0].offset))  # fmt: skip
         elif control in group.control_numbers:
             findings.append(
-                make("set-control-number-duplicate", f"ST02 {control} was used before in this group.", value=control,
-                     pointer=f"{pointer} > ST #1 > ST02", offset=segments[0].element_offset(2))
+                make(
+                    "set-control-number-duplicate",
+                    f"ST02 {control} was used before in this group.",
+                    value=control,
+                    pointer=f"{pointer} > ST #1 > ST02",
+                    offset=segments[0].element_offset(2),
+                )
             )
         group.control_numbers.add(control)
         expected = FUNCTIONAL_IDS.get(code)
@@ -284,8 +294,14 @@ class Assembler:
             group.mismatched.add(code)
             message = f"GS01 {group.get(1)} does not fit set {code}; {expected} does."
             group.findings.append(
-                make("group-type-mismatch", message, value=group.get(1), expected=expected,
-                     pointer=f"{group.pointer} > GS01", offset=group.header.element_offset(1))
+                make(
+                    "group-type-mismatch",
+                    message,
+                    value=group.get(1),
+                    expected=expected,
+                    pointer=f"{group.pointer} > GS01",
+                    offset=group.header.element_offset(1),
+                )
             )
         release = group.get(8) or "004010"
         findings += validate(code, release, segments, self._signs, pointer, self._overlay)
@@ -403,8 +419,14 @@ def trailer_findings(segments: list[Segment], pointer: str) -> list[EdiFinding]:
     sent, expected = trailer.get(2), segments[0].get(2)
     if sent != expected:
         findings.append(
-            make("set-control-number-differs", f"SE02 {sent} != ST02 {expected}", value=sent, expected=expected,
-                 pointer=f"{place}02", offset=trailer.element_offset(2))
+            make(
+                "set-control-number-differs",
+                f"SE02 {sent} != ST02 {expected}",
+                value=sent,
+                expected=expected,
+                pointer=f"{place}02",
+                offset=trailer.element_offset(2),
+            )
         )
     return findings
 

@@ -128,9 +128,7 @@ def _check_notes(rule: SegmentRule, segment: Segment, number: int, pointer: str,
         if element is not None:
             code = "element-excluded" if note[0] == "E" else "element-conditional-missing"
             names = ", ".join(f"{rule.tag}{one:02}" for one in note[1])
-            findings.append(
-                _finding(code, f"{names} {_NOTE_WORDS[note[0]]}.", rule, segment, number, element, pointer)
-            )
+            findings.append(_finding(code, f"{names} {_NOTE_WORDS[note[0]]}.", rule, segment, number, element, pointer))
 
 
 def _check_slowly(
@@ -144,8 +142,15 @@ def _check_slowly(
     elements = segment.elements
     if len(elements) > 1 and not elements[-1]:
         findings.append(
-            _finding("trailing-empty-elements", f"{rule.tag} ends with empty elements.", rule, segment, number,
-                     len(elements) - 1, pointer)
+            _finding(
+                "trailing-empty-elements",
+                f"{rule.tag} ends with empty elements.",
+                rule,
+                segment,
+                number,
+                len(elements) - 1,
+                pointer,
+            )
         )
     for at in range(len(rule.elements) + 1, len(elements)):
         if elements[at]:
@@ -187,15 +192,23 @@ def _check_value(
         place = f"{rule.tag}{at:02}-{part_at} ({part.name})"
         if not sent and part.mandatory:
             message = f"{place} is mandatory."
-            findings.append(
-                _finding("element-missing", message, rule, segment, number, at, pointer, component=part_at)
-            )
+            findings.append(_finding("element-missing", message, rule, segment, number, at, pointer, component=part_at))
         defect = value_defect(part, sent) if sent else None
         if defect:
             message = f"{place} {_DEFECT_WORDS[defect[0]].format(expected=defect[1])}."
             findings.append(
-                _finding(defect[0], message, rule, segment, number, at, pointer, value=sent, expected=defect[1],
-                         component=part_at)
+                _finding(
+                    defect[0],
+                    message,
+                    rule,
+                    segment,
+                    number,
+                    at,
+                    pointer,
+                    value=sent,
+                    expected=defect[1],
+                    component=part_at,
+                )
             )
     if len(parts) > len(element.components):
         message = f"{rule.tag}{at:02} has {len(element.components)} components; {len(parts)} were sent."

@@ -55,8 +55,14 @@ def _service(text: str, at: int, base: int) -> tuple[_Service, int, list[EdiFind
     if "'" not in text[at:]:
         service = service._replace(terminator="\n")
         findings.append(
-            make("terminator-recovered", "No ' ends a segment, which by the letter leaves UNZ missing; lines are used.",
-                 offset=base + at, expected="'", value="\n", pointer="UNB 1")
+            make(
+                "terminator-recovered",
+                "No ' ends a segment, which by the letter leaves UNZ missing; lines are used.",
+                offset=base + at,
+                expected="'",
+                value="\n",
+                pointer="UNB 1",
+            )
         )
     return service, at, findings
 
@@ -184,14 +190,21 @@ class _Reader:
             if trailer.get(2) != reference:
                 message = f"UNT ref {trailer.get(2) or None} != UNH {reference}"
                 findings.append(
-                    make("set-control-number-differs", message, value=trailer.get(2), expected=reference,
-                         pointer=f"{place}02", offset=trailer.element_offset(2))
+                    make(
+                        "set-control-number-differs",
+                        message,
+                        value=trailer.get(2),
+                        expected=reference,
+                        pointer=f"{place}02",
+                        offset=trailer.element_offset(2),
+                    )
                 )
         judged, acceptance = judge(findings, DEFAULT_OVERLAY, reference, pointer)
         version = ".".join(parts[1:3])
         self._messages.append(
-            TransactionSet(parts[0], reference, segments, judged, segments[0].offset, acceptance, pointer, version,
-                           "", self._signs)
+            TransactionSet(
+                parts[0], reference, segments, judged, segments[0].offset, acceptance, pointer, version, "", self._signs
+            )
         )
 
     def _check_unz(self, trailer: Segment) -> None:

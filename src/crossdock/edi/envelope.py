@@ -245,21 +245,36 @@ def _check_delimiters(header: Header, offset: int, pointer: str) -> None:
     used = [sign for sign in (signs.element, signs.segment, signs.component, signs.repetition) if sign]
     if len(set(used)) != len(used):
         header.findings.append(
-            make("delimiters-not-distinct", "Two delimiters are the same byte.", value=" ".join(used),
-                 pointer=pointer, offset=offset + 3)
+            make(
+                "delimiters-not-distinct",
+                "Two delimiters are the same byte.",
+                value=" ".join(used),
+                pointer=pointer,
+                offset=offset + 3,
+            )
         )
     for name, sign in (("element separator", signs.element), ("segment terminator", signs.segment),
                        ("component separator", signs.component)):  # fmt: skip
         if _is_word(sign) or sign == " " or sign > "\x7e":
             header.findings.append(
-                make("delimiter-unusual", f"The {name} {sign!r} may occur in data.", value=sign,
-                     pointer=pointer, offset=offset + 3)
+                make(
+                    "delimiter-unusual",
+                    f"The {name} {sign!r} may occur in data.",
+                    value=sign,
+                    pointer=pointer,
+                    offset=offset + 3,
+                )
             )
     elements = header.elements
     if len(elements) > 12 and elements[12] >= "00402" and is_number(elements[12]) and not signs.repetition:
         header.findings.append(
-            make("repetition-separator-ignored", "ISA11 is not a sign, so no repetition separator is used.",
-                 value=elements[11], pointer=f"{pointer} > ISA11", offset=offset)
+            make(
+                "repetition-separator-ignored",
+                "ISA11 is not a sign, so no repetition separator is used.",
+                value=elements[11],
+                pointer=f"{pointer} > ISA11",
+                offset=offset,
+            )
         )
 
 

@@ -76,6 +76,4 @@ def _with_severity(finding: EdiFinding, overlay: PartnerOverlay, control_number:
     severity = overlay.severities.get(finding.code)
     if severity is None and finding.code in _UNKNOWN:
         severity = _UNKNOWN_SEVERITY[overlay.unknown_segments]
-    return msgspec.structs.replace(
-        finding, severity=severity or finding.severity, set_control_number=control_number
-    )
+    return msgspec.structs.replace(finding, severity=severity or finding.severity, set_control_number=control_number)

@@ -110,8 +110,15 @@ def _missing(
             continue  # reported by the reader, which knows why the set ended
         where = f"loop {loop.tag}" if loop.tag != "ST" else "the set"
         findings.append(
-            make("segment-missing", f"{tag} is mandatory in {where} and missing before {segment.tag}.", expected=tag,
-                 pointer=address(pointer, tag, number), offset=segment.offset, segment=number, tag=tag)
+            make(
+                "segment-missing",
+                f"{tag} is mandatory in {where} and missing before {segment.tag}.",
+                expected=tag,
+                pointer=address(pointer, tag, number),
+                offset=segment.offset,
+                segment=number,
+                tag=tag,
+            )
         )
 
 
