@@ -81,3 +81,29 @@ def test_exit_codes(tmp_path):
     assert (1, True) == (code, "held, awaits lookup:items:A" in output)
     bad.write_text("map: m\nset: {a: 'f('}")
     assert (1, 1) == (command("lint", bad)[0], command("run", bad, data)[0])
+
+
+SAMPLES = ROOT.parent / "shared/samples/edi"
+SHIPMENT = """map: any-945
+from: {format: x12, set: "945"}
+to: {object: shipment}
+set:
+  number: w06.shipment_id
+  order: required(w06.depositor_order)
+  lines:
+    each: flatten(pluck(lines, "items")) as item, n
+    set: {line_no: n, sku: item.id_1, quantity: number(item.shipped)}
+tests: []
+"""
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample EDI files are not here")
+@pytest.mark.parametrize("name", ["945_x12types_1", "945_x12types_3", "945_edifabric_1"])
+def test_real_945s_run_through_a_map(tmp_path, name):
+    """A 945 as partners send it becomes a shipment with its lines."""
+    file = tmp_path / "m.yaml"
+    file.write_text(SHIPMENT)
+
+    code, output = command("run", file, SAMPLES / f"{name}.edi")
+
+    assert (0, True) == (code, '"line_no": 1' in output)

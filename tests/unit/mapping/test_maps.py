@@ -336,3 +336,56 @@ tests:
 
     assert [True, False, False, True, False, False] == [result.passed for result in results]
     assert ("/a: expected 2, got 1",) == results[1].differences
+
+
+RUNAWAY = """set:
+  a:
+    each: rows as x
+    set:
+      b:
+        each: rows as y
+        expr: EXPRESSION
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "matches_glob(big, '*a*a*b')",
+        "big == other",
+        "big < other",
+        "big in other",
+        "other in [big, big]",
+        "upper(left(big, 60000))",
+        "where(rows, 'a', 1)",
+        "sort_by(rows, 'a')",
+        "distinct(texts)",
+        "rows == copy",
+        "join(texts, '-')",
+    ],
+)
+def test_costly_expressions_in_loops_are_charged(text):
+    """What costs more than a step costs more of the budget, so no map can run for long."""
+    with pytest.raises(MappingError) as caught:
+        a_map(RUNAWAY.replace("EXPRESSION", f'"{text}"')).run(runaway_document(text), MapContext())
+
+    assert "XD-MAP-013" == caught.value.code
+    assert "steps" in str(caught.value)
+
+
+def runaway_document(text):
+    size = 1_000_000 if "other" in text else 60_000
+    return {
+        "rows": [{"a": number} for number in range(100)],
+        "copy": [{"a": number} for number in range(100)],
+        "texts": [f"{number:070}" for number in range(100)],
+        "big": "a" * size,
+        "other": "a" * (size - 1) + "b",
+    }
+
+
+def test_the_same_loops_with_a_cheap_expression_end_well():
+    """The control of the test above: the loops alone are far below the budget."""
+    result = a_map(RUNAWAY.replace("EXPRESSION", "x.a + y.a")).run(runaway_document(""), MapContext())
+
+    assert 198 == result["a"][99]["b"][99]
