@@ -54,6 +54,7 @@ class ManualClock:
 class Ids:
     """Makes prefixed ULIDs that only grow, even within one millisecond.
 
+    Each millisecond draws 79 fresh random bits; within it the last 30 count on in small random steps.
     `seed` makes the sequence repeatable; without it the randomness is the operating system's.
     One instance belongs to one thread at a time.
     """
@@ -65,21 +66,29 @@ class Ids:
         self._random = random.Random(seed) if seed is not None else random.Random(os.urandom(16))  # noqa: S311
         self._milliseconds = -1
         self._head = ""
-        self._tail = 0
+        self._high = 0
+        self._low = 0
 
     def new(self, prefix: str, now: datetime | None = None) -> str:
         """Return the next id, such as `msg_01J…`. `now` spares asking the clock again within a batch."""
         milliseconds = int((now or self._clock.now()).timestamp() * 1000)
         if milliseconds > self._milliseconds:
             self._milliseconds = milliseconds
-            pairs = self._PAIRS
-            self._head = "".join([pairs[(milliseconds >> shift) & 1023] for shift in range(40, -1, -10)])
-            self._tail = self._random.getrandbits(79)
+            self._high = self._random.getrandbits(49)
+            self._low = self._random.getrandbits(29)
+            self._write_head()
         else:
-            self._tail += 1 + self._random.getrandbits(16)
-        tail = self._tail
-        pairs = self._PAIRS
-        return f"{prefix}_{self._head}" + "".join([pairs[(tail >> shift) & 1023] for shift in range(70, -1, -10)])
+            self._low += 1 + (self._random.getrandbits(8))
+            if self._low >> 30:
+                self._high += 1
+                self._low &= (1 << 30) - 1
+                self._write_head()
+        low, pairs = self._low, self._PAIRS
+        return f"{prefix}_{self._head}{pairs[low >> 20]}{pairs[(low >> 10) & 1023]}{pairs[low & 1023]}"
+
+    def _write_head(self) -> None:
+        number = (self._milliseconds << 50) | self._high
+        self._head = "".join([self._PAIRS[(number >> shift) & 1023] for shift in range(90, -1, -10)])
 
 
 def to_micros(moment: datetime) -> int:

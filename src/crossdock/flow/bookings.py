@@ -23,9 +23,10 @@ _STATES = {"settle": "sent", "retry": "pending", "resolve": "unknown", "dead": "
 
 
 class Outcome(msgspec.Struct):
-    """One attempt that is over. `ready.attempts` counts the attempts before it."""
+    """One attempt that is over; `number` counts from 1."""
 
     ready: Ready
+    number: int
     result: PushResult
     started_at: datetime
     partner: str
@@ -36,7 +37,7 @@ class Outcome(msgspec.Struct):
         """Return what follows under the connection's policy."""
         return next_step(
             self.policy,
-            self.ready.attempts + 1,
+            self.number,
             self.result.outcome,
             permanent=self.result.permanent,
             retry_after_seconds=self.result.retry_after_seconds,
@@ -52,7 +53,7 @@ def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, 
     recovered: dict[str, list[str]] = {}
     for outcome in outcomes:
         ready, result = outcome.ready, outcome.result
-        number = ready.attempts + 1
+        number = outcome.number
         step = outcome.next_step()
         attempts.append(_attempt(outcome, number))
         again_at = now_micros + int(step.delay_seconds * 1e6) if step.action in ("retry", "resolve") else None

@@ -164,12 +164,12 @@ class Orchestration:
 
     def _resolve_names(self, tenant_id: str, items: list[Item]) -> None:
         known = self._known.setdefault(tenant_id, {})
-        wanted = [
-            name
-            for item in items
-            for kind, name in names_of(item.paper.value)
-            if kind != "order" and (kind, search_key(name)) not in known
-        ]
+        wanted = []
+        for item in items:
+            names = names_of(item.paper.value)
+            # An order number needs no looking up, and it comes first where a paper has one.
+            if names and names[0][0] != "order":
+                wanted += [name for kind, name in names if (kind, search_key(name)) not in known]
         if wanted:
             known.update(aggregates.resolve(self._batch.connection, tenant_id, wanted))
 
@@ -196,16 +196,17 @@ class Orchestration:
     def _apply_one(self, item: Item) -> None:
         batch, paper = self._batch, item.paper
         # An item of the same batch may just have introduced the name this one is known by.
-        found = subject_of(paper.value, self._known[item.tenant_id])
-        paper.subject = found.subject
+        if not paper.subject:
+            found = subject_of(paper.value, self._known[item.tenant_id])
+            paper.subject = found.subject
+            if found.awaits:
+                self._park(item, found.awaits)
+                return
         paper.business_key = business_key_of(paper.value)
-        if found.awaits:
-            self._park(item, found.awaits)
-            return
         event = batch.event(
             item.tenant_id,
             paper.event_type,
-            found.subject or f"document/{paper.document_id}",
+            paper.subject or f"document/{paper.document_id}",
             paper.value,
             occurred_at=occurred_at(paper.value, item.received_at),
             causation_id=paper.document_id,

@@ -8,6 +8,7 @@ that writes the row. What cannot be rendered is kept as a dead letter with its c
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,6 +34,8 @@ _encode_numbers = msgspec.json.Encoder(decimal_format="number").encode
 decode_numbers = msgspec.json.Decoder(float_hook=Decimal).decode
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv", "fixed": "text/plain", "x12": "application/edi-x12"}
 EXTENSIONS = {"json": "json", "csv": "csv", "fixed": "txt", "x12": "edi"}
+
+_UNSAFE = re.compile(r"[^0-9A-Za-z._-]")
 
 SendMode = Callable[[str, str], str]
 
@@ -352,5 +355,5 @@ def file_name(template: str, draft: Draft, identity: str, message_id: str) -> st
     }
     for field, value in fields.items():
         text = text.replace(field, value)
-    safe = "".join(character if character.isalnum() or character in "-_." else "-" for character in text).strip(".")
+    safe = _UNSAFE.sub("-", text).strip(".")
     return safe if "." in safe else f"{safe}.{EXTENSIONS[draft.format]}"

@@ -263,9 +263,8 @@ class Sender:
             result = PushResult("unknown", error_class="system", code="XD-SYS-050", detail=f"{type(error).__name__}: {error}")
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
-        outcome = Outcome(
-            msgspec.structs.replace(ready), result, started_at, spec.partner, ready.lane if "/" in ready.lane else "", queue.policy
-        )
+        subject = ready.lane if "/" in ready.lane else ""
+        outcome = Outcome(ready, ready.attempts + 1, result, started_at, spec.partner, subject, queue.policy)
         queue.in_flight -= 1
         self._settle(place, queue, ready, outcome)
         self._booked(outcome)
@@ -291,7 +290,8 @@ class Sender:
                 found = await self._ask(partner, ready, outbound)
                 if found is not None:
                     return found
-            return await asyncio.wait_for(partner.connector.push(outbound), partner.spec.timeout_seconds + 5)
+            async with asyncio.timeout(partner.spec.timeout_seconds + 5):
+                return await partner.connector.push(outbound)
         except TimeoutError:
             return PushResult("unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed")
         except CrossdockError as error:
@@ -301,7 +301,8 @@ class Sender:
         """Ask the partner whether an effect of unknown outcome is there. None means: send under the same identity."""
         if ready.state != "unknown":
             return None
-        answer = await asyncio.wait_for(partner.connector.find(outbound), partner.spec.timeout_seconds + 5)
+        async with asyncio.timeout(partner.spec.timeout_seconds + 5):
+            answer = await partner.connector.find(outbound)
         if answer.answer == "found":
             return PushResult("done", reference=answer.reference, detail="the partner has it: " + (answer.detail or "found by its identity"))
         if answer.answer == "absent" or partner.idempotent:

@@ -191,7 +191,7 @@ class Stages:
     def _settle(self, batch: Batch, translation: Translation) -> None:
         message = translation.message
         state, trouble = translation.state, translation.trouble
-        if translation.papers and all(paper.state == "superseded" for paper in translation.papers) and translation.interchanges:
+        if translation.interchanges and translation.papers and all(paper.state == "superseded" for paper in translation.papers):
             state = "duplicate"  # type: ignore[assignment]
         batch.inbound_settled.append(
             (

@@ -58,6 +58,8 @@ def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
     if isinstance(value, InventorySnapshot | InventoryAdjustment):
         return Subject("inventory/" + value.site)
     names = names_of(value)
+    if names and names[0][0] == "order":
+        return Subject("order/" + names[0][1])
     for kind, name in names:
         found = known.get((kind, search_key(name)))
         if found is not None:

@@ -14,7 +14,7 @@ from ..durable.identity import Ids
 from .engine import Connection
 
 
-class Fault(msgspec.Struct, frozen=True):
+class Fault(msgspec.Struct, frozen=True, eq=False):
     """One fault of one object, to be entered under the issue of its cause.
 
     `object_kind` is message, document, outbound or order; `suggestion` is what a person could do with one click,
@@ -39,69 +39,80 @@ class Fault(msgspec.Struct, frozen=True):
 def raise_faults(connection: Connection, faults: Sequence[Fault], *, ids: Ids, now_micros: int) -> list[str]:
     """Enter faults; return the ids of the issues they belong to (one per fault, in order).
 
-    The same fault of the same object is entered once while it is open.
+    The same fault of the same object is entered once while it is open. A few statements serve any number of faults.
     """
-    known: dict[tuple[str, str], str] = {}
-    result = []
+    by_tenant: dict[str, list[Fault]] = {}
     for fault in faults:
-        key = (fault.tenant_id, fault.cause)
-        issue_id = known.get(key)
-        if issue_id is None:
-            issue_id = known[key] = _open_issue(connection, fault, ids, now_micros)
-        already = connection.one(
-            "select 1 from exceptions where tenant_id = ? and object_id = ? and code = ? and state = 'open' and issue_id = ?",
-            (fault.tenant_id, fault.object_id, fault.code, issue_id),
-        )
-        if already is None:
-            connection.execute(
-                "insert into exceptions (tenant_id, exception_id, issue_id, object_kind, object_id, subject, code, detail, pointer,"
-                " state, created_at) values (?,?,?,?,?,?,?,?,?,'open',?)",
-                (
-                    fault.tenant_id,
-                    ids.new("exc"),
-                    issue_id,
-                    fault.object_kind,
-                    fault.object_id,
-                    fault.subject,
-                    fault.code,
-                    fault.detail,
-                    fault.pointer,
-                    now_micros,
-                ),
-            )
-        result.append(issue_id)
-    return result
+        by_tenant.setdefault(fault.tenant_id, []).append(fault)
+    issue_of: dict[tuple[str, str], str] = {}
+    for tenant_id, mine in by_tenant.items():
+        issue_of.update(_issues_of(connection, tenant_id, mine, ids, now_micros))
+        _enter_members(connection, tenant_id, mine, issue_of, ids, now_micros)
+    return [issue_of[(fault.tenant_id, fault.cause)] for fault in faults]
 
 
-def _open_issue(connection: Connection, fault: Fault, ids: Ids, now_micros: int) -> str:
-    row = connection.one(
-        "select issue_id from issues where tenant_id = ? and cause = ? and state in ('open', 'acknowledged')",
-        (fault.tenant_id, fault.cause),
+def _issues_of(
+    connection: Connection, tenant_id: str, faults: Sequence[Fault], ids: Ids, now_micros: int
+) -> dict[tuple[str, str], str]:
+    """Return the open issue of every cause, opening those that are not there."""
+    first_of = {fault.cause: fault for fault in reversed(faults)}
+    rows = connection.many(
+        "select cause, issue_id from issues where tenant_id = ? and state in ('open', 'acknowledged') and cause in ({})",
+        [tenant_id],
+        list(first_of),
     )
-    if row is not None:
-        connection.execute(
-            "update issues set last_seen_at = ? where tenant_id = ? and issue_id = ?", (now_micros, fault.tenant_id, row[0])
+    found = {(tenant_id, row[0]): str(row[1]) for row in rows}
+    connection.executemany(
+        "update issues set last_seen_at = ? where tenant_id = ? and issue_id = ?",
+        [(now_micros, tenant_id, issue_id) for issue_id in found.values()],
+    )
+    fresh = [fault for fault in dict.fromkeys(first_of[f.cause] for f in faults) if (tenant_id, fault.cause) not in found]
+    opened = []
+    for fault in fresh:
+        issue_id = found[(tenant_id, fault.cause)] = ids.new("iss")
+        suggestion = msgspec.json.encode(fault.suggestion) if fault.suggestion else None
+        opened.append(
+            (tenant_id, issue_id, fault.cause, fault.code, fault.title, fault.error_class, "open", fault.partner)
+            + (fault.connection_id, suggestion, now_micros, now_micros)
         )
-        return str(row[0])
-    issue_id = ids.new("iss")
-    connection.execute(
+    connection.executemany(
         "insert into issues (tenant_id, issue_id, cause, code, title, error_class, state, partner, connection_id, suggestion,"
-        " first_seen_at, last_seen_at) values (?,?,?,?,?,?,'open',?,?,?,?,?)",
-        (
-            fault.tenant_id,
-            issue_id,
-            fault.cause,
-            fault.code,
-            fault.title,
-            fault.error_class,
-            fault.partner,
-            fault.connection_id,
-            msgspec.json.encode(fault.suggestion) if fault.suggestion else None,
-            now_micros,
-            now_micros,
-        ),
+        " first_seen_at, last_seen_at) values (?,?,?,?,?,?,?,?,?,?,?,?)",
+        opened,
     )
-    return issue_id
+    return found
+
+
+def _enter_members(
+    connection: Connection,
+    tenant_id: str,
+    faults: Sequence[Fault],
+    issue_of: dict[tuple[str, str], str],
+    ids: Ids,
+    now_micros: int,
+) -> None:
+    rows = connection.many(
+        "select object_id, code, issue_id from exceptions where tenant_id = ? and state = 'open' and object_id in ({})",
+        [tenant_id],
+        list(dict.fromkeys(fault.object_id for fault in faults)),
+    )
+    known = {tuple(row) for row in rows}
+    members = []
+    for fault in faults:
+        issue_id = issue_of[(tenant_id, fault.cause)]
+        key = (fault.object_id, fault.code, issue_id)
+        if key in known:
+            continue
+        known.add(key)
+        members.append(
+            (tenant_id, ids.new("exc"), issue_id, fault.object_kind, fault.object_id, fault.subject, fault.code)
+            + (fault.detail, fault.pointer, "open", now_micros)
+        )
+    connection.executemany(
+        "insert into exceptions (tenant_id, exception_id, issue_id, object_kind, object_id, subject, code, detail, pointer,"
+        " state, created_at) values (?,?,?,?,?,?,?,?,?,?,?)",
+        members,
+    )
 
 
 def resolve_objects(
