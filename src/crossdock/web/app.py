@@ -32,15 +32,15 @@ from .senders import Senders
 from .static_files import PATH_PREFIX as STATIC_PREFIX
 from .static_files import StaticFiles
 
+# What API and forms take; documents come through the ingest door, which has a limit of its own.
 BODY_BYTES_MAX = 1_000_000
-"""What API and forms take; documents come through the ingest door, which has a limit of its own."""
 
 
 def create_app(hub: Hub, *, session_clock: Clock | None = None) -> Any:
     """Return the ASGI app of one hub. Sessions and rate limits live on `session_clock`, by default the machine's own."""
     gate = Gate(hub, session_clock)
     lookups = SlidingWindow(gate.clock, hub.settings.limits.portal_lookups_per_minute)
-    framework = with_security_headers(create_litestar(Web(hub, gate, lookups)))
+    framework = with_security_headers(create_litestar(Web(hub, gate, lookups, hub.signing_key("portal order link"))))
     ingest = IngestDoor(hub, Senders(hub, gate))
     static = with_security_headers(StaticFiles())
 
@@ -74,7 +74,8 @@ def create_litestar(web: Web) -> Litestar:
             version=__version__,
             description=openapi.DESCRIPTION,
             use_handler_docstrings=True,
-            openapi_router=openapi.no_pages(),
+            path="/v1",
+            render_plugins=[openapi.DocumentPlugin(path="/openapi.json")],
         ),
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,

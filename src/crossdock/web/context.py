@@ -18,6 +18,7 @@ class Web(msgspec.Struct, frozen=True):
     hub: Hub
     gate: Gate
     portal_lookups: SlidingWindow
+    portal_key: bytes
 
 
 def web_of(request: Any) -> Web:

@@ -79,14 +79,14 @@ class Hub(Protocol):
         """Return the resolved secrets of an inbound connection; a reference that cannot be resolved is left out."""
         ...
 
-    def journal_end(self, tenant_id: str) -> Awaitable[str]:
-        """Return the cursor behind everything the journal holds now."""
+    def signing_key(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for one purpose, derived from the root key; the same in every process."""
         ...
 
-    def subscribe(self, tenant_id: str, after: str) -> AsyncIterator[tuple[str, Event]]:
+    def subscribe(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
         """Follow the journal of one tenant: no gap, no duplicate, committed facts only.
 
-        Each event comes with its cursor; handing that back as `after` resumes behind it. Empty starts at the beginning.
+        Each event comes with its cursor; handing that back as `after` resumes behind it. None starts with what comes next.
         """
         ...
 

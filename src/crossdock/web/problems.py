@@ -99,7 +99,8 @@ class PreconditionMismatch(Conflict):
     code = "XD-API-001"
 
 
-# First match wins, so subclasses stand before their parents. True: the same request may succeed later.
+# For codes the catalogue does not have. First match wins, so subclasses stand before their parents.
+# True: the same request may succeed later.
 _STATUS: tuple[tuple[type[Exception], int, bool], ...] = (
     (TooLarge, 413, False),
     (RateLimited, 429, True),
@@ -173,6 +174,9 @@ def problem_of(error: BaseException, *, instance: str = "", request_id: str = ""
 
 
 def _status_of(error: CrossdockError) -> tuple[int, bool]:
+    if error.code in CATALOG and not isinstance(error, NotFound):
+        entry = CATALOG[error.code]
+        return entry.http_status, entry.retryable
     for kind, status, retryable in _STATUS:
         if isinstance(error, kind):
             return status, retryable

@@ -20,7 +20,9 @@ import msgspec
 from litestar import MediaType, Response
 from markupsafe import Markup
 
+from ..canonical.quantities import Money
 from ..durable.identity import from_micros
+from .drawings import trend
 from .statuses import look_of
 
 _PACKAGE = "crossdock.web"
@@ -88,6 +90,19 @@ def span(seconds: float) -> str:
     return f"{days} d {rest} h" if rest and days < 10 else f"{days} d"
 
 
+def duration(seconds: float | None) -> str:
+    """Return a measured duration with three figures at most.
+
+    >>> duration(0.0421), duration(3.21), duration(95.0), duration(None)
+    ('42 ms', '3.2 s', '1 min', '–')
+    """
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 60 else span(seconds)
+
+
 def local(moment: datetime | int | None, zone: str, form: str = "%d %b %H:%M") -> str:
     """Return an instant in a zone; empty when there is none."""
     if moment is None:
@@ -121,8 +136,18 @@ def money(cents: int | None, currency: str = "USD") -> str:
     """Return an amount held in hundredths."""
     if cents is None:
         return "–"
-    sign = {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency, f"{currency} ")
-    return f"{sign}{cents / 100:,.2f}"
+    return f"{_sign(currency)}{cents / 100:,.2f}"
+
+
+def amount(value: Money | None) -> str:
+    """Return an exact amount of money; a dash where a price or currency is missing."""
+    if value is None:
+        return "–"
+    return f"{_sign(value.currency)}{value.amount:,.2f}"
+
+
+def _sign(currency: str) -> str:
+    return {"USD": "$", "EUR": "€", "GBP": "£"}.get(currency, f"{currency} ")
 
 
 def event_words(type_name: str) -> str:
@@ -164,15 +189,17 @@ def environment() -> jinja2.Environment:
     made.filters |= {
         "age": age,
         "span": span,
+        "duration": duration,
         "local": local,
         "number": number,
         "size": size,
         "money": money,
+        "amount": amount,
         "event_words": event_words,
         "pretty_json": _json,
         "look": look_of,
     }
-    made.globals |= {"icon": icon, "status": status, "static": static_address}
+    made.globals |= {"icon": icon, "status": status, "static": static_address, "trend": trend}
     return made
 
 

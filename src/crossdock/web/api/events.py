@@ -17,6 +17,7 @@ from litestar.params import Parameter
 from litestar.response import Stream
 
 from ...canonical.events import Event, cloud_event
+from ...store import journal
 from ..context import api_principal, web_of
 from ..hub_port import Hub
 
@@ -50,7 +51,7 @@ async def follow(
     hub: Hub, tenant_id: str, start: str, *, type_prefix: str = "", subject: str = ""
 ) -> AsyncIterator[bytes]:
     """Yield the bytes of the stream. The first message only tells the cursor, so that a client can resume from there."""
-    cursor = start or await hub.journal_end(tenant_id)
+    cursor = start or str(await hub.store.read(journal.end))
     yield b"retry: 1000\nid: %s\nevent: cursor\ndata: {}\n\n" % cursor.encode()
     source = f"{hub.settings.public_url}/tenants/{tenant_id}"
     schema_root = f"{hub.settings.public_url}/schemas"

@@ -1,0 +1,161 @@
+"""`/v1/issues`: what is broken, grouped by cause; acknowledge, fix, replay with a dry run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from ...flow.replay import ReplayReport
+from ...views import issues as issues_view
+from ...views.issues import IssueDetail, IssueRow
+from ..console.issues import acknowledge_issue
+from ..context import api_principal, web_of
+from ..hub_port import ReplayRequest
+from ..idempotency import once
+
+IdempotencyKey = Annotated[
+    str | None, Parameter(header="idempotency-key", description="the same key does the same work once", max_length=255)
+]
+
+
+class IssueList(msgspec.Struct, frozen=True):
+    """One page of issues. `next_cursor` is empty on the last one."""
+
+    items: tuple[IssueRow, ...]
+    next_cursor: str
+
+
+class FixRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One row for a lookup table: afterwards what waits for it is replayed."""
+
+    table: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    key: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    value: Annotated[str, msgspec.Meta(max_length=500)]
+
+
+class IssueReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Run the open members again. A dry run changes no row and says what would happen."""
+
+    dry_run: bool = False
+    under: Literal["original", "current"] = "current"
+    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+_REPORT = {200: ResponseSpec(ReplayReport, description="what was done, or would be")}
+
+
+@get("/v1/issues", operation_id="listIssues", summary="List issues", tags=["issues"])
+async def list_issues(
+    request: Request[Any, Any, Any],
+    issue_state: Annotated[
+        Literal["open", "resolved"], Parameter(query="state", description="open includes acknowledged")
+    ] = "open",
+    cursor: Annotated[str, Parameter(description="next_cursor of the page before, for resolved issues")] = "",
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+) -> IssueList:
+    """Return open issues, the most urgent first, or resolved ones, the newest first."""
+    principal = await api_principal(request)
+    principal.require("issue.read")
+    hub = web_of(request).hub
+    now, tenant_id = hub.clock.now(), principal.tenant_id
+    if issue_state == "open":
+        page = await hub.store.read(
+            lambda connection: issues_view.open_issues(connection, tenant_id, now=now, limit=limit)
+        )
+        return IssueList(page.rows, "")
+    rows = await hub.store.read(
+        lambda connection: issues_view.closed_issues(connection, tenant_id, now=now, before=cursor, limit=limit)
+    )
+    return IssueList(rows, rows[-1].issue_id if len(rows) == limit else "")
+
+
+@get("/v1/issues/{issue_id:str}", operation_id="getIssue", summary="Get an issue", tags=["issues"])
+async def get_issue(request: Request[Any, Any, Any], issue_id: str) -> IssueDetail:
+    """Return one issue with its newest members, its impact and how to fix it."""
+    principal = await api_principal(request)
+    principal.require("issue.read")
+    hub = web_of(request).hub
+    return await hub.store.read(
+        lambda connection: issues_view.load(connection, principal.tenant_id, issue_id, now=hub.clock.now())
+    )
+
+
+@post(
+    "/v1/issues/{issue_id:str}/acknowledge",
+    operation_id="acknowledgeIssue",
+    summary="Take an issue on",
+    tags=["issues"],
+    status_code=200,
+    responses={200: ResponseSpec(IssueDetail, description="the issue afterwards")},
+)
+async def acknowledge(
+    request: Request[Any, Any, Any], issue_id: str, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Mark an open issue as taken on by the caller. Doing it twice changes nothing."""
+    principal = await api_principal(request)
+    principal.require("issue.acknowledge")
+    hub = web_of(request).hub
+
+    async def act() -> IssueDetail:
+        await acknowledge_issue(hub, principal.tenant_id, issue_id, principal.actor)
+        return await get_issue.fn(request, issue_id)
+
+    return await once(request, principal, "issue.acknowledge", None, act)
+
+
+@post(
+    "/v1/issues/{issue_id:str}/fix",
+    operation_id="fixIssue",
+    summary="Add the missing row and replay",
+    tags=["issues"],
+    status_code=200,
+    responses=_REPORT,
+)
+async def fix(
+    request: Request[Any, Any, Any], issue_id: str, data: FixRequest, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Make a release with one more row in a lookup table, then replay what waits for it."""
+    principal = await api_principal(request)
+    principal.require("issue.fix")
+    principal.require("lookup.set")
+    hub = web_of(request).hub
+    await _exists(hub, principal.tenant_id, issue_id)
+    return await once(
+        request,
+        principal,
+        "issue.fix",
+        data,
+        lambda: hub.fix_issue(principal.tenant_id, issue_id, data.table, data.key, data.value, principal.actor),
+    )
+
+
+@post(
+    "/v1/issues/{issue_id:str}/replay",
+    operation_id="replayIssue",
+    summary="Replay an issue's open members",
+    tags=["issues"],
+    status_code=200,
+    responses=_REPORT,
+)
+async def replay(
+    request: Request[Any, Any, Any], issue_id: str, data: IssueReplayRequest, idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Run the members again, or with `dry_run` say what that would do."""
+    principal = await api_principal(request)
+    principal.require("message.replay")
+    hub = web_of(request).hub
+    await _exists(hub, principal.tenant_id, issue_id)
+    wanted = ReplayRequest(
+        issue_id=issue_id, under=data.under, dry_run=data.dry_run, actor=principal.actor, reason=data.reason
+    )
+    return await once(request, principal, "issue.replay", data, lambda: hub.replay(principal.tenant_id, wanted))
+
+
+async def _exists(hub: Any, tenant_id: str, issue_id: str) -> None:
+    await hub.store.read(
+        lambda connection: issues_view.load(connection, tenant_id, issue_id, now=hub.clock.now(), members_max=1)
+    )

@@ -1,0 +1,133 @@
+"""`/v1/orders` and `/v1/shipments`: where goods are, what happened to them, what was asked and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, get
+from litestar.params import Parameter
+
+from ...canonical.identifiers import search_key
+from ...errors import NotFound
+from ...governance.configuration import Configuration
+from ...views import orders_list, order_timeline
+from ...views.order_timeline import OrderPage, ShipmentNode, Step
+from ..access import Principal
+from ..context import api_principal, web_of
+from ..problems import Unauthenticated
+
+Cursor = Annotated[str, Parameter(description="next_cursor of the page before")]
+Limit = Annotated[int, Parameter(ge=1, le=200, description="rows of a page")]
+
+
+class OrderList(msgspec.Struct, frozen=True):
+    """One page. `next_cursor` is empty on the last one."""
+
+    items: tuple[orders_list.OrderRow, ...]
+    next_cursor: str
+    facets: orders_list.Facets
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """The story of an order in steps, oldest first."""
+
+    order_number: str
+    steps: tuple[Step, ...]
+
+
+class ShipmentOfOrder(msgspec.Struct, frozen=True):
+    """One shipment and the order and fulfillment it belongs to."""
+
+    order_number: str
+    fulfillment_number: str
+    shipment: ShipmentNode
+
+
+class ShipmentList(msgspec.Struct, frozen=True):
+    """The shipments of an order."""
+
+    items: tuple[ShipmentOfOrder, ...]
+
+
+@get("/v1/orders", operation_id="listOrders", summary="List orders", tags=["orders"])
+async def list_orders(
+    request: Request[Any, Any, Any],
+    status: str = "",
+    site: str = "",
+    partner: str = "",
+    at_risk: bool = False,
+    cursor: Cursor = "",
+    limit: Limit = 50,
+) -> OrderList:
+    """Return orders by number from the highest down, with the counts of each facet."""
+    principal, configuration = await _who(request, "order.read")
+    hub = web_of(request).hub
+    wanted = orders_list.Filter(status, site, partner, at_risk)
+    page = await hub.store.read(
+        lambda connection: orders_list.load(
+            connection,
+            principal.tenant_id,
+            wanted,
+            configuration=configuration,
+            now=hub.clock.now(),
+            cursor=cursor,
+            limit=limit,
+        )
+    )
+    return OrderList(page.rows, page.next_cursor, page.facets)
+
+
+@get("/v1/orders/{number:str}", operation_id="getOrder", summary="Get an order", tags=["orders"])
+async def get_order(request: Request[Any, Any, Any], number: str) -> OrderPage:
+    """Return everything known of the order that `number` names: its number, our id, a PO, a tracking number."""
+    return await _order(request, number)
+
+
+@get("/v1/orders/{number:str}/timeline", operation_id="getOrderTimeline", summary="Get an order's story", tags=["orders"])
+async def get_timeline(request: Request[Any, Any, Any], number: str) -> Timeline:
+    """Return the steps of the order, each with the records it is made of."""
+    page = await _order(request, number)
+    return Timeline(page.number, page.steps)
+
+
+@get("/v1/orders/{number:str}/shipments", operation_id="listOrderShipments", summary="List an order's shipments", tags=["shipments"])
+async def list_shipments(request: Request[Any, Any, Any], number: str) -> ShipmentList:
+    """Return what left for this order, with parcels and contents."""
+    return ShipmentList(tuple(_shipments(await _order(request, number))))
+
+
+@get("/v1/shipments/{number:str}", operation_id="getShipment", summary="Get a shipment", tags=["shipments"])
+async def get_shipment(request: Request[Any, Any, Any], number: str) -> ShipmentOfOrder:
+    """Return the shipment that bears this number, tracking number or SSCC."""
+    page = await _order(request, number, "shipment.read")
+    wanted = search_key(number)
+    for item in _shipments(page):
+        shipment = item.shipment
+        names = (shipment.number, *shipment.tracking, *(p.id for p in shipment.parcels), *(p.tracking for p in shipment.parcels))
+        if wanted in map(search_key, names):
+            return item
+    raise NotFound()
+
+
+def _shipments(page: OrderPage) -> list[ShipmentOfOrder]:
+    return [ShipmentOfOrder(page.number, node.number, shipment) for node in page.graph for shipment in node.shipments]
+
+
+async def _order(request: Request[Any, Any, Any], number: str, action: str = "order.read") -> OrderPage:
+    principal, configuration = await _who(request, action)
+    hub = web_of(request).hub
+    return await hub.store.read(
+        lambda connection: order_timeline.load(
+            connection, principal.tenant_id, number, configuration=configuration, now=hub.clock.now()
+        )
+    )
+
+
+async def _who(request: Request[Any, Any, Any], action: str) -> tuple[Principal, Configuration]:
+    principal = await api_principal(request)
+    principal.require(action)
+    configuration = web_of(request).hub.configuration(principal.tenant_id)
+    if configuration is None:
+        raise Unauthenticated()
+    return principal, configuration

@@ -1,0 +1,131 @@
+"""The frame of every console page: who is signed in, where one is, what is open; and the page as HTML or as its JSON twin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+
+from ...governance.configuration import Configuration
+from ..access import Principal
+from ..context import browser_principal, web_of
+from ..hub_port import Hub
+from ..problems import Unauthenticated
+from ..rendering import as_json, page
+
+NAV = (
+    ("overview", "Overview", "/console", "layout-dashboard", "overview.read"),
+    ("orders", "Orders", "/console/orders", "package", "order.read"),
+    ("messages", "Messages", "/console/messages", "mail", "message.read"),
+    ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
+)
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """A banner above the page."""
+
+    text: str
+    tone: str = "info"
+    icon: str = "info"
+
+
+class Frame(msgspec.Struct, frozen=True, kw_only=True):
+    """What the layout shows around a page."""
+
+    tenant_name: str
+    actor: str
+    role: str
+    csrf_token: str
+    section: str
+    crumbs: tuple[tuple[str, str], ...]
+    nav: tuple[tuple[str, str, str, str], ...]
+    open_issues: int
+    release_short: str
+    now: datetime
+    zone: str
+    query: str = ""
+    live: bool = True
+    notices: tuple[Notice, ...] = ()
+
+
+class Visit(msgspec.Struct, frozen=True):
+    """One request to the console by somebody who is signed in and may do it."""
+
+    request: Any
+    principal: Principal
+    hub: Hub
+    configuration: Configuration
+    now: datetime
+
+    @property
+    def tenant_id(self) -> str:
+        return self.principal.tenant_id
+
+    @property
+    def zone(self) -> str:
+        return self.configuration.head.timezone
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether the `.json` twin was asked for."""
+        return bool(self.request.url.path.endswith(".json"))
+
+    async def read(self, fn: Callable[[Any], Any]) -> Any:
+        """Run a view on a read-only connection."""
+        return await self.hub.store.read(fn)
+
+
+async def visit(request: Request[Any, Any, Any], action: str) -> Visit:
+    """Return the visit, or raise `Unauthenticated` (which leads to the sign-in page) or `AccessDenied`."""
+    principal = await browser_principal(request)
+    if principal is None:
+        raise Unauthenticated()
+    principal.require(action)
+    hub = web_of(request).hub
+    configuration = hub.configuration(principal.tenant_id)
+    if configuration is None:
+        raise Unauthenticated()
+    return Visit(request, principal, hub, configuration, hub.clock.now())
+
+
+async def show(
+    here: Visit,
+    template: str,
+    view: Any,
+    *,
+    section: str,
+    crumbs: tuple[tuple[str, str], ...] = (),
+    notices: tuple[Notice, ...] = (),
+    status_code: int = 200,
+    **extra: Any,
+) -> Response[bytes]:
+    """Return a page made of a view, or the view itself as JSON."""
+    if here.wants_json:
+        return as_json(view, status_code=status_code)
+    tenant_id = here.tenant_id
+    open_issues = await here.read(
+        lambda connection: connection.one(
+            "select count(*) from issues where tenant_id = ? and state in ('open', 'acknowledged')", (tenant_id,)
+        )
+    )
+    frame = Frame(
+        tenant_name=here.configuration.head.name,
+        actor=here.principal.actor,
+        role=here.principal.identity.role,
+        csrf_token=here.principal.csrf_token,
+        section=section,
+        crumbs=crumbs,
+        nav=tuple(entry[:4] for entry in NAV if here.principal.may(entry[4])),
+        open_issues=int(open_issues[0]),
+        release_short=here.configuration.release_id[-6:],
+        now=here.now,
+        zone=here.zone,
+        query=here.request.query_params.get("q", "") if section == "find" else "",
+        live=here.principal.may("event.read"),
+        notices=notices,
+    )
+    context = {"frame": frame, "view": view, "now": here.now, "zone": here.zone, "currency": here.configuration.head.currency, "may": here.principal.may, **extra}
+    return page(template, context, status_code=status_code)

@@ -1,0 +1,60 @@
+"""The orders list: which orders match. The address is the state; facets show what another choice would give."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, get
+from litestar.params import Parameter
+
+from ...views import orders_list
+from .frame import show, visit
+
+ROWS = 50
+
+
+@get(["/console/orders", "/console/orders.json"], include_in_schema=False)
+async def orders(
+    request: Request[Any, Any, Any],
+    status: str = "",
+    site: str = "",
+    partner: str = "",
+    at_risk: Annotated[bool, Parameter(query="at_risk")] = False,
+    after: str = "",
+) -> Response[bytes]:
+    """Show the tenant's orders."""
+    here = await visit(request, "order.read")
+    wanted = orders_list.Filter(status, site, partner, at_risk)
+    view = await here.read(
+        lambda connection: orders_list.load(
+            connection,
+            here.tenant_id,
+            wanted,
+            configuration=here.configuration,
+            now=here.now,
+            cursor=after,
+            limit=ROWS,
+        )
+    )
+    chosen = {"status": status, "site": site, "partner": partner, "at_risk": "true" if at_risk else ""}
+
+    def link(**changes: str) -> str:
+        query = {name: value for name, value in {**chosen, **changes}.items() if value}
+        return "/console/orders" + ("?" + urlencode(query) if query else "")
+
+    return await show(
+        here,
+        "console/orders.html",
+        view,
+        section="orders",
+        crumbs=(("Overview", "/console"), ("Orders", "")),
+        wanted=wanted,
+        chosen=chosen,
+        link=link,
+        next_href=link(after=view.next_cursor) if view.next_cursor else "",
+        copies=(
+            ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' '{here.hub.settings.public_url}/v1/orders?{urlencode({k: v for k, v in chosen.items() if v})}'"),
+            ("JSON", f"{here.hub.settings.public_url}{request.url.path.removesuffix('.json')}.json"),
+        ),
+    )

@@ -1,0 +1,7 @@
+"""The portal's addresses."""
+
+from __future__ import annotations
+
+from .order_page import brand_css, look_up, look_up_page, order_page
+
+HANDLERS = [look_up_page, look_up, order_page, brand_css]
