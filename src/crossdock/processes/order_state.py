@@ -19,7 +19,36 @@ from .ledger import ZERO, LineLedger
 from .outcome import AggregateSummary
 
 # The status of an order, with every arrow there is: `order_fulfillment` draws them, a test compares.
-STATUS_ARROWS: dict[str, tuple[str, ...]] = {}
+STATUS_ARROWS: dict[str, tuple[str, ...]] = {
+    "(new)": ("released", "backordered", "on_hold"),
+    "on_hold": (
+        "released",
+        "in_fulfillment",
+        "partly_shipped",
+        "shipped",
+        "delivered",
+        "backordered",
+        "cancelling",
+        "cancelled",
+    ),
+    "backordered": ("released", "partly_shipped", "shipped", "delivered", "on_hold", "cancelled"),
+    "released": ("in_fulfillment", "partly_shipped", "shipped", "delivered", "backordered", "on_hold", "cancelling"),
+    "in_fulfillment": ("released", "partly_shipped", "shipped", "delivered", "backordered", "on_hold", "cancelling"),
+    "partly_shipped": ("shipped", "delivered", "on_hold", "cancelling"),
+    "cancelling": (
+        "released",
+        "in_fulfillment",
+        "partly_shipped",
+        "shipped",
+        "delivered",
+        "backordered",
+        "on_hold",
+        "cancelled",
+    ),
+    "shipped": ("delivered",),
+    "delivered": (),
+    "cancelled": (),
+}
 
 # What a site was asked for: state → what happens → next state. `order_fulfillment` draws them, a test compares.
 _FROM_ANY_ACTIVE = {

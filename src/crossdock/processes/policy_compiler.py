@@ -200,7 +200,7 @@ def _rule_findings(pointer: str, rule: SourcingRule, sites: tuple[str, ...]) -> 
         yield _finding(f"{pointer}/sites", f"rule {rule.rule}: names no site to prefer")
     if rule.kind == "split_policy" and rule.sites_max < 1:
         yield _finding(f"{pointer}/sites_max", f"rule {rule.rule}: at least one site is needed")
-    if rule.buffer < 0 or not rule.buffer.is_finite() or rule.stale_minutes < 0:
+    if not rule.buffer.is_finite() or rule.buffer < 0 or rule.stale_minutes < 0:
         yield _finding(pointer, f"rule {rule.rule}: buffer and stale_minutes are not below zero")
 
 
@@ -216,7 +216,7 @@ def _order_rule_findings(rules: OrderRules, levels: tuple[str, ...]) -> Iterator
     )
     if min(minutes) < 0:
         yield _finding("/orders", "minutes are not below zero")
-    if rules.over_ship_tolerance_percent < 0 or not rules.over_ship_tolerance_percent.is_finite():
+    if not rules.over_ship_tolerance_percent.is_finite() or rules.over_ship_tolerance_percent < 0:
         yield _finding("/orders/over_ship_tolerance_percent", "a tolerance is not below zero")
     if not 1 <= rules.requests_max <= 100:
         yield _finding("/orders/requests_max", "between 1 and 100 requests an order")

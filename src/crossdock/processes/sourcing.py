@@ -36,7 +36,7 @@ class Allocation(msgspec.Struct, frozen=True):
     delivers_on: str
 
 
-class Trace(msgspec.Struct, frozen=True, omit_defaults=True):
+class Trace(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What one rule said of one site (of the whole order when `site` is empty)."""
 
     rule: str
@@ -141,23 +141,25 @@ class _Run:
     def filter(self, rule: SourcingRule, judged: list[tuple[Site, bool, str]], *, strict: bool) -> None:
         """Keep the sites that passed. When not strict, the others stay but come last."""
         kept: list[Site] = []
+        behind: set[str] = set()
         for site, passed, reason in judged:
             if passed:
                 verdict: Verdict = "passed"
             else:
                 verdict = "rejected" if strict else "last"
             self.trace.append(Trace(rule.rule, rule.kind, verdict, reason, site.site))
-            if passed or not strict:
+            if passed:
                 kept.append(site)
-                self.rank[site.site].append(0 if passed else 1)
-        # A rule for some sites only leaves the others as they are.
+            elif not strict:
+                kept.append(site)
+                behind.add(site.site)
         if rule.sites:
-            judged_names = {site.site for site, _, _ in judged}
-            untouched = [site for site in self.sites if site.site not in judged_names]
-            for site in untouched:
-                self.rank[site.site].append(0)
-            names = {site.site for site in (*kept, *untouched)}
+            # A rule for some sites only leaves the others as they are.
+            names = {site.site for site in kept} | {site.site for site in self.sites if site.site not in rule.sites}
             kept = [site for site in self.sites if site.site in names]
+        if behind:
+            for site in kept:
+                self.rank[site.site].append(1 if site.site in behind else 0)
         self.sites = kept
 
     def subjects(self, rule: SourcingRule) -> list[Site]:

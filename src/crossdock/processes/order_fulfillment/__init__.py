@@ -6,11 +6,33 @@ reads no clock and no table, and no event makes it raise. Deadlines come back as
 
 The status of an order follows from its quantities and requests (`order_state.status_of`):
 
-STATUS
+    (new)          → released backordered on_hold
+    on_hold        → released in_fulfillment partly_shipped shipped delivered backordered cancelling cancelled
+    backordered    → released partly_shipped shipped delivered on_hold cancelled
+    released       → in_fulfillment partly_shipped shipped delivered backordered on_hold cancelling
+    in_fulfillment → released partly_shipped shipped delivered backordered on_hold cancelling
+    partly_shipped → shipped delivered on_hold cancelling
+    cancelling     → released in_fulfillment partly_shipped shipped delivered backordered on_hold cancelled
+    shipped        → delivered
+    delivered      → (end)
+    cancelled      → (end)
 
 What one site was asked for, a fulfillment, moves by what the site says (`order_state.FULFILLMENT_ARROWS`):
 
-FULFILLMENT
+    accepted                    requested → accepted
+    picked                      requested accepted → picked
+    packed                      requested accepted picked → packed
+    rejected                    requested accepted picked packed partly_shipped cancelling → rejected
+    cancelled                   requested accepted picked packed partly_shipped cancelling → cancelled
+    cancel_asked                requested accepted picked packed partly_shipped cancelling → cancelling
+    shipped_part                requested accepted picked packed partly_shipped → partly_shipped
+    shipped_part                cancelling → cancelling
+    shipped_final               requested accepted picked packed partly_shipped cancelling → shipped
+    shipped_nothing             requested accepted picked packed partly_shipped cancelling → short
+    cancel_rejected             cancelling → accepted
+    cancel_rejected_after_pick  cancelling → picked
+    cancel_rejected_after_part  cancelling → partly_shipped
+    shipped_late                shipped short rejected cancelled → shipped
 """
 
 from __future__ import annotations

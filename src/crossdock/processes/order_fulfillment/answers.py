@@ -153,7 +153,7 @@ def _elsewhere(draft: Draft, fulfillment: Fulfillment, opened: bool, why: str, r
         return
     if fulfillment.site not in draft.refused_by:
         draft.refused_by = (*draft.refused_by, fulfillment.site)
-    if not place(draft, "open", why=why):
+    if not place(draft, "open", why=why, report=False):
         message = f"{why}{': ' + reason if reason else ''}; no other site took over"
         draft.raise_condition("XD-ORD-009", f"refused:{fulfillment.site}", message)
 

@@ -63,11 +63,12 @@ def place(
     why: str,
     avoid: dict[str, str] | None = None,
     ignore_holds: bool = False,
+    report: bool = True,
 ) -> bool:
     """Look for sites for everything that waits in a bucket and ask them. Returns whether any quantity found one.
 
     What finds no site becomes a backorder, or holds the order, as the policy says. `avoid` are sites that are out of
-    the question this time, with the reason in words.
+    the question this time, with the reason in words. `report` false: the caller reports that no site was found.
     """
     needs = _needs(draft, bucket)
     if not needs:
@@ -85,7 +86,7 @@ def place(
     for number, allocation in zip(numbers, decision.allocations, strict=True):
         _ask(draft, number, allocation, bucket)
     if bucket == "open":
-        _settle_unplaced(draft, decision)
+        _settle_unplaced(draft, decision, report)
     _promise(draft, decision)
     return bool(numbers)
 
@@ -206,7 +207,7 @@ def _ask(draft: Draft, number: str, allocation: Allocation, bucket: Waiting) -> 
     draft.name("fulfillment", number, allocation.site)
 
 
-def _settle_unplaced(draft: Draft, decision: SourcingDecision) -> None:
+def _settle_unplaced(draft: Draft, decision: SourcingDecision, report: bool) -> None:
     if decision.held:
         draft.hold = decision.held
         draft.raise_condition("XD-ORD-001", f"held:{decision.held}", f"order {draft.order.number}: {decision.held}")
@@ -214,7 +215,7 @@ def _settle_unplaced(draft: Draft, decision: SourcingDecision) -> None:
     draft.hold = ""
     for line in decision.unplaced:
         draft.lines[line.line_no] = draft.lines[line.line_no].backorder(line.quantity)
-    if decision.unplaced and not decision.allocations:
+    if report and decision.unplaced and not decision.allocations:
         cause = _no_site_cause(decision)
         message = f"order {draft.order.number}: no site can ship {_words(decision.unplaced)}"
         draft.raise_condition("XD-ORD-001", cause, message)

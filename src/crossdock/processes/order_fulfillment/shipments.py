@@ -263,7 +263,7 @@ def _short(draft: Draft, before: Fulfillment, done: Fulfillment, shipment: Shipm
     draft.raise_condition("XD-ORD-002", f"short:{done.site}", message)
     rules = draft.policy.rules
     if rules.on_short == "resource":
-        place(draft, "open", why=message, avoid={done.site: f"shipped short on {done.number}"})
+        place(draft, "open", why=message, avoid={done.site: f"shipped short on {done.number}"}, report=False)
     elif rules.backorder:
         for line, quantity in missing:
             draft.lines[line.line_no] = draft.lines[line.line_no].backorder(quantity)
