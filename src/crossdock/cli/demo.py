@@ -79,12 +79,9 @@ async def running_day(options: DayOptions, settings: Settings, folder: Path) -> 
     clock = ManualClock(STARTS)
     hub = await Hub.start(settings, clock=clock, ids_seed=options.seed)
     try:
-        doors = await open_doors(hub)
-        try:
-            async with Day(options, hub, clock, folder / "world") as day:
-                yield hub, day
-        finally:
-            await doors.stop()
+        await open_doors(hub)
+        async with Day(options, hub, clock, folder / "world") as day:
+            yield hub, day
     finally:
         await hub.stop()
 

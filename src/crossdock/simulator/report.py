@@ -64,11 +64,8 @@ def is_clean(report: dict[str, Any]) -> bool:
 
 async def _what_the_hub_says(api: HubApi) -> dict[str, int]:
     counts = {"messages_in": 0, "messages_out": 0, "duplicates_ignored": 0}
-    async for message in api.every("/messages", limit="200"):
-        if message["direction"] == "out":
-            counts["messages_out"] += 1
-        elif message["state"] == "duplicate":
-            counts["duplicates_ignored"] += 1
-        else:
-            counts["messages_in"] += 1
+    async for _ in api.every("/messages", direction="out", limit="200"):
+        counts["messages_out"] += 1
+    async for message in api.every("/messages", direction="in", limit="200"):
+        counts["duplicates_ignored" if message["state"] == "duplicate" else "messages_in"] += 1
     return {**counts, "open_issues": len(await api.open_issues())}

@@ -27,8 +27,8 @@ class DuplicateConfirmation(Fault):
 
     async def detected(self, scene: Scene) -> bool:
         """The second file is there, and known as the same paper."""
-        async for message in scene.api.every("/messages", connection="reno", state="duplicate"):
-            if message.get("name") == self._file:
+        async for message in scene.api.every("/messages", direction="in", partner="wms-reno", state="duplicate"):
+            if message["what"] == self._file:
                 return True
         return False
 
