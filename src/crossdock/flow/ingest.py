@@ -158,12 +158,12 @@ def _stored(offer: InboundOffer, message_id: str, spec: ConnectionSpec, release_
         offer.connection_id,
         spec.partner,
         offer.content,
-        offer.content_type,
+        clean(offer.content_type),
         clean(offer.name),
         offer.headers,
         now,
         release_id,
-        offer.traceparent,
+        clean(offer.traceparent),
     )
 
 
@@ -188,13 +188,13 @@ def _row(
         key,
         digest,
         len(offer.content),
-        offer.content_type,
+        clean(offer.content_type),
         clean(offer.name),
         msgspec.json.encode(offer.headers) if offer.headers else None,
         now_micros,
         release_id,
         first[0] if first else "",
-        offer.traceparent,
+        clean(offer.traceparent),
     )
 
 
@@ -216,7 +216,7 @@ def _conflict(offer: InboundOffer, message_id: str, first_id: str, key: str, spe
 def receipt_key_of(offer: InboundOffer, spec: ConnectionSpec, digest: bytes) -> str:
     """Return the receipt key of an offer: the first source of the connection that gives one, at last the digest."""
     if offer.receipt_key:
-        return _short("id:" + offer.receipt_key, digest)
+        return _short("id:" + offer.receipt_key)
     for source in spec.receipt_key:
         kind, _, argument = source.partition(":")
         value = ""
@@ -229,13 +229,15 @@ def receipt_key_of(offer: InboundOffer, spec: ConnectionSpec, digest: bytes) -> 
         elif kind == "name+digest" and offer.name:
             value = f"{offer.name}:{digest.hex()}"
         if value:
-            return _short(f"{kind}:{value}", digest)
+            return _short(f"{kind}:{value}")
     return "digest:" + digest.hex()
 
 
-def _short(key: str, digest: bytes) -> str:
-    key = clean(key)
-    return key if len(key) <= RECEIPT_KEY_LENGTH_MAX else "long:" + payloads.digest_of(key.encode()).hex()
+def _short(key: str) -> str:
+    """Return the key as it is stored. One that is too long or not printable is kept as its hash: two keys never become one."""
+    if key.isprintable() and len(key) <= RECEIPT_KEY_LENGTH_MAX:
+        return key
+    return "hash:" + payloads.digest_of(key.encode("utf-8", "surrogatepass")).hex()
 
 
 def clean(text: str) -> str:

@@ -91,7 +91,12 @@ class Pipeline:
     # -- doors
 
     async def ingest(self, offer: InboundOffer) -> IngestAnswer:
-        """Take one message in; return when it is durable. Raises TransientError when too much waits already."""
+        """Take one message in; return when it is durable.
+
+        Raises NotFound for an unknown door and TransientError when too much waits already.
+        """
+        # Before it joins the others: an offer that cannot be stored must not fail the cycle of its neighbours.
+        self._specs(offer.tenant_id, offer.connection_id)
         if len(self._offers) + len(self._work) >= self._limits.waiting_max or self._waiting_sends() >= self._limits.outbound_max:
             raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
         future: asyncio.Future[IngestAnswer] = asyncio.get_running_loop().create_future()
@@ -103,6 +108,8 @@ class Pipeline:
         """Take several messages in, in order and as one; the answers come in the same order."""
         if len(self._offers) + len(self._work) >= self._limits.waiting_max or self._waiting_sends() >= self._limits.outbound_max:
             raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
+        for place in {(offer.tenant_id, offer.connection_id) for offer in offers}:
+            self._specs(*place)
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[IngestAnswer]] = [loop.create_future() for _ in offers]
         self._offers.extend(zip(offers, futures, strict=True))
