@@ -18,8 +18,11 @@ from typing import cast
 import httptools
 import uvloop
 
+from crossdock.connectors import registry
 from crossdock.connectors.egress import Egress, parse_url
 from crossdock.connectors.http_client import HttpClient
+from crossdock.durable.identity import SystemClock
+from crossdock.sdk import ConnectorContext, Outbound
 
 BODY = b'{"order":"SO-00000001","lines":[' + b",".join([b'{"sku":"SKU-00001","quantity":"4"}'] * 25) + b"]}"
 ANSWER = (
@@ -81,6 +84,15 @@ async def run(port: int, count: int) -> None:
     async def own() -> None:
         assert (await client.request("POST", target, headers, BODY)).status == 200
 
+    context = ConnectorContext(
+        "con_1", "tnt_1", {"url": url, "auth": "bearer", "connections_max": 32}, {"token": "t"}, egress, SystemClock()
+    )
+    connector = registry.create("http_json", context)
+    order = Outbound("msg_1", "SO-00000001-1", "fulfillment_request", BODY, "application/json")
+
+    async def push() -> None:
+        assert (await connector.push(order)).outcome == "done"
+
     async with (
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=32)) as plain,
         egress.aiohttp_session() as ours,
@@ -94,11 +106,17 @@ async def run(port: int, count: int) -> None:
             return send
 
         print(f"{'client':32s} {'in flight':>9s} {'wall us':>9s} {'CPU us':>9s}")
-        for name, send in (("own client", own), ("aiohttp", by(plain)), ("aiohttp under egress", by(ours))):
+        for name, send in (
+            ("own client", own),
+            ("http_json push", push),
+            ("aiohttp", by(plain)),
+            ("aiohttp under egress", by(ours)),
+        ):
             for in_flight in (1, 16):
                 wall, cpu = await measure(send, in_flight, count)
                 print(f"{name:32s} {in_flight:9d} {wall:9.1f} {cpu:9.1f}", flush=True)
     await client.close()
+    await connector.close()
 
 
 def main() -> None:

@@ -259,7 +259,7 @@ class Egress:
             raise TransientError(
                 f"the certificate of {host} is not trusted: {error.verify_message}",
                 code="XD-PTR-018",
-                hint="The partner has to renew it, or its authority has to be added to this connection.",
+                hint="The partner has to renew it, or its authority has to stand in ca_certificates.",
             ) from error
         except (OSError, TimeoutError, ConnectionError) as error:
             opened.close()

@@ -186,9 +186,8 @@ class FileExchange:
         wanted = [entry for entry in entries if self._is_wanted(entry, refused)]
         self._seen = {name: seen for name, seen in self._seen.items() if any(name == entry.name for entry in wanted)}
         names = {entry.name for entry in entries}
-        for entry in sorted(wanted, key=lambda entry: (entry.modified, entry.name))[:FILES_PER_PULL_MAX]:
-            if not self._is_ready(entry, names):
-                continue
+        ready = [entry for entry in wanted if self._is_ready(entry, names)]
+        for entry in sorted(ready, key=lambda entry: (entry.modified, entry.name))[:FILES_PER_PULL_MAX]:
             content = await self._read(entry)
             if content is not None:
                 yield Pulled(
@@ -240,7 +239,7 @@ class FileExchange:
     async def _read(self, entry: Entry) -> bytes | None:
         inbox = self._settings.inbox
         try:
-            content = await self._directory.read(inbox, entry.name, self._settings.file_bytes_max + 1)
+            content = await self._directory.read(inbox, entry.name, entry.size + 1)
             after = await self._directory.stat(inbox, entry.name)
         except (FileNotFoundError, PermissionError):
             return None  # taken back by the partner, or not ours to read yet

@@ -97,7 +97,11 @@ class HttpClient:
     async def connect(self, target: Target) -> None:
         """Open a connection (TCP and TLS) to the origin and close it again: the least a check can do."""
         tls = self.tls_context() if target.scheme == "https" else None
-        transport, _ = await self._egress.open_connection(asyncio.Protocol, target.host, target.port, tls=tls)
+        try:
+            async with asyncio.timeout(self.total_timeout_seconds):
+                transport, _ = await self._egress.open_connection(asyncio.Protocol, target.host, target.port, tls=tls)
+        except TimeoutError as error:
+            raise TransientError("no connection in time", code="XD-PTR-011") from error
         transport.close()
 
     def tls_context(self) -> ssl.SSLContext:

@@ -58,7 +58,7 @@ class _Harness:
 class HttpHarness(_Harness):
     """`http_json` against a peer with a ledger."""
 
-    timeout_seconds = 0.4
+    timeout_seconds = 1.0
 
     async def start(self) -> HttpHarness:
         self.peer = await HttpPeer().start()

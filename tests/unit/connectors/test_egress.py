@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable
@@ -136,6 +137,17 @@ async def test_name_is_resolved_once_and_the_checked_address_is_used() -> None:
     seen = await attempt(Egress(resolve=resolve), "rebind.test")
 
     assert (["93.184.216.34"], ["rebind.test"]) == (seen, asked)
+
+
+async def test_control_check_then_connect_by_name_is_caught() -> None:
+    """The rebinding test is able to fail: a check apart from the connect lets loopback through."""
+    resolve, _ = rebinding(["93.184.216.34"], ["127.0.0.1"])
+    await Egress(resolve=resolve).resolve("rebind.test", 443)
+    address = (await resolve("rebind.test", 443))[0]
+    with connects() as seen, socket.socket() as naive, contextlib.suppress(OSError):
+        naive.connect((address, 1))
+
+    assert ["127.0.0.1"] == seen
 
 
 async def test_every_address_is_checked_before_any_is_used() -> None:

@@ -30,8 +30,8 @@ async def client() -> AsyncIterator[HttpClient]:
     made = HttpClient(
         Egress(allow_networks=["127.0.0.1/32"]),
         connections_max=4,
-        read_timeout_seconds=0.3,
-        total_timeout_seconds=0.6,
+        read_timeout_seconds=0.5,
+        total_timeout_seconds=1.0,
         response_bytes_max=1000,
     )
     yield made
@@ -116,7 +116,7 @@ async def test_trickling_answer_ends_at_the_total_time(client: HttpClient) -> No
         await post(client, parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
     server.close()
 
-    assert 0.5 < asyncio.get_running_loop().time() - started < 2
+    assert 0.9 < asyncio.get_running_loop().time() - started < 5
 
 
 async def test_waiting_for_a_connection_is_transient(client: HttpClient, peer: HttpPeer) -> None:

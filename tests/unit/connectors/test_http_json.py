@@ -40,7 +40,7 @@ async def make(peer: HttpPeer) -> AsyncIterator[Make]:
             "url": f"{host}/in",
             **{k: v.replace("HOST", host) if k.endswith("url") else v for k, v in settings.items()},
         }
-        made.append(registry.create("http_json", a_context(full, secrets or {}, MovingClock(START), 0.4)))
+        made.append(registry.create("http_json", a_context(full, secrets or {}, MovingClock(START), 3.0)))
         return made[-1]
 
     yield build

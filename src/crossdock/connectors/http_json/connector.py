@@ -20,7 +20,7 @@ from ..http_client import HttpClient, Response, SentOnDeadConnection, encode_lin
 from ..pointers import MISSING, look_up, raw_items
 from . import settings as schema
 from .answers import interpret, is_transient, retry_after_seconds
-from .settings import UrlTemplate, is_free_header, read_settings, signing_secrets
+from .settings import UrlTemplate, is_free_header, read_settings, signing_secrets, tls_context
 
 
 def create(context: ConnectorContext) -> HttpJson:
@@ -54,6 +54,7 @@ class HttpJson:
             read_timeout_seconds=context.timeout_seconds,
             total_timeout_seconds=context.timeout_seconds,
             response_bytes_max=settings.response_bytes_max,
+            tls=tls_context(settings),
         )
         self._since = settings.poll_start
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
@@ -34,6 +35,7 @@ class HttpJsonSettings(msgspec.Struct, frozen=True):
     paths: dict[str, str] = {}
     method: Literal["POST", "PUT"] = "POST"
     headers: dict[str, str] = {}
+    ca_certificates: str = ""
     auth: Literal["none", "bearer", "api_key", "basic", "hmac", "standard_webhooks"] = "none"
     auth_header: str = ""
     username: str = ""
@@ -91,6 +93,18 @@ class UrlTemplate:
         for name, value in values.items():
             text = text.replace("{" + name + "}", quote(value, safe=""))
         return msgspec.structs.replace(self.target, path=text)
+
+
+def tls_context(settings: HttpJsonSettings) -> ssl.SSLContext | None:
+    """Return a context that trusts the configured authorities alone, or None for the usual ones."""
+    if not settings.ca_certificates:
+        return None
+    try:
+        context = ssl.create_default_context(cadata=settings.ca_certificates)
+    except (ssl.SSLError, ValueError) as error:
+        raise ConfigurationError("ca_certificates holds no certificate in PEM form", code="XD-CFG-003") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 def signing_secrets(secrets: Mapping[str, str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from ..files import Entry, FileExchange, lint_files, read_file_settings
 
 T = TypeVar("T")
 KEEPALIVE_SECONDS = 30
+BYTES_PER_SECOND_MIN = 65_536  # a large file gets the time that this rate needs, beyond the timeout of the connection
 
 
 class SftpSettings(msgspec.Struct, frozen=True):
@@ -116,7 +117,7 @@ class SftpDirectory:
             async with sftp.open(f"{path}/{name}", "rb") as file:
                 return cast(bytes, await file.read(limit))
 
-        return await self._run(work)
+        return await self._run(work, limit)
 
     async def write(self, path: str, name: str, content: bytes) -> None:
         async def work(sftp: asyncssh.SFTPClient) -> None:
@@ -132,7 +133,7 @@ class SftpDirectory:
                 except asyncssh.SFTPOpUnsupported:
                     pass
 
-        await self._run(work)
+        await self._run(work, len(content))
 
     async def rename(self, path: str, name: str, to_path: str, to_name: str) -> None:
         async def work(sftp: asyncssh.SFTPClient) -> None:
@@ -162,9 +163,9 @@ class SftpDirectory:
             connection.abort()
             await connection.wait_closed()
 
-    async def _run(self, work: Callable[[asyncssh.SFTPClient], Awaitable[T]]) -> T:
+    async def _run(self, work: Callable[[asyncssh.SFTPClient], Awaitable[T]], size: int = 0) -> T:
         try:
-            async with asyncio.timeout(self._context.timeout_seconds):
+            async with asyncio.timeout(self._context.timeout_seconds + size / BYTES_PER_SECOND_MIN):
                 return await work(await self._session())
         except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
             raise FileNotFoundError(2, str(error.reason)) from error
