@@ -224,8 +224,8 @@ class Hub:
         """Return the cursor behind everything the journal holds now."""
         return str(await self.store.read(journal.end))
 
-    def subscribe(self, tenant_id: str, after: str) -> AsyncIterator[tuple[str, Event]]:
-        """Follow a tenant's journal behind a cursor; empty starts at the beginning."""
+    def subscribe(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
+        """Follow a tenant's journal behind a cursor: empty starts at the beginning, None with what comes next."""
         return self._subscriptions.follow(tenant_id, after)
 
     def signing_key(self, purpose: str) -> bytes:
