@@ -15,6 +15,7 @@ from crossdock.edi.acks import (
     read_acknowledgment,
     read_interchange_acknowledgments,
     technical_acknowledgment,
+    wants_technical_acknowledgment,
 )
 from crossdock.edi.documents import Position, SetDocument, qualified, set_to_document, set_with_positions
 from crossdock.edi.interchange_keys import (
@@ -48,7 +49,7 @@ __all__ = [
     "set_to_document", "set_with_positions", "document_to_set", "qualified",
     "SetDocument", "Position", "RenderedSet",
     "write", "write_interchange", "Envelope", "GroupEnvelope",
-    "acknowledge", "acknowledgment_sets", "technical_acknowledgment", "read_acknowledgment",
+    "acknowledge", "acknowledgment_sets", "technical_acknowledgment", "wants_technical_acknowledgment", "read_acknowledgment",
     "read_interchange_acknowledgments", "AckNumbers", "Acknowledgment", "SetOutcome", "InterchangeAcknowledgment",
     "interchange_key", "digest", "judge_duplicate", "next_control_number", "SeenInterchange", "InterchangeKey",
     "known_sets", "schema_for", "FUNCTIONAL_IDS",

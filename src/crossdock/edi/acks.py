@@ -54,7 +54,7 @@ def acknowledge(
     A TA1 is due when ISA14 asks for it, when the envelope is damaged, or when the interchange is a conflicting
     duplicate (then nothing else is answered). `at` gives ISA09/10 and GS04/05, written as it is.
     """
-    wants_ta1 = _wants_ta1(interchange, duplicate)
+    wants_ta1 = wants_technical_acknowledgment(interchange, duplicate)
     services = [technical_acknowledgment(interchange, duplicate=duplicate)] if wants_ta1 else []
     bodies = [] if duplicate else acknowledgment_sets(interchange, first_control_number=control_numbers.first_set)
     if not services and not bodies:
@@ -192,7 +192,8 @@ def _unique(codes: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(code for code in codes if code))
 
 
-def _wants_ta1(interchange: Interchange, duplicate: bool) -> bool:
+def wants_technical_acknowledgment(interchange: Interchange, duplicate: bool = False) -> bool:
+    """Tell whether a TA1 is due: asked for, or the envelope is damaged, or a conflicting duplicate."""
     if not interchange.isa or interchange.format != "x12":
         return False
     return duplicate or interchange.ack_requested or any(_is_envelope_error(one) for one in interchange.findings)

@@ -17,7 +17,7 @@ from ..governance.configuration import Configuration
 from ..store import issues, outbound, payloads
 from .batch import Batch, ready_of_row
 from .papers import InterchangeNote, Paper, Translation, Trouble
-from .render import Draft, interchange_bytes, local_time
+from .render import Draft, delimiters_of, interchange_bytes, local_time
 
 _STATES = {"A": "accepted", "E": "accepted_with_errors", "R": "rejected", "P": "accepted_with_errors"}
 
@@ -82,8 +82,8 @@ def owed(batch: Batch, translation: Translation, configuration: Configuration, b
             if translation.papers[note.first_position].state == "superseded":
                 _answer_again(batch, message.tenant_id, request_key, spec.connection)
             continue
-        sets = edi.acknowledgment_sets(note.interchange)
-        if not sets:
+        sets = edi.acknowledgment_sets(note.interchange, delimiters=delimiters_of(spec.x12))
+        if not sets and not edi.wants_technical_acknowledgment(note.interchange):
             continue
         drafts.append(
             Draft(
@@ -103,9 +103,16 @@ def owed(batch: Batch, translation: Translation, configuration: Configuration, b
                 format="x12",
                 set_code="997",
                 segments=sets,
+                services=_services(note),
             )
         )
     return drafts
+
+
+def _services(note: InterchangeNote) -> tuple[Any, ...]:
+    """Return the TA1 of an interchange that asks for one, or whose envelope is damaged."""
+    wanted = edi.wants_technical_acknowledgment(note.interchange)
+    return (edi.technical_acknowledgment(note.interchange),) if wanted else ()
 
 
 def _answer_again(batch: Batch, tenant_id: str, request_key: str, connection_id: str) -> None:
@@ -125,7 +132,8 @@ def envelope_acknowledgments(batch: Batch, drafts: list[Draft]) -> None:
         spec = draft.spec.x12
         assert spec is not None
         number = outbound.next_control_numbers(batch.connection, draft.tenant_id, spec.us, spec.them, "interchange", 1)
-        draft.content = interchange_bytes(spec, "997", draft.segments, number, local_time(batch.now, draft.configuration))
+        at = local_time(batch.now, draft.configuration)
+        draft.content = interchange_bytes(spec, "997", draft.segments, number, at, services=draft.services)
         draft.identity = f"{number:09d}"
 
 

@@ -61,6 +61,7 @@ class Draft(msgspec.Struct):
     identity: str = ""
     set_code: str = ""
     segments: Any = None
+    services: tuple[Any, ...] = ()
     trouble: Trouble | None = None
     attributes: Mapping[str, str] = {}
 
@@ -172,7 +173,11 @@ def run_map(draft: Draft) -> None:
 
 def _segments(draft: Draft, target: Mapping[str, Any]) -> Any:
     """Return the segments of the set, judged as the partner would judge it; a faulty one is never sent."""
-    rendered = edi.document_to_set(target, draft.set_code)
+    spec = draft.spec.x12
+    if spec is None:
+        rendered = edi.document_to_set(target, draft.set_code)
+    else:
+        rendered = edi.document_to_set(target, draft.set_code, release=spec.version, delimiters=delimiters_of(spec))
     if not rendered.sendable:
         worst = next(finding for finding in rendered.findings if finding.severity == "error")
         raise DocumentRejected(worst.message, code=worst.code, pointer=worst.pointer, findings=tuple(rendered.findings))
@@ -233,11 +238,20 @@ def _envelope(batch: Batch, drafts: list[Draft]) -> None:
             draft.identity = f"{number:09d}"
 
 
-def interchange_bytes(spec: X12Spec, set_code: str, sets: list[Any], number: int, at: datetime) -> bytes:
-    """Return one interchange with one group. The group carries the interchange's number: unique, and easy to follow."""
+def delimiters_of(spec: X12Spec) -> edi.Delimiters:
+    """Return the separators agreed with a partner."""
+    return edi.Delimiters(element=spec.element_separator, segment=spec.terminator, component=spec.component_separator)
+
+
+def interchange_bytes(
+    spec: X12Spec, set_code: str, sets: list[Any], number: int, at: datetime, *, services: tuple[Any, ...] = ()
+) -> bytes:
+    """Return one interchange with one group (none without sets). `services` are TA1 segments.
+
+    The group carries the interchange's number: unique, and easy to follow.
+    """
     us_qualifier, _, us = spec.us.partition(":")
     them_qualifier, _, them = spec.them.partition(":")
-    delimiters = edi.Delimiters(element=spec.element_separator, segment=spec.terminator, component=spec.component_separator)
     envelope = edi.Envelope(
         sender_qualifier=us_qualifier,
         sender=us,
@@ -249,7 +263,7 @@ def interchange_bytes(spec: X12Spec, set_code: str, sets: list[Any], number: int
         usage=spec.usage,
         interchange_version=f"{spec.version[:5]}",
         group_version=spec.version,
-        delimiters=delimiters,
+        delimiters=delimiters_of(spec),
     )
     group = edi.GroupEnvelope(
         functional_id=edi.FUNCTIONAL_IDS.get(set_code, "OW"),
@@ -261,7 +275,7 @@ def interchange_bytes(spec: X12Spec, set_code: str, sets: list[Any], number: int
         date=at.strftime("%Y%m%d"),
         time=at.strftime("%H%M"),
     )
-    return edi.write_interchange(envelope, [group])
+    return edi.write_interchange(envelope, [group] if sets else [], services=services)
 
 
 def local_time(moment: datetime, configuration: Configuration) -> datetime:
