@@ -143,11 +143,11 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
     sender = f"{interchange.receiver_qualifier.strip()}:{interchange.receiver.strip()}"
     receiver = f"{interchange.sender_qualifier.strip()}:{interchange.sender.strip()}"
     group = acknowledgment.group_control_number.lstrip("0") or "0"
-    results = [(one.control_number, one.code, one.findings) for one in acknowledgment.sets]
+    results = [(one.control_number, one.code, one.segments) for one in acknowledgment.sets]
     if not results:
         results = [("", acknowledgment.code, ())]
     matched = []
-    for set_control_number, code, findings in results:
+    for set_control_number, code, segments in results:
         number = set_control_number.lstrip("0")
         for message_id in outbound.find_set(
             batch.connection, tenant_id, sender, receiver, acknowledgment.functional_id, group, number
@@ -156,7 +156,7 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
             state = _STATES.get(code, "rejected")
             batch.acknowledged.append((tenant_id, message_id, state))
             if state == "rejected":
-                batch.faults.append(_refused(tenant_id, message_id, connection_id, partner, findings))
+                batch.faults.append(_refused(tenant_id, message_id, connection_id, partner, segments))
     paper.value = None
     paper.canonical = msgspec.json.encode(
         {"of": matched, "group": group, "functional_id": acknowledgment.functional_id, "sets": [(n, c) for n, c, _ in results]}
@@ -174,8 +174,8 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
         paper.state = "rejected"
 
 
-def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, findings: Any) -> issues.Fault:
-    first = next(iter(findings), None)
+def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, segments: Any) -> issues.Fault:
+    first = next(iter(segments), None)
     return issues.Fault(
         tenant_id=tenant_id,
         code="XD-EDI-091",
@@ -183,8 +183,8 @@ def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, 
         title=f"{partner} rejected a document of ours",
         object_kind="outbound",
         object_id=message_id,
-        detail=getattr(first, "message", "") or "the acknowledgment gives no reason",
-        pointer=getattr(first, "pointer", ""),
+        detail=f"segment {first.position}, {first.tag}: error {first.code}" if first else "the acknowledgment gives no reason",
+        pointer=f"{first.tag} at {first.position}" if first else "",
         error_class="partner",
         partner=partner,
         connection_id=connection_id,
