@@ -22,7 +22,7 @@ from .connectors import registry
 from .connectors.egress import Egress
 from .durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
 from .durable.retry import Circuit
-from .errors import CrossdockError, NotFound
+from .errors import ConfigurationError, CrossdockError, NotFound
 from .flow import recovery
 from .flow import replay as replays
 from .flow.batch import Batch
@@ -107,6 +107,11 @@ class Hub:
         The doors are opened by `web.server.open_doors`.
         """
         store = open_store(settings.store.url, readers=settings.store.reader_count)
+        try:
+            store.claim()
+        except ConfigurationError:
+            store.close()
+            raise
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
         for tenant in await hub.store.read(tenants.listed):
             await hub._activate(tenant.tenant_id)
@@ -159,8 +164,16 @@ class Hub:
                 log.error("tick.failed", error=str(error))
             await asyncio.sleep(interval)
 
+    async def _take_up_releases(self) -> None:
+        """Run under releases that another process applied: `crossdock apply` beside a running hub."""
+        for tenant_id, release_id in await self.store.read(releases.active_ids):
+            known = self._active.get(tenant_id)
+            if known is None or known.release_id != release_id:
+                await self._activate(tenant_id)
+
     async def tick(self) -> None:
-        """Run what has become due: retries, probes, polls, deadlines."""
+        """Run what has become due: retries, probes, polls, deadlines, releases made elsewhere."""
+        await self._take_up_releases()
         self.sender.tick()
         self.collector.tick()
         now = self.clock.now()

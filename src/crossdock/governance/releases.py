@@ -135,7 +135,7 @@ def plan_against(
         )
     except ConfigurationError as error:
         return Plan(tenant_id, digest, base_digest, changes, error.findings)
-    findings = [*_wrong_tenant(configuration, tenant_id), *_lint(configuration)]
+    findings = [*configuration.warnings, *_wrong_tenant(configuration, tenant_id), *_lint(configuration)]
     return Plan(tenant_id, digest, base_digest, changes, tuple(findings), tuple(_tests(configuration)), configuration)
 
 
@@ -202,6 +202,11 @@ def active(connection: Connection, tenant_id: str) -> Configuration:
     if row is None:
         raise NotFound(f"{tenant_id} has no configuration yet", hint="Apply a pack: crossdock apply DIR")
     return load(connection, tenant_id, row[0])
+
+
+def active_ids(connection: Connection) -> list[tuple[str, str]]:
+    """Return the active release of every tenant: (tenant_id, release_id)."""
+    return [(row[0], row[1]) for row in connection.query("select tenant_id, release_id from active_releases order by tenant_id")]
 
 
 def load(connection: Connection, tenant_id: str, release_id: str) -> Configuration:

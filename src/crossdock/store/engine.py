@@ -78,7 +78,20 @@ class Store(Protocol):
 
     def broken(self) -> BaseException | None: ...
 
+    def claim(self) -> None:
+        """Become the one worker of this record until `close`. Raises ConfigurationError when another process is."""
+        ...
+
     def close(self) -> None: ...
+
+
+def already_worked() -> ConfigurationError:
+    """Return the refusal of a second worker: two would send the same things twice."""
+    return ConfigurationError(
+        "another process works on this record",
+        code="XD-CFG-013",
+        hint="Stop it first, or speak to it: crossdock … --url http://127.0.0.1:8600 --key …",
+    )
 
 
 def placeholder_lists(sql: str, before: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[str, list[Any]]]:

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import errors as pg_errors
 
 from ..errors import ConfigurationError
-from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, migrate, placeholder_lists
+from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, migrate, placeholder_lists
 
 T = TypeVar("T")
 
@@ -31,6 +31,7 @@ DIALECT = {
 }
 
 _MIGRATION_LOCK = 7_265_501
+_WORKER_LOCK = 7_265_502
 
 
 @lru_cache(maxsize=1024)
@@ -83,6 +84,7 @@ class PostgresStore:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
         self._count = threads
         self._commits = 0
+        self._lock: PostgresConnection | None = None
         first = self._connect()
         self._refuse_unsafe(first)
         self._migrate(first)
@@ -112,6 +114,15 @@ class PostgresStore:
         with connection.raw.transaction():
             connection.execute("select pg_advisory_xact_lock(?)", (_MIGRATION_LOCK,))
             migrate(connection, DIALECT, time.time_ns() // 1000)
+
+    def claim(self) -> None:
+        """Become the one worker of this record, by an advisory lock of a connection of its own."""
+        connection = self._connect()
+        row = connection.one("select pg_try_advisory_lock(?)", (_WORKER_LOCK,))
+        if row is None or not row[0]:
+            connection.raw.close()
+            raise already_worked()
+        self._lock = connection
 
     def commits(self) -> int:
         """Return how many transactions were committed since the store was opened."""
@@ -190,3 +201,5 @@ class PostgresStore:
         self._executor.shutdown(wait=True)
         for _ in range(self._count):
             self._idle.get().raw.close()
+        if self._lock is not None:
+            self._lock.raw.close()

@@ -8,6 +8,7 @@ APSW carries its own, current SQLite: the system's may be older than the WAL-res
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import queue
 import threading
 import time
@@ -15,12 +16,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import apsw
 
 from ..errors import ConfigurationError
-from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, finish, migrate, placeholder_lists
+from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, finish, migrate, placeholder_lists
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ class SqliteStore:
         self._closing = False
         self._commits = 0
         self._broken: BaseException | None = None
+        self._lock: IO[str] | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
         self._readers: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
@@ -128,6 +130,17 @@ class SqliteStore:
             self._connection.execute("rollback")
             raise
         self._connection.execute("commit")
+
+    def claim(self) -> None:
+        """Become the one worker of this record, by a lock that ends with the process. Raises ConfigurationError."""
+        if self._path == ":memory:":
+            return
+        self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise already_worked() from error
 
     def commits(self) -> int:
         """Return how many transactions were committed since the store was opened."""
@@ -175,6 +188,8 @@ class SqliteStore:
         for _ in range(self._reader_count):
             self._readers.get().raw.close()
         self._connection.raw.close()
+        if self._lock is not None:
+            self._lock.close()
 
     def _run(self) -> None:
         while True:
