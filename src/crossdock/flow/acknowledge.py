@@ -176,6 +176,7 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
 
 def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, segments: Any) -> issues.Fault:
     first = next(iter(segments), None)
+    reason = f"segment {first.position}, {first.tag}: error {first.code}" if first else "the acknowledgment gives no reason"
     return issues.Fault(
         tenant_id=tenant_id,
         code="XD-EDI-091",
@@ -183,7 +184,7 @@ def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, 
         title=f"{partner} rejected a document of ours",
         object_kind="outbound",
         object_id=message_id,
-        detail=f"segment {first.position}, {first.tag}: error {first.code}" if first else "the acknowledgment gives no reason",
+        detail=reason,
         pointer=f"{first.tag} at {first.position}" if first else "",
         error_class="partner",
         partner=partner,
