@@ -89,7 +89,7 @@ def already_worked() -> ConfigurationError:
     """Return the refusal of a second worker: two would send the same things twice."""
     return ConfigurationError(
         "another process works on this record",
-        code="XD-CFG-013",
+        code="XD-SYS-009",
         hint="Stop it first, or speak to it: crossdock … --url http://127.0.0.1:8600 --key …",
     )
 
