@@ -170,8 +170,8 @@ class FileExchange:
     async def pull(self) -> AsyncIterator[Pulled]:
         """Yield every file that is complete, oldest first.
 
-        Files that may not be taken (links, unsafe names, too large) do not stop the others: after these, one
-        PermanentError names them all.
+        Files that may not be taken (links, unsafe names, too large) do not stop the others: a pull that finds no good
+        file left names them all in one PermanentError.
         """
         settings = self._settings
         if not settings.inbox:
@@ -187,9 +187,11 @@ class FileExchange:
         self._seen = {name: seen for name, seen in self._seen.items() if any(name == entry.name for entry in wanted)}
         names = {entry.name for entry in entries}
         ready = [entry for entry in wanted if self._is_ready(entry, names)]
+        yielded = False
         for entry in sorted(ready, key=lambda entry: (entry.modified, entry.name))[:FILES_PER_PULL_MAX]:
             content = await self._read(entry)
             if content is not None:
+                yielded = True
                 yield Pulled(
                     content,
                     entry.name,
@@ -197,7 +199,8 @@ class FileExchange:
                     self._acknowledgment(entry),
                     headers={"path": f"{settings.inbox}/{entry.name}", "size": str(entry.size)},
                 )
-        if refused:
+        # Not beside good files: whoever stores in batches must not lose the batch to the error behind it.
+        if refused and not yielded:
             raise PermanentError(
                 f"{len(refused)} entries of {settings.inbox} cannot be taken: {refused[0].message}",
                 code="XD-PTR-022",
@@ -349,7 +352,11 @@ class FileExchange:
         )
 
     async def find(self, outbound: Outbound) -> FindResult:
-        """Look for the file in the outbox and, when configured, where the partner puts what it has read."""
+        """Look for the file in the outbox and, when configured, where the partner puts what it has read.
+
+        Only with `outbox_archive` is its absence certain: else the partner may have taken it away.
+        The outbox is looked at first, so a file that moves meanwhile is seen in one place or the other.
+        """
         name = outbound.name or outbound.identity
         if not self._settings.outbox or not is_safe_name(name):
             return FindResult("absent", detail="it cannot have been written")
