@@ -49,12 +49,12 @@ class Shelf:
         if shelf is not None:
             shelf[sku] -= quantity
 
-    def covers(self, site: str, needs: tuple[Need, ...]) -> Decimal:
-        """Return how much of the needs the site could ship, lines of one SKU sharing its stock."""
-        wanted: dict[str, Decimal] = {}
-        for need in needs:
-            wanted[need.sku] = wanted.get(need.sku, ZERO) + need.quantity
-        return sum((min(quantity, self.has(site, sku)) for sku, quantity in wanted.items()), ZERO)
+    def covers(self, site: str, wanted: Mapping[str, Decimal]) -> Decimal:
+        """Return how much of the wanted quantities by SKU the site could ship."""
+        covered = ZERO
+        for sku, quantity in wanted.items():
+            covered += min(quantity, self.has(site, sku))
+        return covered
 
 
 Taken = dict[str, list[AllocationLine]]
@@ -65,27 +65,33 @@ def place(needs: tuple[Need, ...], shelf: Shelf, split: str, sites_max: int) -> 
 
     `split` is `never`, `lines` (each line whole from one site) or `quantities`; at most `sites_max` sites take part.
     """
-    total = sum((need.quantity for need in needs), ZERO)
+    # Lines of one SKU share its stock.
+    wanted: dict[str, Decimal] = {}
+    for need in needs:
+        wanted[need.sku] = wanted.get(need.sku, ZERO) + need.quantity
+    total = sum(wanted.values(), ZERO)
+    coverage: dict[str, Decimal] = {}
     for site in shelf.sites:
-        if shelf.covers(site, needs) == total:
+        coverage[site] = shelf.covers(site, wanted)
+        if coverage[site] == total:
             return _greedy(needs, shelf, [site])
     if not shelf.sites:
         return {}
     if split == "lines":
         return _by_line(needs, shelf, sites_max)
     if split == "quantities" and sites_max > 1:
-        return _over_several(needs, shelf, sites_max)
+        return _over_several(needs, shelf, coverage, sites_max)
     # One site only: the one that can ship most; max keeps the best ranked of equals.
-    return _greedy(needs, shelf, [max(shelf.sites, key=lambda site: shelf.covers(site, needs))])
+    return _greedy(needs, shelf, [max(shelf.sites, key=coverage.__getitem__)])
 
 
-def _over_several(needs: tuple[Need, ...], shelf: Shelf, sites_max: int) -> Taken:
+def _over_several(needs: tuple[Need, ...], shelf: Shelf, coverage: Mapping[str, Decimal], sites_max: int) -> Taken:
     """Fill from the best ranked sites; when too few may take part for that, from the fullest ones."""
-    useful = [site for site in shelf.sites if shelf.covers(site, needs) > 0]
-    fullest = sorted(useful, key=lambda site: -shelf.covers(site, needs))
+    useful = [site for site in shelf.sites if coverage[site] > 0]
     by_rank = _greedy(needs, shelf.copy(), useful, sites_max)
-    if len(useful) <= sites_max:
+    if len(useful) <= sites_max or _placed(by_rank) == sum((need.quantity for need in needs), ZERO):
         return by_rank
+    fullest = sorted(useful, key=lambda site: -coverage[site])
     by_stock = _greedy(needs, shelf.copy(), fullest, sites_max)
     return by_stock if _placed(by_stock) > _placed(by_rank) else by_rank
 
@@ -99,7 +105,7 @@ def _greedy(needs: tuple[Need, ...], shelf: Shelf, sites: list[str], sites_max: 
     left = {need.line_no: need.quantity for need in needs}
     taken: Taken = {}
     for site in sites:
-        if len(taken) == sites_max:
+        if len(taken) == sites_max or not any(left.values()):
             break
         for need in needs:
             _take(taken, shelf, site, need, min(left[need.line_no], shelf.has(site, need.sku)), left)

@@ -190,6 +190,8 @@ def is_quantity(quantity: Decimal) -> bool:
 
 def rounded_down(quantity: Decimal) -> Decimal:
     """Return a finite number as a quantity: within the limits, surplus decimals cut off."""
+    if is_quantity(quantity):
+        return quantity
     within = min(max(quantity, ZERO), QUANTITY_MAX)
     return within if _decimals(within) <= DECIMALS_MAX else within.quantize(Decimal("0.000001"), ROUND_FLOOR)
 

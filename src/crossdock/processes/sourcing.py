@@ -218,12 +218,13 @@ def _hold(run: _Run, rule: SourcingRule) -> None:
 
 def _region(run: _Run, rule: SourcingRule) -> None:
     region = run.facts.region
+    serves = f"serves region {region}"
     judged = []
     for site in run.subjects(rule):
         if not site.regions:
             judged.append((site, True, "serves every region"))
         elif region in site.regions:
-            judged.append((site, True, f"serves region {region}"))
+            judged.append((site, True, serves))
         else:
             judged.append((site, False, f"region {region or 'unknown'} is not among {', '.join(site.regions)}"))
     run.filter(rule, judged, strict=rule.strict is not False)
@@ -281,9 +282,9 @@ def _cutoff_words(run: _Run, site: Site, ship: ShipBy) -> str:
     if not ship.working_day:
         return f"no working day ({site.timezone}), ships {ship.ships_on}"
     zone = run.policy.clock(site.site, run.facts.service_level).zone
-    cutoff = f"{ship.cutoff_at.astimezone(zone):%H:%M}"
+    cutoff = ship.cutoff_at.astimezone(zone).isoformat()[11:16]
     if ship.late:
-        at = f"{run.facts.now.astimezone(zone):%H:%M}"
+        at = run.facts.now.astimezone(zone).isoformat()[11:16]
         return f"cut-off {cutoff} passed at {at} ({site.timezone}), ships {ship.ships_on}"
     return f"before cut-off {cutoff} ({site.timezone}), ships {ship.ships_on}"
 

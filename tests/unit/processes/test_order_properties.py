@@ -34,7 +34,7 @@ from tests.unit.processes.orders import (
 )
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly" or os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
-FEW = settings(max_examples=5_000 if NIGHTLY else 60, deadline=None)
+FEW = settings(max_examples=5_000 if NIGHTLY else 120, deadline=None)
 
 STOCKS = [
     stock_of(reno={"A": 100, "B": 100}, swift={"A": 100, "B": 100}),
@@ -421,7 +421,7 @@ class OrderMachine(RuleBasedStateMachine):
 
 TestOrderMachine = OrderMachine.TestCase
 TestOrderMachine.settings = settings(
-    max_examples=1_000 if NIGHTLY else 25,
-    stateful_step_count=60 if NIGHTLY else 15,
+    max_examples=1_000 if NIGHTLY else 60,
+    stateful_step_count=60 if NIGHTLY else 25,
     deadline=None,
 )

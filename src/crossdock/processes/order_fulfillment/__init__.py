@@ -57,7 +57,7 @@ from .milestones import recorded
 from .release import released_again, take_on
 from .shipments import departed
 
-__all__ = ["decide", "HANDLERS"]
+__all__ = ["decide", "HANDLERS", "SOURCING_EVENTS"]
 
 Handler = Callable[[Draft, Event, Any], bool]
 
@@ -73,6 +73,16 @@ HANDLERS: dict[str, tuple[Any, Handler]] = {
     "crossdock.case.changed.v1": (ServiceCase, case_changed),
     "crossdock.deadline.passed.v1": (Deadline, passed),
 }
+
+# Events that may look for a site: their context needs the stock of the order's items at every site.
+SOURCING_EVENTS = frozenset(
+    (
+        RELEASED,
+        "crossdock.fulfillment.answered.v1",
+        "crossdock.shipment.departed.v1",
+        "crossdock.deadline.passed.v1",
+    )
+)
 
 
 def decide(state: OrderState | None, event: Event, context: DecisionContext) -> Outcome:

@@ -20,6 +20,8 @@ from .draft import Draft
 from .milestones import delivery_of
 from .risks import next_look, watch
 
+# Faults that last as long as some quantity has no site.
+WAITING_CODES = ("XD-ORD-001", "XD-ORD-002", "XD-ORD-009")
 ENDED = ("delivered", "cancelled")
 
 
@@ -35,6 +37,7 @@ def settle(draft: Draft) -> None:
     watch(draft)
     _take_back(draft)
     _set_timers(draft)
+    _report_stuck(draft)
     if draft.status in ENDED and before not in ENDED:
         draft.emit("order.completed", {"number": draft.order.number, "status": draft.status})
 
@@ -171,7 +174,7 @@ def _take_back(draft: Draft) -> None:
     if any(line.open or line.backordered for line in draft.lines.values()):
         return
     for code, cause in list(draft.raised):
-        if code in ("XD-ORD-001", "XD-ORD-002", "XD-ORD-009"):
+        if code in WAITING_CODES:
             draft.take_back(code, cause)
 
 
@@ -195,6 +198,17 @@ def _set_timers(draft: Draft) -> None:
         if draft.timers.get(name) != due_at:
             draft.timer_changes.append(TimerChange(name, due_at))
     draft.timers = wanted
+
+
+def _report_stuck(draft: Draft) -> None:
+    """Tell a person when a quantity waits and nothing will look at it again by itself."""
+    if "backorder" in draft.timers or "hold" in draft.timers:
+        return
+    if any(code in WAITING_CODES for code, _ in draft.raised):
+        return
+    if any(line.open or line.backordered for line in draft.lines.values()):
+        message = f"order {draft.order.number}: a quantity waits, and no site is looked for by itself any more"
+        draft.raise_condition("XD-ORD-001", "nobody_looks_again", message)
 
 
 def _keep(draft: Draft, name: str, minutes: int) -> datetime:

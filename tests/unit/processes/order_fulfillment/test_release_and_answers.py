@@ -236,6 +236,18 @@ def test_requests_for_one_order_have_a_limit():
     assert ("on_hold", "asked sites 2 times, the most allowed") == (story.order.status, story.order.hold)
 
 
+def test_a_quantity_that_nobody_looks_for_is_reported():
+    """When the limit of requests stops the search for a backorder, a person is told instead of nobody."""
+    story = Story(a_policy(requests_max=2), stock=stock_of(reno={"A": 3}))
+    first = story.tell(released(("A", 10)))
+    assert [] == codes(first)
+
+    story.tell(deadline("backorder"), after_minutes=60)
+
+    assert ["nobody_looks_again"] == [one.cause for one in story.last.exceptions]
+    assert 4 == story.bucket("backordered")
+
+
 def test_lists_show_an_order_by_its_summary():
     """Status, customer, region, the next due instant and the value come from the state alone."""
     story = Story()
