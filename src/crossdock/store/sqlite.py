@@ -22,6 +22,7 @@ import apsw
 
 from ..errors import ConfigurationError
 from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, finish, migrate, placeholder_lists
+from .sqlite_statistics import fix_statistics
 
 T = TypeVar("T")
 
@@ -125,7 +126,8 @@ class SqliteStore:
     def _migrate(self) -> None:
         self._connection.execute("begin immediate")
         try:
-            migrate(self._connection, DIALECT, time.time_ns() // 1000)
+            if migrate(self._connection, DIALECT, time.time_ns() // 1000):
+                fix_statistics(self._connection.raw)
         except BaseException:
             self._connection.execute("rollback")
             raise

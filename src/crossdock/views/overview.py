@@ -150,10 +150,10 @@ def latency(
     """
     types, names = set(document_types), set(partners)
     rows = connection.query(
-        "select o.document_type, o.partner, o.sent_at, i.received_at from ("
+        "select newest.document_type, newest.partner, newest.sent_at, i.received_at from ("
         "select document_type, partner, sent_at, inbound_message_id from outbound_messages"
-        " where tenant_id = ? and message_id >= ? order by message_id desc limit ?) o"
-        " join inbound_messages i on i.tenant_id = ? and i.message_id = o.inbound_message_id where o.sent_at is not null",
+        " where tenant_id = ? and message_id >= ? order by message_id desc limit ?) newest"
+        " join inbound_messages i on i.tenant_id = ? and i.message_id = newest.inbound_message_id where newest.sent_at is not null",
         (tenant_id, _id_from(since), SAMPLE_MAX, tenant_id),
     )
     spans = sorted(
