@@ -200,6 +200,7 @@ async def test_find_looks_where_the_partner_puts_what_it_has_read(place: Place) 
     answers.append((await connector.find(an_order())).answer)
 
     assert ["absent", "absent", "found", "found"] == answers
+    (place.outbox / "SO-1-1.edi.tmp").unlink()
     assert "cannot_tell" == (await place.connector().find(an_order())).answer
 
 
