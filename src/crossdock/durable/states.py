@@ -37,7 +37,7 @@ AckState = Literal["none", "awaited", "accepted", "accepted_with_errors", "rejec
 AttemptOutcome = Literal["done", "failed", "unknown"]
 
 MESSAGE_ARROWS: dict[str, tuple[str, ...]] = {
-    "received": ("processed", "failed", "ignored"),
+    "received": ("processed", "failed", "ignored", "duplicate"),
     "failed": ("processed", "failed", "ignored"),
     "processed": ("processed",),
     "duplicate": (),

@@ -7,6 +7,7 @@ group, control numbers; a rejection is never taken for a receipt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -15,7 +16,8 @@ from .. import edi
 from ..durable.identity import to_micros
 from ..governance.configuration import Configuration
 from ..store import issues, outbound, payloads
-from .batch import Batch, ready_of_row
+from ..store.engine import Connection
+from .batch import Batch, Ready, ready_of_row
 from .papers import InterchangeNote, Paper, Translation, Trouble
 from .render import Draft, delimiters_of, interchange_bytes, local_time
 
@@ -29,6 +31,7 @@ def judge_interchanges(batch: Batch, translation: Translation) -> set[int]:
     """
     barred: set[int] = set()
     message = translation.message
+    entered: set[tuple[str, ...]] = set()
     for note in translation.interchanges:
         if note.last_position < note.first_position:
             continue
@@ -42,9 +45,10 @@ def judge_interchanges(batch: Batch, translation: Translation) -> set[int]:
         if row is None:
             if not any(known[:5] == key for known in batch.interchange_rows):
                 batch.interchange_rows.append((*key, digest, message.message_id, "", to_micros(message.received_at)))
+                entered.add(key)
                 continue
             row = next((known[5], known[6]) for known in batch.interchange_rows if known[:5] == key)
-        if row[1] == message.message_id:
+        if row[1] == message.message_id and key not in entered:
             continue
         positions = range(note.first_position, note.last_position + 1)
         barred.update(positions)
@@ -115,6 +119,23 @@ def _services(note: InterchangeNote) -> tuple[Any, ...]:
     return (edi.technical_acknowledgment(note.interchange),) if wanted else ()
 
 
+def answer_duplicates(connection: Connection, repeated: Sequence[tuple[str, str]]) -> list[Ready]:
+    """Return the stored acknowledgments of messages that came once more: (tenant_id, message_id of the first).
+
+    Whoever repeats an interchange byte for byte has not seen our answer; it goes out again as it was.
+    """
+    ready = []
+    for tenant_id, message_id in dict.fromkeys(repeated):
+        for row in connection.query(
+            f"select {outbound.OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and inbound_message_id = ?"
+            " and document_type = 'acknowledgment' and state = 'sent'",
+            (tenant_id, message_id),
+        ):
+            content = payloads.load(connection, tenant_id, [bytes(row[14])])[bytes(row[14])]
+            ready.append(ready_of_row(row, content))
+    return ready
+
+
 def _answer_again(batch: Batch, tenant_id: str, request_key: str, connection_id: str) -> None:
     """Send the stored acknowledgment once more: identical bytes, identical control numbers."""
     row = batch.connection.one(
@@ -122,7 +143,7 @@ def _answer_again(batch: Batch, tenant_id: str, request_key: str, connection_id:
         (tenant_id, request_key, connection_id),
     )
     if row is not None and row[9] == "sent":
-        content = payloads.load(batch.connection, tenant_id, [bytes(row[14])])[bytes(row[14])]
+        content = payloads.load(batch.connection, tenant_id, [row[0]])[row[0]]
         batch.ready.append(ready_of_row(row, content))
 
 

@@ -83,12 +83,13 @@ class Batch:
         self.names: list[tuple[str, str, str, str]] = []
         self.timers_set: dict[tuple[str, str, str], int] = {}
         self.timers_cancelled: set[tuple[str, str, str]] = set()
-        self.contents: list[tuple[str, bytes, bytes]] = []
+        self.contents: list[tuple[str, str, bytes, bytes]] = []
         self.outbound: list[outbound.OutboundRow] = []
         self.sets: list[tuple[str, str, str, str, str, str, str]] = []
         self.ready: list[Ready] = []
         self.faults: list[issues.Fault] = []
         self.resolved: dict[tuple[str, str], dict[str, None]] = {}
+        self.judged_again: list[tuple[str, str, str]] = []
         self.positions: dict[tuple[str, str, str], Position] = {}
         self.positions_changed: set[tuple[str, str, str]] = set()
         self.acknowledged: list[tuple[str, str, str]] = []
@@ -208,7 +209,13 @@ class Batch:
             )
         for tenant_id, message_id, ack_state in self.acknowledged:
             outbound.book_acknowledgment(connection, tenant_id, message_id, ack_state)
+            if ack_state != "overdue":
+                issues.resolve_objects(
+                    connection, tenant_id, [message_id], "acknowledged after all", self.now_micros, code="XD-EDI-092"
+                )
         for (tenant_id, resolution), objects in self.resolved.items():
             issues.resolve_objects(connection, tenant_id, list(objects), resolution, self.now_micros)
+        for tenant_id, object_id, cause in self.judged_again:
+            issues.resolve_other_causes(connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros)
         if self.faults:
             issues.raise_faults(connection, self.faults, ids=self.ids, now_micros=self.now_micros)

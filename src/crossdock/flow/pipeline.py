@@ -22,6 +22,7 @@ from ..durable.identity import Clock, Ids
 from ..errors import TransientError
 from ..governance.pack import ConnectionSpec
 from ..store.engine import Connection, Store
+from . import acknowledge
 from .batch import Ready
 from .bookings import Outcome, book_outcomes, reserve_sends
 from .ingest import IngestAnswer, InboundOffer, Stored, store_offers
@@ -179,11 +180,20 @@ class Pipeline:
             cycle.answers, cycle.fresh = store_offers(
                 connection, [offer for offer, _ in cycle.offers], specs=self._specs, ids=self._ids, now=now
             )
+            cycle.ready += acknowledge.answer_duplicates(connection, self._repeated_interchanges(cycle))
         if cycle.work:
             worked = self._stages.work(connection, cycle.work, now)
             cycle.ready += worked.ready
             cycle.events += worked.events
             cycle.duplicates += worked.duplicates
+
+    def _repeated_interchanges(self, cycle: _Cycle) -> list[tuple[str, str]]:
+        """Return the first messages of duplicates whose sender waits for an acknowledgment."""
+        return [
+            (offer.tenant_id, answer.message_id)
+            for (offer, _), answer in zip(cycle.offers, cycle.answers, strict=True)
+            if answer.state == "duplicate" and self._specs(offer.tenant_id, offer.connection_id)[0].x12 is not None
+        ]
 
     def _take(self, cycle: _Cycle) -> None:
         messages_left, bytes_left = self._limits.batch_messages_max, self._limits.batch_bytes_max

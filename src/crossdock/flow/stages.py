@@ -228,6 +228,8 @@ class Stages:
             batch.documents.append(document_row(batch, message, paper))
         if paper.trouble is None:
             return
+        if paper.stored_before:
+            batch.judged_again.append((message.tenant_id, paper.document_id, paper.trouble.cause))
         batch.faults.append(
             fault_of(
                 paper.trouble, message.tenant_id, "document", paper.document_id, paper.subject, message.partner, message.connection_id

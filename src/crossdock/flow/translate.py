@@ -111,8 +111,12 @@ def _add_row_findings(
 ) -> None:
     """Rows that could not be read become rejected papers of their own; the other rows went on."""
     bad = [finding for finding in findings if finding.severity == "error"]
-    for finding in bad:
-        paper = Paper(len(papers), finding.pointer, kind, map=rule.map if rule else "")
+    for number, finding in enumerate(bad):
+        if number and finding.line is not None and finding.line == bad[number - 1].line:
+            # What follows from a bad row (its group was left out) is no second fault.
+            papers[-1].findings = (*papers[-1].findings, finding)
+            continue
+        paper = Paper(len(papers), finding.pointer, kind, map=rule.map if rule else "", byte_offset=finding.offset or 0)
         _reject(paper, finding.code, "A row could not be read", finding.message, spec, finding.pointer, (finding,))
         papers.append(paper)
 

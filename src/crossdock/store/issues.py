@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..durable.identity import Ids
-from .engine import Connection
+from .engine import Connection, Row
 
 
 class Fault(msgspec.Struct, frozen=True, eq=False):
@@ -66,7 +66,7 @@ def _issues_of(
         "update issues set last_seen_at = ? where tenant_id = ? and issue_id = ?",
         [(now_micros, tenant_id, issue_id) for issue_id in found.values()],
     )
-    fresh = [fault for fault in dict.fromkeys(first_of[f.cause] for f in faults) if (tenant_id, fault.cause) not in found]
+    fresh = [first_of[cause] for cause in dict.fromkeys(f.cause for f in faults) if (tenant_id, cause) not in found]
     opened = []
     for fault in fresh:
         issue_id = found[(tenant_id, fault.cause)] = ids.new("iss")
@@ -127,6 +127,22 @@ def resolve_objects(
         [tenant_id, code, code],
         object_ids,
     )
+    return _resolve(connection, tenant_id, rows, resolution, now_micros)
+
+
+def resolve_other_causes(
+    connection: Connection, tenant_id: str, object_id: str, cause: str, resolution: str, now_micros: int
+) -> list[str]:
+    """Resolve what an object was reported for, except one cause: it fails for that one now; return the issues that closed."""
+    rows = connection.query(
+        "select e.exception_id, e.issue_id from exceptions e join issues i on i.tenant_id = e.tenant_id and i.issue_id = e.issue_id"
+        " where e.tenant_id = ? and e.object_id = ? and e.state = 'open' and i.cause <> ?",
+        (tenant_id, object_id, cause),
+    )
+    return _resolve(connection, tenant_id, rows, resolution, now_micros)
+
+
+def _resolve(connection: Connection, tenant_id: str, rows: Sequence[Row], resolution: str, now_micros: int) -> list[str]:
     if not rows:
         return []
     connection.executemany(

@@ -303,7 +303,7 @@ def x12_945(
             "G62*11*20261123",
             "W27*M*UPSN",
             "LX*1",
-            f"W12*CC*{quantity}*{quantity}**EA**VN*H-100",
+            f"W12*CC*{quantity}*{quantity}**EA**VN*D-200",
             "N9*LI*1",
             f"W03*{quantity}*10*LB",
         ]
