@@ -370,6 +370,8 @@ class FileExchange:
                 return FindResult("absent", detail="the file was not renamed to its final name")
         except (CrossdockError, OSError) as error:
             return FindResult("cannot_tell", detail=str(error))
+        if self._settings.outbox_archive:
+            return FindResult("absent", detail="neither in the outbox nor among what the partner has read")
         return FindResult(
             "cannot_tell", detail="neither there nor begun: it was never written, or it was taken already"
         )
