@@ -131,7 +131,7 @@ def answer_duplicates(connection: Connection, repeated: Sequence[tuple[str, str]
             " and document_type = 'acknowledgment' and state = 'sent'",
             (tenant_id, message_id),
         ):
-            content = payloads.load(connection, tenant_id, [bytes(row[14])])[bytes(row[14])]
+            content = payloads.load(connection, tenant_id, [row[0]])[row[0]]
             ready.append(ready_of_row(row, content))
     return ready
 

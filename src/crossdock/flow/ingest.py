@@ -98,7 +98,7 @@ def store_offers(
     fresh: list[Stored] = []
     inbound: list[InboundRow] = []
     receipts: list[tuple[str, str, str, str, bytes, int]] = []
-    contents: list[tuple[str, bytes, bytes]] = []
+    contents: list[tuple[str, str, bytes, bytes]] = []
     conflicts: list[issues.Fault] = []
     for offer, (key, digest, spec, release_id) in zip(offers, keyed, strict=True):
         message_id = ids.new("msg", now)
@@ -107,13 +107,13 @@ def store_offers(
         if first is None:
             known[place] = (message_id, digest)
             receipts.append((*place, message_id, digest, now_micros))
-            contents.append((offer.tenant_id, digest, offer.content))
+            contents.append((offer.tenant_id, message_id, digest, offer.content))
             answer = IngestAnswer(message_id, "received", key)
             fresh.append(_stored(offer, message_id, spec, release_id, now))
         elif first[1] == digest:
             answer = IngestAnswer(first[0], "duplicate", key)
         else:
-            contents.append((offer.tenant_id, digest, offer.content))
+            contents.append((offer.tenant_id, message_id, digest, offer.content))
             answer = IngestAnswer(message_id, "conflict", key)
             conflicts.append(_conflict(offer, message_id, first[0], key, spec))
         answers.append(answer)

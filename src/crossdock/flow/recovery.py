@@ -56,20 +56,14 @@ def load_stored(
     connection: Connection, rows: list[Row], *, release_id: str = "", again: dict[str, dict[int, AgainDocument]] | None = None
 ) -> list[Stored]:
     """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one they came under."""
-    by_tenant: dict[str, list[bytes]] = {}
-    for row in rows:
-        by_tenant.setdefault(row[19], []).append(bytes(row[5]))
-    contents: dict[tuple[str, bytes], bytes] = {}
-    for tenant_id, digests in by_tenant.items():
-        for digest, content in payloads.load(connection, tenant_id, digests).items():
-            contents[(tenant_id, digest)] = content
+    contents = _contents(connection, [(row[19], row[0]) for row in rows])
     return [
         Stored(
             tenant_id=row[19],
             message_id=row[0],
             connection_id=row[1],
             partner=row[2],
-            content=contents[(row[19], bytes(row[5]))],
+            content=contents[row[0]],
             content_type=row[7],
             name=row[8],
             headers=_headers(row[9]),
@@ -81,6 +75,17 @@ def load_stored(
         )
         for row in rows
     ]
+
+
+def _contents(connection: Connection, places: list[tuple[str, str]]) -> dict[str, bytes]:
+    """Return the bytes of messages given as (tenant_id, message_id); message ids are unique over all tenants."""
+    by_tenant: dict[str, list[str]] = {}
+    for tenant_id, message_id in places:
+        by_tenant.setdefault(tenant_id, []).append(message_id)
+    contents: dict[str, bytes] = {}
+    for tenant_id, message_ids in by_tenant.items():
+        contents.update(payloads.load(connection, tenant_id, message_ids))
+    return contents
 
 
 def _headers(value: Any) -> dict[str, str]:
@@ -96,14 +101,9 @@ def open_sends(connection: Connection, now: datetime) -> list[Ready]:
     ready = []
     attempts = []
     states: list[tuple[str, int, int | None, int | None, str, str, str, str, str, str]] = []
-    contents: dict[tuple[str, bytes], bytes] = {}
-    by_tenant: dict[str, list[bytes]] = {}
+    contents = _contents(connection, [(row[31], row[0]) for row in rows])
     for row in rows:
-        by_tenant.setdefault(row[31], []).append(bytes(row[14]))
-    for tenant_id, digests in by_tenant.items():
-        contents.update({(tenant_id, digest): content for digest, content in payloads.load(connection, tenant_id, digests).items()})
-    for row in rows:
-        one = ready_of_row(row, contents[(row[31], bytes(row[14]))])
+        one = ready_of_row(row, contents[row[0]])
         if one.state == "sending":
             detail = "the process ended while this was being sent"
             attempts.append(

@@ -295,7 +295,7 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
     awaits_ack = draft.format == "x12" and draft.set_code not in ("997", "999") and spec.x12 is not None and not failed
     name = file_name(spec.outbound_name, draft, identity, message_id)
     content_type = CONTENT_TYPES[draft.format]
-    batch.contents.append((draft.tenant_id, digest, draft.content))
+    batch.contents.append((draft.tenant_id, message_id, digest, draft.content))
     batch.outbound.append(
         OutboundRow(
             tenant_id=draft.tenant_id,

@@ -198,9 +198,9 @@ def requeue_dead(
     ready: list[Ready] = []
     sendable = [row for row in rows if row[9] == "dead" and row[15]]
     outbound.requeue(connection, [(tenant_id, row[0]) for row in sendable])
-    contents = payloads.load(connection, tenant_id, [bytes(row[14]) for row in sendable])
+    contents = payloads.load(connection, tenant_id, [row[0] for row in sendable])
     for row in sendable:
-        one = ready_of_row(row, contents[bytes(row[14])])
+        one = ready_of_row(row, contents[row[0]])
         one.state, one.due_at = "pending", 0.0
         ready.append(one)
         batch.resolve(tenant_id, row[0], "sent again")

@@ -1,13 +1,13 @@
-"""Bytes as they came or went: content-addressed, compressed when it pays, kept out of the hot rows.
+"""Bytes as they came or went, each under its message, compressed when it pays, kept out of the hot rows.
 
-The address is the SHA-256 of the plain bytes; reading checks it, so a changed byte is found before it is used.
+Reading checks the SHA-256 that was written beside them, so a changed byte is found before it is used.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import zstandard
 
@@ -26,15 +26,15 @@ class PayloadDamaged(CrossdockError):
 
 
 def digest_of(content: bytes) -> bytes:
-    """Return the address of some bytes (SHA-256, 32 bytes)."""
+    """Return the SHA-256 of some bytes (32 bytes)."""
     return hashlib.sha256(content).digest()
 
 
-def save(connection: Connection, rows: Iterable[tuple[str, bytes, bytes]]) -> None:
-    """Store contents given as (tenant_id, digest, content); what is there already is left as it is."""
+def save(connection: Connection, rows: Iterable[tuple[str, str, bytes, bytes]]) -> None:
+    """Store contents given as (tenant_id, message_id, digest, content)."""
     connection.executemany(
-        "insert into payloads (tenant_id, digest, encoding, size_bytes, content) values (?,?,?,?,?) on conflict do nothing",
-        [(tenant_id, digest, *_packed(content)) for tenant_id, digest, content in rows],
+        "insert into payloads (tenant_id, message_id, digest, encoding, size_bytes, content) values (?,?,?,?,?,?)",
+        [(tenant_id, message_id, digest, *_packed(content)) for tenant_id, message_id, digest, content in rows],
     )
 
 
@@ -47,26 +47,28 @@ def _packed(content: bytes) -> tuple[str, int, bytes]:
     return "zstd", len(content), compressor.compress(content)
 
 
-def load(connection: Connection, tenant_id: str, digests: list[bytes]) -> dict[bytes, bytes]:
-    """Return the contents of some addresses; absent ones are left out.
+def load(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> dict[str, bytes]:
+    """Return the contents of some messages; absent ones are left out.
 
-    Raises PayloadDamaged when stored bytes do not match their address.
+    Raises PayloadDamaged when stored bytes are not what was stored.
     """
-    if not digests:
+    if not message_ids:
         return {}
     rows = connection.many(
-        "select digest, encoding, size_bytes, content from payloads where tenant_id = ? and digest in ({})",
+        "select message_id, digest, encoding, size_bytes, content from payloads where tenant_id = ? and message_id in ({})",
         [tenant_id],
-        digests,
+        message_ids,
     )
-    return {bytes(row[0]): _unpacked(*row) for row in rows}
+    return {row[0]: _unpacked(*row) for row in rows}
 
 
-def _unpacked(digest: bytes, encoding: str, size_bytes: int, content: bytes) -> bytes:
+def _unpacked(message_id: str, digest: bytes, encoding: str, size_bytes: int, content: bytes) -> bytes:
     try:
-        plain = zstandard.ZstdDecompressor().decompress(content, max_output_size=size_bytes) if encoding == "zstd" else bytes(content)
+        plain = bytes(content)
+        if encoding == "zstd":
+            plain = zstandard.ZstdDecompressor().decompress(plain, max_output_size=size_bytes)
     except zstandard.ZstdError as error:
-        raise PayloadDamaged(f"payload {bytes(digest).hex()[:16]} cannot be unpacked: {error}") from error
+        raise PayloadDamaged(f"the bytes of {message_id} cannot be unpacked: {error}") from error
     if digest_of(plain) != bytes(digest):
-        raise PayloadDamaged(f"payload {bytes(digest).hex()[:16]} changed at rest", hint="Restore it from a backup")
+        raise PayloadDamaged(f"the bytes of {message_id} changed at rest", hint="Restore it from a backup")
     return plain

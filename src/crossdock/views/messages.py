@@ -165,12 +165,15 @@ _INBOUND = (
     " error_code, error, traceparent, digest, size_bytes, content_type, duplicate_of"
 )
 _OUTBOUND = (
-    "message_id, connection_id, partner, document_type, object, subject, state, identity, name, headers, map, release_id,"
-    " canonical, created_at, sent_at, next_attempt_at, ack_state, ack_due_at, error_class, error_code, error, reference,"
+    "message_id, connection_id, partner, document_type, object, subject, state, identity, name,"
+    " headers, map, release_id,"
+    " canonical, created_at, sent_at, next_attempt_at, ack_state, ack_due_at, error_class,"
+    " error_code, error, reference,"
     " traceparent, digest, size_bytes, content_type, inbound_message_id"
 )
 _DOCUMENT = (
-    "document_id, position, pointer, type, map, object, event_type, state, awaits, subject, business_key, canonical, findings,"
+    "document_id, position, pointer, type, map, object, event_type, state, awaits, subject,"
+    " business_key, canonical, findings,"
     " release_id, byte_offset, byte_length, replay_of, updated_at"
 )
 
@@ -206,7 +209,8 @@ def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Inb
         error_code=row[10],
         error=row[11],
         traceparent=row[12],
-        raw=load_raw(connection, tenant_id, bytes(row[13]), row[14], row[15]),
+        # A duplicate's bytes are the first one's: they are kept once.
+        raw=load_raw(connection, tenant_id, row[16] if row[3] == "duplicate" else row[0], bytes(row[13]), row[14], row[15]),
         documents=documents,
         related=tuple(_unique(related)),
     )
@@ -249,7 +253,7 @@ def load_outbound(connection: Connection, tenant_id: str, message_id: str) -> Ou
         error=row[20],
         reference=row[21],
         traceparent=row[22],
-        raw=load_raw(connection, tenant_id, bytes(row[23]), row[24], row[25]),
+        raw=load_raw(connection, tenant_id, row[0], bytes(row[23]), row[24], row[25]),
         attempts=tuple(_attempt(attempt) for attempt in attempts),
         related=tuple(
             _unique([*_causes(connection, tenant_id, row[26]), *_acknowledged_by(connection, tenant_id, row)])
@@ -257,15 +261,19 @@ def load_outbound(connection: Connection, tenant_id: str, message_id: str) -> Ou
     )
 
 
-def load_raw(connection: Connection, tenant_id: str, digest: bytes, size_bytes: int, content_type: str) -> Raw:
-    """Return stored bytes, unpacked and checked against their address; damage comes back as a finding, without bytes."""
+def load_raw(
+    connection: Connection, tenant_id: str, message_id: str, digest: bytes, size_bytes: int, content_type: str
+) -> Raw:
+    """Return a message's bytes, unpacked and checked against their digest; damage is a finding, without bytes."""
     address = digest.hex()
     try:
-        content = payloads.load(connection, tenant_id, [digest]).get(digest)
+        content = payloads.load(connection, tenant_id, [message_id]).get(message_id)
     except payloads.PayloadDamaged as error:
         return Raw(size_bytes, address, content_type, b"", _damage(error.code, str(error)))
     if content is None:
         return Raw(size_bytes, address, content_type, b"", _damage(DAMAGED, "the bytes are not in the record any more"))
+    if payloads.digest_of(content) != digest:
+        return Raw(size_bytes, address, content_type, b"", _damage(DAMAGED, "these are not the bytes of this message"))
     return Raw(size_bytes, address, content_type, content)
 
 
@@ -314,7 +322,7 @@ def linked(view: InboundView, document: DocumentView, configuration: Configurati
 
 
 def _decoded(view: InboundView, document: DocumentView, compiled: CompiledMap) -> tuple[dict[str, Any], dict[str, int]]:
-    """Decode the part of the bytes a document came from, and say at which byte each of its values stands, where known."""
+    """Decode the part of the bytes a document came from, and say where in the bytes each value stands, where known."""
     if compiled.source.format == "x12":
         for interchange in edi.read_all(view.raw.content).interchanges:
             for one in interchange.sets:

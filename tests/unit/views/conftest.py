@@ -142,8 +142,8 @@ class Hub:
         waits = partner in self.hold_back
         content = _encode(request.document)
         digest = payloads.digest_of(content)
-        payloads.save(connection, [(self.tenant_id, digest, content)])
         out = self.ids.new("msg", self.now)
+        payloads.save(connection, [(self.tenant_id, out, digest, content)])
         outbound.insert(
             connection,
             [
@@ -183,7 +183,7 @@ class Hub:
         ]  # fmt: skip
 
         def write(connection: Connection) -> None:
-            payloads.save(connection, [(self.tenant_id, digest, content)])
+            payloads.save(connection, [(self.tenant_id, message_id, digest, content)])
             messages.insert_inbound(connection, [row])
             messages.insert_documents(connection, rows)
 

@@ -81,14 +81,16 @@ create table audit (
     primary key (tenant_id, audit_id)
 ){without_rowid};
 
--- Bytes as they came or went, content-addressed, out of the hot rows. encoding: '' or 'zstd'.
+-- Bytes as they came or went, out of the hot rows, under the message they belong to: ids grow, so the table only grows at
+-- its end (docs/why/payloads.md). digest is the SHA-256 of the plain bytes. encoding: '' or 'zstd'.
 create table payloads (
     tenant_id text not null,
+    message_id text not null,
     digest {bytes} not null,
     encoding text not null default '',
     size_bytes integer not null,
     content {bytes} not null,
-    primary key (tenant_id, digest)
+    primary key (tenant_id, message_id)
 ){without_rowid};
 
 -- The receipt key of every message ever taken in; outlives the message itself.
