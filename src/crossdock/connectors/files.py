@@ -154,7 +154,7 @@ class FileExchange:
     async def check(self) -> CheckResult:
         """Log in and list every configured directory."""
         counts = []
-        for path in (self._settings.inbox, self._settings.outbox):
+        for path in (self._settings.inbox, self._settings.outbox, self._settings.outbox_archive):
             if not path:
                 continue
             try:
@@ -368,10 +368,12 @@ class FileExchange:
                     return FindResult("cannot_tell", detail=f"{path}/{name} has another size")
             if await self._directory.stat(self._settings.outbox, name + ".tmp") is not None:
                 return FindResult("absent", detail="the file was not renamed to its final name")
+            if self._settings.outbox_archive:
+                # A directory that is not there proves nothing: this raises for one.
+                await self._directory.scan(self._settings.outbox_archive)
+                return FindResult("absent", detail="neither in the outbox nor among what the partner has read")
         except (CrossdockError, OSError) as error:
             return FindResult("cannot_tell", detail=str(error))
-        if self._settings.outbox_archive:
-            return FindResult("absent", detail="neither in the outbox nor among what the partner has read")
         return FindResult(
             "cannot_tell", detail="neither there nor begun: it was never written, or it was taken already"
         )

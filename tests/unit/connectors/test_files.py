@@ -201,7 +201,8 @@ async def test_find_looks_where_the_partner_puts_what_it_has_read(place: Place) 
 
     assert ["absent", "absent", "found", "found"] == answers
     (place.outbox / "SO-1-1.edi.tmp").unlink()
-    assert "cannot_tell" == (await place.connector().find(an_order())).answer
+    for unsure in (place.connector(), place.connector(outbox_archive="not-there")):
+        assert "cannot_tell" == (await unsure.find(an_order())).answer
 
 
 NAMES = [
