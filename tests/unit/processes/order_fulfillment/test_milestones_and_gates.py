@@ -164,3 +164,16 @@ def test_an_order_without_prices_is_released_without_amount():
     story.tell((name, data), shipped("S-1", ("A", 10), of="SO-1-1"))
 
     assert story.sent("invoice_release")[0].amount is None
+
+
+def test_the_state_does_not_grow_with_every_report():
+    """A carrier that reports the same milestone all day leaves one line; inventing codes stops at a limit."""
+    story = a_shipped_split()
+    story.tell(*(milestone("in_transit", hours=hour, tracking="T-1") for hour in range(1, 50)))
+    assert 1 == len(story.order.milestones)
+
+    story.tell(*(milestone(f"code-{number}", tracking="T-1") for number in range(300)))
+    assert 200 == len(story.order.milestones)
+
+    story.tell(*(milestone("delivered", signed_by="Ann", tracking=tracking) for tracking in ("T-1", "T-2")))
+    assert "delivered" == story.order.status
