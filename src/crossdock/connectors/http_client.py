@@ -294,12 +294,12 @@ class _Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(UnknownOutcome(f"the answer is not HTTP: {error}", code="XD-PTR-018"))
+            self._fail(UnknownOutcome(f"the answer is not HTTP: {error}", code="XD-PTR-008"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > HEADER_BYTES_MAX:
-            self._fail(UnknownOutcome("the headers of the answer have no end", code="XD-PTR-018"))
+            self._fail(UnknownOutcome("the headers of the answer have no end", code="XD-PTR-008"))
             return
         name = name.lower()
         if name in (b"content-length", b"transfer-encoding"):

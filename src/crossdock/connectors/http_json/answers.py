@@ -110,7 +110,7 @@ def _judge_body(response: Response, settings: HttpJsonSettings, kept: bytes) -> 
             return PushResult(
                 "unknown",
                 error_class="unknown",
-                code="XD-PTR-018",
+                code="XD-PTR-008",
                 detail=f"the partner answered {response.status}, but its body does not tell whether it agrees",
                 http_status=response.status,
                 response=kept,

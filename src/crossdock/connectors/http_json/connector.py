@@ -143,7 +143,7 @@ class HttpJson:
             documents = [msgspec.json.decode(item) for item in items]
         except msgspec.DecodeError as error:
             raise PermanentError(
-                f"the poll's answer holds no list: {error}", code="XD-PTR-018", hint="Look at poll_items."
+                f"the poll's answer holds no list: {error}", code="XD-PTR-008", hint="Look at poll_items."
             ) from error
         acknowledged = [False] * len(items)
         cursors = [
