@@ -29,6 +29,7 @@ from ..store.outbound import OutboundRow
 from .batch import Batch, Ready
 from .orchestrate import PlacedRequest, fault_of
 from .papers import Trouble
+from .translate import partner_record
 
 _encode_numbers = msgspec.json.Encoder(decimal_format="number").encode
 decode_numbers = msgspec.json.Decoder(float_hook=Decimal).decode
@@ -198,11 +199,10 @@ def _held(error: HeldAwaiting, draft: Draft, compiled: CompiledMap) -> Trouble:
 
 
 def _context(draft: Draft) -> MapContext:
-    partner = draft.configuration.partners[draft.spec.partner]
     return MapContext(
         lookups=draft.configuration.lookups,
         message={"key": draft.request_key, "identity": identity_of(draft.request_key), "attributes": dict(draft.attributes)},
-        partner={"code": partner.partner, "name": partner.name, "timezone": partner.timezone, **partner.identifiers},
+        partner=partner_record(draft.configuration, draft.spec.partner),
         tenant={"id": draft.tenant_id, "name": draft.configuration.head.name},
     )
 

@@ -216,14 +216,20 @@ def _translate_set(
 def _context(
     message: Stored, spec: ConnectionSpec, configuration: Configuration, envelope: Mapping[str, Any]
 ) -> MapContext:
-    partner = configuration.partners[spec.partner]
     return MapContext(
         lookups=configuration.lookups,
         message={"name": message.name, "headers": message.headers, "received_at": message.received_at.isoformat()},
-        partner={"code": partner.partner, "name": partner.name, "timezone": partner.timezone, **partner.identifiers},
+        partner=partner_record(configuration, spec.partner),
         tenant={"id": configuration.tenant_id, "name": configuration.head.name},
         envelope=dict(envelope),
     )
+
+
+@lru_cache(maxsize=256)
+def partner_record(configuration: Configuration, partner_id: str) -> dict[str, Any]:
+    """Return what a map reads as `partner`: code, name, time zone and every identifier. Maps never change it."""
+    partner = configuration.partners[partner_id]
+    return {"code": partner.partner, "name": partner.name, "timezone": partner.timezone, **partner.identifiers}
 
 
 def _run_map(

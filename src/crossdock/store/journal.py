@@ -45,17 +45,22 @@ class Cursor(msgspec.Struct, frozen=True, order=True):
 def append(connection: Connection, events: Iterable[Event]) -> None:
     """Add events to the journal, in order."""
     encode = _json.encode
-    connection.executemany(
-        _INSERT,
-        [
+    rows = []
+    # The events of a batch share their recording time: it is converted once.
+    recorded_at, recorded_micros = None, 0
+    for event in events:
+        if event.recorded_at is not recorded_at:
+            recorded_at, recorded_micros = event.recorded_at, to_micros(event.recorded_at)
+        occurred_micros = recorded_micros if event.occurred_at is recorded_at else to_micros(event.occurred_at)
+        rows.append(
             (
                 event.tenant_id,
                 event.id,
                 event.type,
                 event.subject,
                 encode(event.data),
-                to_micros(event.occurred_at),
-                to_micros(event.recorded_at),
+                occurred_micros,
+                recorded_micros,
                 event.correlation_id,
                 event.causation_id,
                 event.message_id,
@@ -63,9 +68,8 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
                 event.release_id,
                 event.traceparent,
             )
-            for event in events
-        ],
-    )
+        )
+    connection.executemany(_INSERT, rows)
 
 
 def event_of(row: Row) -> Event:
