@@ -29,7 +29,7 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; needs --yes or --dry-run.")] = False,
 ) -> None:
-    """Apply a pack as a new release. Makes the tenant when it is new; applying the same content again changes nothing."""
+    """Apply a pack as a new release. Makes the tenant when it is new; the same content again changes nothing."""
     files = read_directory(directory)
     tenant_id = tenant or tenant_of(files)
     with_store(lambda store: _run(store, tenant_id, files, note, yes=yes, dry_run=dry_run, as_json=as_json))

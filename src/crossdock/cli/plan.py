@@ -1,4 +1,6 @@
-"""`crossdock plan`: what applying a pack would change, what lint finds and how the maps' own tests end. Changes nothing."""
+"""`crossdock plan`: what applying a pack would change, what lint finds and how the maps' own tests end. Changes
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ def command(
     tenant: Annotated[str, typer.Option("--tenant", help="The tenant; otherwise the one pack.yaml names.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what applying a pack would change: fields, findings, map tests. Ends with 1 when an apply would be refused."""
+    """Show what applying a pack would change: fields, findings, map tests. Ends with 1 if an apply would be refused."""
     files = read_directory(directory)
     tenant_id = tenant or tenant_of(files)
     planned = with_store(
@@ -55,7 +57,9 @@ def tenant_of(files: dict[str, str]) -> str:
 
 
 def with_store(use: Callable[[Store], T], *, missing: Callable[[], T] | None = None) -> T:
-    """Open the record of the settings, use it and close it. With `missing`, a record that does not exist yet is not made."""
+    """Open the record of the settings, use it and close it. With `missing`, a record that does not exist yet is not
+    made.
+    """
     settings = load_settings().store
     if missing is not None and settings.sqlite_path is not None and not settings.sqlite_path.exists():
         return missing()

@@ -1,1 +1,1 @@
-"""Who may do what under which configuration: tenants, partners, connections, releases, access, secrets, audit, brand."""
+"""Who may do what under which configuration: tenants, packs, releases, access, secrets, audit, brand."""

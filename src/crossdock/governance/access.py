@@ -1,8 +1,10 @@
 """Who may do what: roles, the permission table, API keys, sessions and one-click login links.
 
-Tokens carry 256 bits of randomness, so the record keeps only their SHA-256; a slow password hash would protect nothing more.
+Tokens carry 256 bits of randomness, so the record keeps only their SHA-256; a slow password hash would protect nothing
+more.
 Every token names its tenant in clear and ends in a checksum: a mistyped one is refused without asking the record.
-What the table does not list is denied. Sessions and links are found by digest alone, because the token is all a browser has.
+What the table does not list is denied. Sessions and links are found by digest alone, because the token is all a browser
+has.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ SESSION_IDLE_MINUTES_MAX = 60
 SEEN_AFTER_SECONDS = 60
 LINK_MINUTES_MAX = 15
 
-_READ = ("order.read", "shipment.read", "message.read", "issue.read", "inventory.read", "overview.read", "search.read", "event.read")  # fmt: skip
+_READ = (
+    "order.read", "shipment.read", "message.read", "issue.read", "inventory.read", "overview.read", "search.read",
+    "event.read",
+)  # fmt: skip
 _REPAIR = (
     "message.replay",
     "message.discard",
@@ -51,11 +56,14 @@ PERMISSIONS: dict[str, frozenset[str]] = {
          "audit.read", "audit.verify", "link.create")
     ),
     "integrator": frozenset(
-        (*_READ, *_REPAIR, *_CONFIGURE, "message.raw", "message.ingest", "connection.pause", "secret.put", "secret.list")
+        (*_READ, *_REPAIR, *_CONFIGURE, "message.raw", "message.ingest", "connection.pause", "secret.put",
+         "secret.list")
     ),
     "operations": frozenset((*_READ, *_REPAIR, "message.raw", "release.read", "lookup.set", "connection.pause")),
     "agent": frozenset(("order.read", "shipment.read", "issue.read", "search.read", "overview.read", "order.note")),
-    "auditor": frozenset((*_READ, "message.raw", "release.read", "audit.read", "audit.verify", "key.read", "secret.list")),
+    "auditor": frozenset(
+        (*_READ, "message.raw", "release.read", "audit.read", "audit.verify", "key.read", "secret.list")
+    ),
     "partner": frozenset(("message.ingest",)),
 }  # fmt: skip
 
@@ -149,7 +157,8 @@ def create_key(
     token = new_token(tenant_id, token_bytes=token_bytes)
     key = ApiKey(ids.new("key", at), label, role, connection_id, at, None)
     connection.execute(
-        "insert into api_keys (tenant_id, key_id, digest, label, role, connection_id, created_at) values (?,?,?,?,?,?,?)",
+        "insert into api_keys (tenant_id, key_id, digest, label, role, connection_id, created_at)"
+        " values (?,?,?,?,?,?,?)",
         (tenant_id, key.key_id, digest_of(token), label, role, connection_id, to_micros(at)),
     )
     return token, key
@@ -174,7 +183,8 @@ def identify(connection: Connection, token: str) -> Identity:
 def keys(connection: Connection, tenant_id: str) -> list[ApiKey]:
     """Return the tenant's keys, oldest first, revoked ones too."""
     rows = connection.query(
-        "select key_id, label, role, connection_id, created_at, revoked_at from api_keys where tenant_id = ? order by key_id",
+        "select key_id, label, role, connection_id, created_at, revoked_at from api_keys where"
+        " tenant_id = ? order by key_id",
         (tenant_id,),
     )
     return [ApiKey(r[0], r[1], r[2], r[3], from_micros(r[4]), from_micros(r[5]) if r[5] else None) for r in rows]
@@ -206,7 +216,8 @@ def create_session(
     token = new_token(tenant_id, kind="xs", token_bytes=token_bytes)
     session = Session(tenant_id, actor, role, at, at + timedelta(hours=min(hours, SESSION_HOURS_MAX)))
     connection.execute(
-        "insert into sessions (session_digest, tenant_id, actor, role, created_at, seen_at, expires_at) values (?,?,?,?,?,?,?)",
+        "insert into sessions (session_digest, tenant_id, actor, role, created_at, seen_at,"
+        " expires_at) values (?,?,?,?,?,?,?)",
         (digest_of(token), tenant_id, actor, role, to_micros(at), to_micros(at), to_micros(session.expires_at)),
     )
     return token, session
@@ -267,7 +278,8 @@ def create_login_link(
         raise AccessDenied(f"The role {role} has no sessions", code="XD-SEC-002")
     token = new_token(tenant_id, kind="xl", token_bytes=token_bytes)
     connection.execute(
-        "insert into login_links (link_digest, tenant_id, actor, role, created_at, expires_at) values (?, ?, ?, ?, ?, ?)",
+        "insert into login_links (link_digest, tenant_id, actor, role, created_at, expires_at)"
+        " values (?, ?, ?, ?, ?, ?)",
         (digest_of(token), tenant_id, actor, role, to_micros(at), to_micros(at + timedelta(minutes=minutes))),
     )
     return token

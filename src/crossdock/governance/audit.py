@@ -2,7 +2,8 @@
 
 Each entry holds the hash of the one before it, so an edit, an insertion, a removal or a swap breaks the chain at a row
 that `verify` names. A cut at the end, or a chain that was rewritten as a whole, shows only against a head that was kept
-elsewhere: `head` gives it, `verify(…, expected=…)` compares. Entries are numbered without gaps; nothing here changes one.
+elsewhere: `head` gives it, `verify(…, expected=…)` compares. Entries are numbered without gaps; nothing here changes
+one.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def append(
     detail: Any = None,
 ) -> Entry:
     """Add an entry in the caller's database transaction, so that the act and its entry stand or fall together."""
-    # Touching the tenant's row makes appends of one tenant wait for each other on PostgreSQL; SQLite has one writer anyway.
+    # Touching the tenant's row makes appends of one tenant wait for each other on PostgreSQL; SQLite has one writer
+    # anyway.
     connection.execute("update tenants set name = name where tenant_id = ?", (tenant_id,))
     last = connection.one(
         "select audit_id, hash from audit where tenant_id = ? order by audit_id desc limit 1", (tenant_id,)

@@ -1,6 +1,7 @@
 """Compile a pack into what the flow runs: partners, connections, maps, lookups, policy, brand, routes.
 
-`compile_pack` reads every file, checks each by itself and all together, and reports all faults at once with file and line.
+`compile_pack` reads every file, checks each by itself and all together, and reports all faults at once with file and
+line.
 A `Configuration` is immutable and belongs to one release; its two hot questions, `routes_for` and `inbound_rule`, are
 answered from indexes built here. Where releases are kept says `releases.py`; what stands in a pack says `pack.py`.
 """
@@ -50,7 +51,7 @@ Place = tuple[str, int]
 
 
 class _RouteIndex(msgspec.Struct, frozen=True):
-    """The routes of one kind of request: those that any site may take, and for each site named the whole list for it."""
+    """The routes of one kind of request: those of any site, and for each site named the whole list for it."""
 
     general: tuple[tuple[Route, Any], ...]
     by_site: dict[str, tuple[tuple[Route, Any], ...]]
@@ -82,11 +83,19 @@ class Configuration:
 
     __slots__ = (
         "_inbound", "_routes", "brand", "compiled_policy", "connections", "files", "head", "lookups", "maps",
-        "partners", "policy", "release_id", "routes", "sites", "tenant_id",
+        "partners", "policy", "release_id", "routes", "sites", "tenant_id", "warnings",
     )  # fmt: skip
 
-    def __init__(self, pack: Pack, policy: CompiledPolicy, files: Mapping[str, str], release_id: str) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        policy: CompiledPolicy,
+        files: Mapping[str, str],
+        release_id: str,
+        warnings: tuple[Finding, ...] = (),
+    ) -> None:
         assert pack.head is not None
+        self.warnings = warnings
         self.head = pack.head
         self.tenant_id = pack.head.tenant
         self.release_id = release_id
@@ -127,7 +136,7 @@ class Configuration:
         self,
         connection_id: str,
         *,
-        format: str,
+        format: str,  # noqa: A002 - the word of the pack
         set_code: str = "",
         name: str = "",
         document: Any = None,
@@ -175,7 +184,7 @@ def compile_pack(
     _check_expressions(reader, pack)
     if any(finding.severity == "error" for finding in reader.findings) or policy is None:
         raise pack_error(reader.findings)
-    return Configuration(pack, policy, files, release_id)
+    return Configuration(pack, policy, files, release_id, tuple(reader.findings))
 
 
 def digest_of(files: Mapping[str, str]) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import msgspec
+
 from ..canonical.requests import object_of_route, routable
-from ..errors import Finding
+from ..errors import Finding, Severity
 from .pack import ConnectionSpec, Route
 from .pack_files import PackReader, follow
 from .secrets import is_reference
@@ -65,7 +67,10 @@ def _check_connection(
         tree = pack.trees.get(("connection", name))
         for finding in lint(connection.connector, connection.settings, connection.secrets):
             at = follow(tree, finding.pointer.strip("/").split("/")).line if tree is not None else line
-            reader.add(file, at, finding.message, code=finding.code, value=finding.value, hint=finding.hint)
+            # A value that does not fit may be a placeholder of a template; what is missing or unknown can never work.
+            severity: Severity = "warning" if finding.code == "XD-CFG-003" else finding.severity
+            place = f"{file}:{at}"
+            reader.findings.append(msgspec.structs.replace(finding, pointer=place, line=at, severity=severity))
     for field, reference in [
         *connection.secrets.items(),
         *(("authentication", s) for s in connection.authentication.secrets),
@@ -78,13 +83,15 @@ def _check_connection(
     if connection.authentication.kind in ("hmac", "standard_webhooks") and not connection.authentication.secrets:
         reader.add(file, line, f"authentication: {connection.authentication.kind} needs at least one secret")
     for key in connection.receipt_key:
-        if key not in ("name", "interchange") and not (key.startswith(_RECEIPT_KEYS) and key.partition(":")[2]):
+        if key not in ("name", "name+digest", "interchange") and not (
+            key.startswith(_RECEIPT_KEYS) and key.partition(":")[2]
+        ):
             reader.add(
                 file,
                 line,
                 f"receipt_key: {key} is none",
                 value=key,
-                hint="header:NAME, field:PATH, name or interchange",
+                hint="header:NAME, field:PATH, name, name+digest or interchange",
             )
     for rule in connection.inbound:
         if rule.format == "x12" and connection.x12 is None:
@@ -125,7 +132,8 @@ def _check_x12(reader: PackReader, connection: ConnectionSpec, file: str, line: 
     for field, party in (("us", x12.us), ("them", x12.them)):
         qualifier, _, identifier = party.partition(":")
         if len(qualifier) != 2 or not 1 <= len(identifier) <= 15:
-            reader.add(file, line, f"x12.{field}: {party} is no qualifier:id", value=party, hint="Two signs, a colon, up to 15 signs: ZZ:NORTHGATE")  # fmt: skip
+            hint = "Two signs, a colon, up to 15 signs: ZZ:NORTHGATE"
+            reader.add(file, line, f"x12.{field}: {party} is no qualifier:id", value=party, hint=hint)
     separators = (x12.element_separator, x12.component_separator, x12.terminator)
     if any(len(sign) != 1 or sign.isalnum() for sign in separators) or len(set(separators)) != 3:
         reader.add(file, line, "x12: the separators are three different single signs, no letters or digits")

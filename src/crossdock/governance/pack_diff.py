@@ -1,6 +1,7 @@
 """The field-level difference of two sets of pack files: file, key path, before, after. Pure.
 
-Lists whose elements bear a name (`site`, `rule`, `connection` …) are compared by that name, so that one inserted element
+Lists whose elements bear a name (`site`, `rule`, `connection` …) are compared by that name, so that one inserted
+element
 is one change. A file that is no readable YAML is compared as a whole.
 """
 

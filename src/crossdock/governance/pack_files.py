@@ -29,7 +29,9 @@ _UNKNOWN = re.compile(r"unknown field `([^`]+)`")
 
 
 def read_directory(directory: Path) -> dict[str, str]:
-    """Return the pack of a directory: relative path with forward slashes → text. Hidden files and other kinds are left out."""
+    """Return the pack of a directory: relative path with forward slashes → text. Hidden files and other kinds are left
+    out.
+    """
     if not directory.is_dir():
         raise ConfigurationError(f"There is no directory {directory}", hint="Name the directory that holds pack.yaml")
     files: dict[str, str] = {}

@@ -1,6 +1,7 @@
 """Releases: immutable, numbered sets of configuration. Every change of anything makes a new one.
 
-`plan` says what would change and changes nothing; `apply` writes the release and makes it the active one in the caller's
+`plan` says what would change and changes nothing; `apply` writes the release and makes it the active one in the
+caller's
 database transaction; `rollback` applies an older release's files as a new release, so history only grows.
 Compiled releases are cached by id: they never change.
 """
@@ -174,7 +175,9 @@ def apply(
 def set_lookup_row(
     connection: Connection, tenant_id: str, table: str, key: str, value: str, *, author: str, at: datetime, ids: Ids
 ) -> Release:
-    """Apply a release in which one row of a lookup is set, all other text of its file kept. The same value changes nothing."""
+    """Apply a release in which one row of a lookup is set, all other text of its file kept. The same value changes
+    nothing.
+    """
     configuration = active(connection, tenant_id)
     if table not in configuration.lookups:
         raise NotFound(f"There is no lookup {table}", code=DANGLING, hint=closest(table, configuration.lookups) or ())
@@ -206,7 +209,10 @@ def active(connection: Connection, tenant_id: str) -> Configuration:
 
 def active_ids(connection: Connection) -> list[tuple[str, str]]:
     """Return the active release of every tenant: (tenant_id, release_id)."""
-    return [(row[0], row[1]) for row in connection.query("select tenant_id, release_id from active_releases order by tenant_id")]
+    return [
+        (row[0], row[1])
+        for row in connection.query("select tenant_id, release_id from active_releases order by tenant_id")
+    ]
 
 
 def load(connection: Connection, tenant_id: str, release_id: str) -> Configuration:

@@ -2,7 +2,8 @@
 
     root key ──HKDF(tenant)──▶ key of the tenant ──wraps──▶ data key of one secret ──AES-256-GCM──▶ the value
 Both seals are bound to `tenant|name|version`: a sealed value moved to another tenant, name or version does not open.
-A pack only names secrets (`secret:NAME`, `env:NAME`, `file:PATH`); `resolve` is the one place where a name becomes a value.
+A pack only names secrets (`secret:NAME`, `env:NAME`, `file:PATH`); `resolve` is the one place where a name becomes a
+value.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _WRAPPED_BYTES = 12 + 32 + 16
 
 
 class Secret:
-    """A secret value that shows itself only to `reveal`. Its repr, str and format are a mask, and it does not pickle."""
+    """A secret value that shows itself only to `reveal`. repr, str and format give a mask, and it does not pickle."""
 
     __slots__ = ("_value",)
 
@@ -147,7 +148,8 @@ def resolve(
 ) -> Secret:
     """Return what a reference of a pack names: `secret:NAME`, `env:NAME` or `file:PATH`.
 
-    Text without one of these prefixes is refused: a pack holds no secrets. The error names the reference, never a value.
+    Text without one of these prefixes is refused: a pack holds no secrets. The error names the reference, never a
+    value.
     `own_process` false refuses `env:` and `file:`: where tenants write their own packs, these would show them the
     operator's environment and files.
     """
@@ -192,7 +194,7 @@ def seal(
 
 
 def unseal(root_key: bytes, tenant_id: str, name: str, sealed: bytes) -> Secret:
-    """Open sealed bytes, or raise `ConfigurationError` when they were changed, moved or sealed under another root key."""
+    """Open sealed bytes, or raise `ConfigurationError`: changed, moved or sealed under another root key."""
     bound = _bound_to(tenant_id, name, _version(sealed))
     wrapped, content = sealed[5 : 5 + _WRAPPED_BYTES], sealed[5 + _WRAPPED_BYTES :]
     try:

@@ -1,4 +1,4 @@
-"""The tenants of an installation: made once, listed, found. What a tenant configures is its pack (`configuration.py`)."""
+"""The tenants of an installation: made once, listed, found. What a tenant configures is its pack."""
 
 from __future__ import annotations
 

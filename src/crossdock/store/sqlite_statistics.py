@@ -1,8 +1,10 @@
 """Fixed statistics for SQLite's planner, so that it plans an empty record as it would a full one.
 
 Without statistics SQLite believes that one tenant has ten rows in every table: a list of names after `tenant_id = ?`
-then looks dearer than walking all of the tenant, and a query that is quick in a test reads a million rows in production.
-Measured statistics would change plans from one day to the next. These say: a million rows, few tenants, few rows for each
+then looks dearer than walking all of the tenant, and a query that is quick in a test reads a million rows in
+production.
+Measured statistics would change plans from one day to the next. These say: a million rows, few tenants, few rows for
+each
 further column. Written once after a migration; every connection opened later plans by them.
 """
 
@@ -21,7 +23,7 @@ PARTIAL_SHARE = 1_000
 
 
 def fix_statistics(connection: apsw.Connection) -> None:
-    """Write the statistics of every index there is, in the caller's transaction, and let this connection plan by them."""
+    """Write the statistics of every index, in the caller's transaction, and let this connection plan by them."""
     connection.execute("analyze").fetchall()
     connection.execute("delete from sqlite_stat1")
     tables: list[Any] = connection.execute(

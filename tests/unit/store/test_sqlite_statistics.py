@@ -47,5 +47,4 @@ def test_without_the_statistics_a_tenant_would_be_walked(record: Path) -> None:
     connection.execute("delete from sqlite_stat1")
     connection.close()
 
-    assert QUERIES[:1] == tuple(walks(record))[:1]
-    assert len(walks(record)) >= 3
+    assert {QUERIES[0], QUERIES[3]} <= set(walks(record))
