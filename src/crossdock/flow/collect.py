@@ -85,12 +85,15 @@ class Collector:
         batch: list[Pulled] = []
         try:
             connector = await self._connector_of(tenant_id, connection_id)
-            async for pulled in connector.pull():
-                batch.append(pulled)
-                if len(batch) >= BATCH_MAX:
-                    taken += await self._take(tenant_id, connection_id, batch)
-                    batch = []
-            taken += await self._take(tenant_id, connection_id, batch)
+            try:
+                async for pulled in connector.pull():
+                    batch.append(pulled)
+                    if len(batch) >= BATCH_MAX:
+                        taken += await self._take(tenant_id, connection_id, batch)
+                        batch = []
+            finally:
+                # What came before a fault is good: one file that cannot be read never holds back the others.
+                taken += await self._take(tenant_id, connection_id, batch)
         except (CrossdockError, OSError, TimeoutError) as error:
             log.warning("poll.failed", connection_id=connection_id, error=str(error))
             self._failed(tenant_id, connection_id, str(error))

@@ -130,7 +130,14 @@ def event(number: int) -> bytes:
             "shipTo": {"name": "Ada Moss", "street": "12 Harbor Road", "city": "Reno", "zip": "89501", "country": "US"},
             "carrier": {"scac": "UPSN", "service": "GROUND", "tracking": f"1Z999AA1{owner:010d}", "weightKg": 12.5},
             "lines": [
-                {"lineNo": line, "sku": f"SKU-{line}", "qty": line + 1, "uom": "EA", "lot": f"L{line}", "serials": ["A1", "A2"]}
+                {
+                    "lineNo": line,
+                    "sku": f"SKU-{line}",
+                    "qty": line + 1,
+                    "uom": "EA",
+                    "lot": f"L{line}",
+                    "serials": ["A1", "A2"],
+                }
                 for line in range(4)
             ],
         }

@@ -71,8 +71,12 @@ def sqlite_ceiling_per_second(folder: Path, batch: int = 64, seconds: float = 1.
     for pragma in ("journal_mode=wal", "synchronous=full", "wal_autocheckpoint=4000", "cache_size=-65536"):
         connection.execute(f"pragma {pragma}").fetchall()
     connection.execute("create table inbox (seq integer primary key, event_id text unique, raw blob)")
-    connection.execute("create table orders (order_id text primary key, status text, version int, qty int) without rowid")
-    connection.execute("create table outbox (id integer primary key, order_id text, doc blob, done int not null default 0)")
+    connection.execute(
+        "create table orders (order_id text primary key, status text, version int, qty int) without rowid"
+    )
+    connection.execute(
+        "create table outbox (id integer primary key, order_id text, doc blob, done int not null default 0)"
+    )
     connection.execute("create index outbox_open on outbox (id) where done = 0")
     body, count = job.event(0), 0
     answer = body[:900]
@@ -82,13 +86,16 @@ def sqlite_ceiling_per_second(folder: Path, batch: int = 64, seconds: float = 1.
         numbers = range(count, count + batch)
         connection.execute("begin immediate")
         connection.executemany("update outbox set done = 1 where id = ?", [(number - batch,) for number in numbers])
-        connection.executemany("insert into inbox (event_id, raw) values (?, ?)", [(f"ev-{number}", body) for number in numbers])
+        connection.executemany(
+            "insert into inbox (event_id, raw) values (?, ?)", [(f"ev-{number}", body) for number in numbers]
+        )
         connection.executemany(
             "insert into orders values (?, 'x', 1, 1) on conflict (order_id) do update set version = version + 1, qty = qty + 1",
             [(f"SO-{number // 5}",) for number in numbers],
         )
         connection.executemany(
-            "insert into outbox (id, order_id, doc) values (?, ?, ?)", [(number, f"SO-{number // 5}", answer) for number in numbers]
+            "insert into outbox (id, order_id, doc) values (?, ?, ?)",
+            [(number, f"SO-{number // 5}", answer) for number in numbers],
         )
         connection.execute("commit")
         count += batch

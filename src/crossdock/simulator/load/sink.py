@@ -101,7 +101,9 @@ class _Protocol(asyncio.Protocol):
 async def serve(port: int) -> None:
     """Listen until the process is ended."""
     arrivals = Arrivals()
-    server = await asyncio.get_running_loop().create_server(lambda: _Protocol(arrivals), "127.0.0.1", port, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: _Protocol(arrivals), "127.0.0.1", port, backlog=2048
+    )
     print("ready", flush=True)
     await server.serve_forever()
 
