@@ -1,7 +1,9 @@
 """What the customer sees of an order: plain words, only what is meant for customers, nothing before its evidence.
 
-The fold takes only event types and milestones marked as customer-facing; an internal event shows nothing. "Delivered" is
-shown only where the delivery has its evidence. The lookup by number and postcode answers the same for an order that does
+The fold takes only event types and milestones marked as customer-facing; an internal event shows nothing. "Delivered"
+is
+shown only where the delivery has its evidence. The lookup by number and postcode answers the same for an order that
+does
 not exist, one of another tenant and a wrong postcode.
 """
 
@@ -94,7 +96,9 @@ class Tracking(msgspec.Struct, frozen=True):
 
 
 def look_up(connection: Connection, tenant_id: str, number: str, postcode: str) -> Tracking | None:
-    """Return the customer's page for an order number and the postcode of its delivery; None whenever the two do not fit."""
+    """Return the customer's page for an order number and the postcode of its delivery; None whenever the two do not
+    fit.
+    """
     try:
         found = order_facts.find_number(connection, tenant_id, number.strip())
         facts = order_facts.load(connection, tenant_id, found)

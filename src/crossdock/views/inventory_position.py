@@ -83,7 +83,8 @@ def of_sku(
     if not sites:
         return ()
     rows = connection.many(
-        "select site, sku, on_hand, reserved, as_of, updated_at from inventory where tenant_id = ? and sku = ? and site in ({})",
+        "select site, sku, on_hand, reserved, as_of, updated_at from inventory where tenant_id = ?"
+        " and sku = ? and site in ({})",
         [tenant_id, sku],
         sites,
     )

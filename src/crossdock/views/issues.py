@@ -132,7 +132,8 @@ def load(
     live = row[5] in ("open", "acknowledged")
     (issue,) = _with_impact(connection, tenant_id, [row], now, state="open" if live else "resolved")
     members = connection.query(
-        "select exception_id, object_kind, object_id, subject, detail, pointer, state, created_at, resolved_at, resolution"
+        "select exception_id, object_kind, object_id, subject, detail, pointer, state, created_at,"
+        " resolved_at, resolution"
         " from exceptions where tenant_id = ? and issue_id = ? order by exception_id desc limit ?",
         (tenant_id, issue_id, members_max),
     )
@@ -163,10 +164,8 @@ def _with_impact(
     if not rows:
         return []
     members = connection.many(
-        "select issue_id, subject, created_at from exceptions where tenant_id = ? and state = '"
-        + ("open" if state == "open" else "resolved")
-        + "' and issue_id in ({})",
-        [tenant_id],
+        "select issue_id, subject, created_at from exceptions where tenant_id = ? and state = ? and issue_id in ({})",
+        [tenant_id, state],
         [row[0] for row in rows],
     )
     by_issue: dict[str, list[Row]] = {}
@@ -176,7 +175,8 @@ def _with_impact(
     orders: dict[str, Row] = {}
     if keys:
         found = connection.many(
-            "select key, customer, value_cents, due_at from aggregates where tenant_id = ? and kind = 'order' and key in ({})",
+            "select key, customer, value_cents, due_at from aggregates where tenant_id = ? and kind"
+            " = 'order' and key in ({})",
             [tenant_id],
             sorted(keys),
         )

@@ -33,7 +33,8 @@ def page(
 ) -> Page:
     """Return the next events of the tenant after a cursor, of some types or one subject if these are named.
 
-    The cursor is the text of the page before (`Last-Event-ID`); empty starts at the beginning, `end` with what comes next.
+    The cursor is the text of the page before (`Last-Event-ID`); empty starts at the beginning, `end` with what comes
+    next.
     It moves past what was filtered out too, so a quiet filter never reads the same events again.
     """
     assert tenant_id, "a page belongs to a tenant"

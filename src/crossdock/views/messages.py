@@ -210,7 +210,9 @@ def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Inb
         error=row[11],
         traceparent=row[12],
         # A duplicate's bytes are the first one's: they are kept once.
-        raw=load_raw(connection, tenant_id, row[16] if row[3] == "duplicate" else row[0], bytes(row[13]), row[14], row[15]),
+        raw=load_raw(
+            connection, tenant_id, row[16] if row[3] == "duplicate" else row[0], bytes(row[13]), row[14], row[15]
+        ),
         documents=documents,
         related=tuple(_unique(related)),
     )

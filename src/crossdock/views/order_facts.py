@@ -24,7 +24,8 @@ ROWS_MAX = 1_000
 _state = msgspec.json.Decoder(OrderState)
 
 _OUTBOUND = (
-    "message_id, connection_id, partner, document_type, state, ack_state, ack_due_at, attempts, next_attempt_at, created_at,"
+    "message_id, connection_id, partner, document_type, state, ack_state, ack_due_at, attempts,"
+    " next_attempt_at, created_at,"
     " sent_at, error_code, error, causation_id, inbound_message_id, identity, canonical"
 )
 _DOCUMENTS = "document_id, message_id, type, map, object, event_type, state, awaits, business_key, findings, updated_at"

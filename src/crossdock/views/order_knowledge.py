@@ -1,4 +1,5 @@
-"""Who knows what of an order: for each system the last thing it told us or was told, how old that is, and who is behind.
+"""Who knows what of an order: for each system the last thing it told us or was told, how old that is, and who is
+behind.
 
 A system that was not told is never shown as if it knew: a message that still waits is named as waiting.
 Where two systems contradict each other, the one that saw the thing itself is named as the one to believe.
@@ -66,7 +67,9 @@ class _Word(msgspec.Struct, frozen=True):
 
 
 def knowledge(facts: OrderFacts, configuration: Configuration, now: datetime) -> tuple[Knowledge, ...]:
-    """Return one row for each system that has to do with the order: ERP and shop first, then sites, carriers, service desk."""
+    """Return one row for each system that has to do with the order: ERP and shop first, then sites, carriers, service
+    desk.
+    """
     heard: dict[str, _Word] = {}
     for event in facts.events:
         word = _told_us(event)
@@ -95,7 +98,9 @@ def knowledge(facts: OrderFacts, configuration: Configuration, now: datetime) ->
 
 
 def contradictions(facts: OrderFacts, rows: tuple[Knowledge, ...]) -> tuple[Contradiction, ...]:
-    """Return where systems disagree: a carrier that moves what no site shipped, a system that knows less than the hub told."""
+    """Return where systems disagree: a carrier that moves what no site shipped, a system that knows less than the hub
+    told.
+    """
     found = []
     shipped = {shipment.fulfillment for shipment in facts.state.shipments}
     waiting_sites = [
@@ -116,7 +121,8 @@ def contradictions(facts: OrderFacts, rows: tuple[Knowledge, ...]) -> tuple[Cont
             found.append(Contradiction(text, (event.partner, silent.site), event.partner))
     for row in rows:
         if row.behind and not row.waiting and row.role in ("erp", "shop"):
-            text = f"{row.name} knows {row.state or 'nothing'}, the hub knows {facts.status.replace('_', ' ')}, and nothing is on its way"
+            told = facts.status.replace("_", " ")
+            text = f"{row.name} knows {row.state or 'nothing'}, the hub knows {told}, and nothing is on its way"
             found.append(Contradiction(text, (row.partner, "hub"), "hub"))
     return tuple(dict.fromkeys(found))
 

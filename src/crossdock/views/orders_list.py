@@ -156,8 +156,8 @@ def _rows(connection: Connection, tenant_id: str, keys: list[str], now: datetime
     if not keys:
         return ()
     found = connection.many(
-        "select key, aggregate_id, status, customer, region, sites, due_at, at_risk, value_cents, created_at, updated_at"
-        f" from aggregates where {ORDERS} and key in ({{}})",
+        "select key, aggregate_id, status, customer, region, sites, due_at, at_risk, value_cents, created_at,"
+        " updated_at from aggregates where tenant_id = ? and kind = 'order' and key in ({})",
         [tenant_id],
         keys,
     )
@@ -168,9 +168,9 @@ def _rows(connection: Connection, tenant_id: str, keys: list[str], now: datetime
 def _row(row: Row, now: datetime) -> OrderRow:
     due_at = from_micros(row[6]) if row[6] is not None else None
     left = int((due_at - now).total_seconds() // 60) if due_at else None
-    return OrderRow(
-        row[0], row[1], row[2], row[3], row[4], _split(row[5]), due_at, left, bool(row[7]), row[8], from_micros(row[9]), from_micros(row[10])
-    )  # fmt: skip
+    made_at, changed_at = from_micros(row[9]), from_micros(row[10])
+    sites, at_risk = _split(row[5]), bool(row[7])
+    return OrderRow(row[0], row[1], row[2], row[3], row[4], sites, due_at, left, at_risk, row[8], made_at, changed_at)
 
 
 def _split(sites: str) -> tuple[str, ...]:

@@ -144,7 +144,8 @@ def latency(
     document_types: Iterable[str] = (),
     partners: Iterable[str] = (),
 ) -> Latency:
-    """Measure from the arrival of a message to the moment what it caused was sent, over the newest messages since an instant.
+    """Measure from the arrival of a message to the moment what it caused was sent, over the newest messages since an
+    instant.
 
     Limited to some kinds of document or to some partners; a message that is not sent yet does not count.
     """
@@ -153,7 +154,8 @@ def latency(
         "select newest.document_type, newest.partner, newest.sent_at, i.received_at from ("
         "select document_type, partner, sent_at, inbound_message_id from outbound_messages"
         " where tenant_id = ? and message_id >= ? order by message_id desc limit ?) newest"
-        " join inbound_messages i on i.tenant_id = ? and i.message_id = newest.inbound_message_id where newest.sent_at is not null",
+        " join inbound_messages i on i.tenant_id = ? and i.message_id = newest.inbound_message_id"
+        " where newest.sent_at is not null",
         (tenant_id, _id_from(since), SAMPLE_MAX, tenant_id),
     )
     spans = sorted(
@@ -176,7 +178,9 @@ def percentile(ordered: list[float], percent: int) -> float | None:
 def do_next(
     problems: tuple[IssueRow, ...], risky: tuple[OrderRow, ...], partners: tuple[PartnerHealth, ...]
 ) -> tuple[NextStep, ...]:
-    """Return at most five steps: partners that are down first, then issues by their impact, then orders no issue explains."""
+    """Return at most five steps: partners that are down first, then issues by their impact, then orders no issue
+    explains.
+    """
     steps = [
         NextStep("partner", one.partner, f"{one.name} is {one.health}", one.reason)
         for one in partners

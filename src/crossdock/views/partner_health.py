@@ -87,7 +87,8 @@ def load(
     states = {
         row[0]: row
         for row in connection.query(
-            "select connection_id, circuit, paused, failures, probe_at, last_error, last_error_at, last_inbound_at, last_sent_at"
+            "select connection_id, circuit, paused, failures, probe_at, last_error, last_error_at,"
+            " last_inbound_at, last_sent_at"
             " from connection_states where tenant_id = ?",
             (tenant_id,),
         )
@@ -145,7 +146,8 @@ def _facts(
         oldest_at = _instant(row[0]) if row else None
     # The state is written when it changes, not per message: the newest message itself says when it was last heard.
     last = connection.one(
-        "select received_at from inbound_messages where tenant_id = ? and connection_id = ? order by message_id desc limit 1",
+        "select received_at from inbound_messages where tenant_id = ? and connection_id = ? order by"
+        " message_id desc limit 1",
         (tenant_id, connection_id),
     )
     inbound = max((moment for moment in (_instant(last[0]) if last else None, _at(state, 7)) if moment), default=None)
@@ -180,7 +182,8 @@ def _last_sent(connection: Connection, tenant_id: str) -> dict[str, object]:
 
 def _overdue(connection: Connection, tenant_id: str, now: datetime) -> dict[str, int]:
     rows = connection.query(
-        "select connection_id, count(*) from outbound_messages where tenant_id = ? and ack_state = 'awaited' and ack_due_at < ?"
+        "select connection_id, count(*) from outbound_messages where tenant_id = ? and ack_state ="
+        " 'awaited' and ack_due_at < ?"
         " group by connection_id",
         (tenant_id, int(now.timestamp() * 1_000_000)),
     )

@@ -93,7 +93,8 @@ def _by_id(connection: Connection, tenant_id: str, text: str) -> list[Hit]:
 
 def _by_name(connection: Connection, tenant_id: str, key: str, count: int) -> list[Hit]:
     rows = connection.query(
-        "select type, subject, value from identifiers where tenant_id = ? and search_key = ? order by type, subject limit ?",
+        "select type, subject, value from identifiers where tenant_id = ? and search_key = ? order"
+        " by type, subject limit ?",
         (tenant_id, key, count),
     )
     return [_hit(row[0], row[1], row[2], exact=True) for row in rows]
@@ -117,12 +118,14 @@ def _by_control_number(connection: Connection, tenant_id: str, text: str, count:
     hits = []
     for form in forms:
         rows = connection.query(
-            "select message_id, sender, control_number from interchanges where tenant_id = ? and control_number = ? limit ?",
+            "select message_id, sender, control_number from interchanges where tenant_id = ? and"
+            " control_number = ? limit ?",
             (tenant_id, form, count),
         )
         hits += [Hit("message", row[0], f"Interchange {row[2]} from {row[1]}", "control number") for row in rows]
         rows = connection.query(
-            "select message_id, functional_id, receiver from sent_sets where tenant_id = ? and group_control_number = ? limit ?",
+            "select message_id, functional_id, receiver from sent_sets where tenant_id = ? and"
+            " group_control_number = ? limit ?",
             (tenant_id, form, count),
         )
         hits += [Hit("outbound", row[0], f"Group {form} ({row[1]}) to {row[2]}", "control number") for row in rows]
@@ -145,7 +148,8 @@ def _in_faults(connection: Connection, tenant_id: str, text: str, count: int) ->
         if wanted in f"{row[3]} {row[4]}".lower()
     ]
     rows = connection.query(
-        "select issue_id, code, detail, pointer, subject from exceptions where tenant_id = ? and object_id > '' and state = 'open' limit ?",
+        "select issue_id, code, detail, pointer, subject from exceptions where tenant_id = ? and"
+        " object_id > '' and state = 'open' limit ?",
         (tenant_id, FAULTS_MAX),
     )
     hits += [
