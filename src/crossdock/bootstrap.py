@@ -99,9 +99,7 @@ class Hub:
     # -- life
 
     @classmethod
-    async def start(
-        cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None
-    ) -> Hub:
+    async def start(cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None) -> Hub:
         """Open the record and take up what waits. With a clock of your own nothing runs by itself: call `advance`.
 
         The doors are opened by `web.server.open_doors`.
@@ -256,7 +254,9 @@ class Hub:
 
     # -- configuration
 
-    async def apply_pack(self, tenant_id: str, files: Mapping[str, str], author: str, note: str = "") -> releases.Release:
+    async def apply_pack(
+        self, tenant_id: str, files: Mapping[str, str], author: str, note: str = ""
+    ) -> releases.Release:
         """Make a release of a tenant's files, run under it, and take up what waited for it. Creates the tenant if it is new."""
         now = self.clock.now()
 
@@ -279,7 +279,9 @@ class Hub:
         await self._activate(tenant_id)
         return release
 
-    async def fix_issue(self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str) -> replays.ReplayReport:
+    async def fix_issue(
+        self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str
+    ) -> replays.ReplayReport:
         """Add a row to a lookup table (a new release); documents that waited for it are released, dead letters rendered again."""
         now = self.clock.now()
         await self.store.write(
@@ -288,7 +290,9 @@ class Hub:
             )
         )
         stored = await self._activate(tenant_id)
-        report = await self._replay(tenant_id, (), issue_id, "current", actor, f"added {key} to {table}", sends_only=True)
+        report = await self._replay(
+            tenant_id, (), issue_id, "current", actor, f"added {key} to {table}", sends_only=True
+        )
         return msgspec.structs.replace(report, messages=report.messages + stored)
 
     async def _activate(self, tenant_id: str) -> int:
@@ -507,7 +511,9 @@ class Hub:
     def _poll_failed(self, tenant_id: str, connection_id: str, error: str) -> None:
         now = to_micros(self.clock.now())
         self._chore(
-            self.store.write(lambda connection: connections.save_error(connection, tenant_id, connection_id, error, now))
+            self.store.write(
+                lambda connection: connections.save_error(connection, tenant_id, connection_id, error, now)
+            )
         )
 
     def _chore(self, work: Any) -> None:

@@ -58,11 +58,23 @@ _STOCK = "inventory"
 _ROWS = (
     # What partners tell us
     EventType("crossdock.order.released.v1", Order, _ORDER, True, "The ERP or shop releases an order for fulfillment."),
-    EventType("crossdock.order.cancel_requested.v1", OrderChange, _ORDER, False, "A sender asks to cancel an order or lines."),
-    EventType("crossdock.fulfillment.answered.v1", FulfillmentAnswer, _ORDER, False, "A site answers a request or a cancel, or reports progress."),
-    EventType("crossdock.shipment.departed.v1", Shipment, _ORDER, True, "A site confirms what left: ship confirmation."),
+    EventType(
+        "crossdock.order.cancel_requested.v1", OrderChange, _ORDER, False, "A sender asks to cancel an order or lines."
+    ),
+    EventType(
+        "crossdock.fulfillment.answered.v1",
+        FulfillmentAnswer,
+        _ORDER,
+        False,
+        "A site answers a request or a cancel, or reports progress.",
+    ),
+    EventType(
+        "crossdock.shipment.departed.v1", Shipment, _ORDER, True, "A site confirms what left: ship confirmation."
+    ),
     EventType("crossdock.milestone.recorded.v1", Milestone, _ORDER, True, "A carrier reports what is moving."),
-    EventType("crossdock.inventory.snapshot.v1", InventorySnapshot, _STOCK, False, "A site reports its stock at one instant."),
+    EventType(
+        "crossdock.inventory.snapshot.v1", InventorySnapshot, _STOCK, False, "A site reports its stock at one instant."
+    ),
     EventType("crossdock.inventory.adjusted.v1", InventoryAdjustment, _STOCK, False, "A site corrects its stock."),
     EventType("crossdock.document.acknowledged.v1", Ack, "", False, "A partner acknowledged a document we sent."),
     EventType("crossdock.case.changed.v1", ServiceCase, _ORDER, False, "The service desk tells of a case."),
@@ -77,16 +89,28 @@ _ROWS = (
     EventType("crossdock.order.recovered.v1", dict, "", False, "The order is no longer at risk."),
     EventType("crossdock.fulfillment.requested.v1", FulfillmentRequest, "", False, "A site is asked to ship."),
     EventType("crossdock.fulfillment.accepted.v1", dict, "", False, "The site accepted the request."),
-    EventType("crossdock.fulfillment.rejected.v1", dict, "", False, "The site refused the request; it is sourced again."),
-    EventType("crossdock.fulfillment.cancel_requested.v1", FulfillmentCancel, "", False, "The site is asked to cancel."),
+    EventType(
+        "crossdock.fulfillment.rejected.v1", dict, "", False, "The site refused the request; it is sourced again."
+    ),
+    EventType(
+        "crossdock.fulfillment.cancel_requested.v1", FulfillmentCancel, "", False, "The site is asked to cancel."
+    ),
     EventType("crossdock.fulfillment.cancelled.v1", dict, "", False, "The site confirmed the cancel."),
     EventType("crossdock.fulfillment.short.v1", dict, "", False, "The site shipped less than asked."),
     EventType("crossdock.fulfillment.picked.v1", dict, "", True, "The site picked the goods."),
     EventType("crossdock.fulfillment.packed.v1", dict, "", True, "The site packed the goods."),
     EventType("crossdock.shipment.recorded.v1", Shipment, "", True, "The hub booked a shipment against the order."),
     EventType("crossdock.shipment.delivered.v1", dict, "", True, "A shipment was delivered, with its evidence."),
-    EventType("crossdock.invoice.released.v1", InvoiceRelease, "", False, "Finance may invoice the confirmed quantity."),
-    EventType("crossdock.case.requested.v1", ServiceCase, "", False, "The service desk is asked to open, update or close a case."),
+    EventType(
+        "crossdock.invoice.released.v1", InvoiceRelease, "", False, "Finance may invoice the confirmed quantity."
+    ),
+    EventType(
+        "crossdock.case.requested.v1",
+        ServiceCase,
+        "",
+        False,
+        "The service desk is asked to open, update or close a case.",
+    ),
     EventType("crossdock.deadline.passed.v1", dict, _ORDER, False, "A timer of the process ran out."),
     # What happened to papers
     EventType("crossdock.document.rejected.v1", dict, "", False, "A document broke the agreement; findings say where."),

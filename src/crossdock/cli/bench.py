@@ -120,7 +120,9 @@ def _limits(store: str, postgres: str, scratch: Path) -> dict[str, float]:
 class System:
     """The hub under test and its sink, each a process."""
 
-    def __init__(self, target: subprocess.Popen[str], sink: subprocess.Popen[str], port: int, token: str, sink_port: int) -> None:
+    def __init__(
+        self, target: subprocess.Popen[str], sink: subprocess.Popen[str], port: int, token: str, sink_port: int
+    ) -> None:
         self.target, self.sink = target, sink
         self.port, self.token, self.sink_port = port, token, sink_port
         self.sent = 0
@@ -204,13 +206,17 @@ def _workloads(system: System, first: int, events: int) -> Iterator[Measurement]
             rate = measurement.per_second / 2
         if name != "warm-up":
             yield measurement
-    yield _run(system, "half load", first + len(plans) * events, max(500, int(rate * 3)), {"connections": 32, "rate": rate})
+    yield _run(
+        system, "half load", first + len(plans) * events, max(500, int(rate * 3)), {"connections": 32, "rate": rate}
+    )
 
 
 def _run(system: System, name: str, first: int, count: int, plan: dict[str, Any]) -> Measurement:
     count -= count % job.EVENTS_PER_ORDER
     first -= first % job.EVENTS_PER_ORDER
-    system.load(first=first // job.EVENTS_PER_ORDER, count=count // job.EVENTS_PER_ORDER, batch=50, connections=4, orders=True)
+    system.load(
+        first=first // job.EVENTS_PER_ORDER, count=count // job.EVENTS_PER_ORDER, batch=50, connections=4, orders=True
+    )
     time.sleep(0.3)
     system.ask_sink("/reset")
     cpu = system.cpu_seconds()
@@ -262,7 +268,9 @@ def _shares(machine: dict[str, float], results: list[Measurement]) -> dict[str, 
         "batches of 50 / 100 rows a commit": by_name["batches of 50"] / machine["100 rows a commit"],
     }
     if "least transaction, 64 a commit" in machine:
-        shares["batches of 50 / least transaction"] = by_name["batches of 50"] / machine["least transaction, 64 a commit"]
+        shares["batches of 50 / least transaction"] = (
+            by_name["batches of 50"] / machine["least transaction, 64 a commit"]
+        )
     return shares
 
 
@@ -279,7 +287,18 @@ def show(report: Report) -> None:
         machine.add_row(name, f"{value:,.0f}")
     console.print(machine)
     table = Table(title="Crossdock: accept, map, decide, send", title_justify="left")
-    for column in ("workload", "events/s", "accepted/s", "CPU µs/event", "must", "p50 ms", "p99 ms", "order", "doubled", "lost"):
+    for column in (
+        "workload",
+        "events/s",
+        "accepted/s",
+        "CPU µs/event",
+        "must",
+        "p50 ms",
+        "p99 ms",
+        "order",
+        "doubled",
+        "lost",
+    ):
         table.add_column(column, justify="left" if column == "workload" else "right")
     for row in report.measurements:
         must = MUST_CPU_MICROSECONDS.get(row.workload)

@@ -78,7 +78,9 @@ def _ask(url: str, key: str, target: str, under: str, *, dry_run: bool, reason: 
     except urllib.error.HTTPError as error:
         raise _refusal(error) from error
     except urllib.error.URLError as error:
-        raise TransientError(f"the hub at {url} does not answer: {error.reason}", hint="Is it running? See --url") from error
+        raise TransientError(
+            f"the hub at {url} does not answer: {error.reason}", hint="Is it running? See --url"
+        ) from error
 
 
 def _refusal(error: urllib.error.HTTPError) -> CrossdockError:
@@ -96,7 +98,12 @@ async def _here(tenant_id: str, target: str, under: str, *, dry_run: bool, reaso
     try:
         issue_id, message_ids = (target, ()) if target.startswith("iss_") else ("", (target,))
         order = _Order(
-            message_ids=message_ids, issue_id=issue_id, under=under, dry_run=dry_run, actor="command line", reason=reason
+            message_ids=message_ids,
+            issue_id=issue_id,
+            under=under,
+            dry_run=dry_run,
+            actor="command line",
+            reason=reason,
         )
         report = await hub.replay(tenant_id, order)
         if not report.messages and not report.sends:
@@ -111,7 +118,9 @@ def _show(report: dict[str, Any]) -> None:
     verb = "Would run" if report["dry_run"] else "Running"
     typer.echo(f"{verb} {report['messages']} messages and {len(report.get('sends', ()))} dead letters again")
     for document in report.get("documents", ()):
-        typer.echo(f"  {document['document_id']}  {document['type']}  {document['before'] or 'new'} → {document['after']}  {document['reason']}")
+        typer.echo(
+            f"  {document['document_id']}  {document['type']}  {document['before'] or 'new'} → {document['after']}  {document['reason']}"
+        )
         for difference in document.get("differences", ()):
             typer.echo(f"      {difference['pointer']}: {difference['before']!r} → {difference['after']!r}")
     for effect in report.get("effects", ()):

@@ -1,10 +1,10 @@
 """The retry policy: pure, from what happened to what happens next.
 
-    attempt 1, 2, 3 … failed with a transient error → wait 30, 60, 120 … seconds, at most an hour
-    the partner's own Retry-After wins when it is longer
-    permanent error → dead letter at once
-    unknown outcome → ask the partner; where it cannot be asked, the same identity again
-    attempts used up → dead letter
+attempt 1, 2, 3 … failed with a transient error → wait 30, 60, 120 … seconds, at most an hour
+the partner's own Retry-After wins when it is longer
+permanent error → dead letter at once
+unknown outcome → ask the partner; where it cannot be asked, the same identity again
+attempts used up → dead letter
 """
 
 from __future__ import annotations

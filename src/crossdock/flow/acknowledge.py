@@ -180,7 +180,12 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
                 batch.faults.append(_refused(tenant_id, message_id, connection_id, partner, segments))
     paper.value = None
     paper.canonical = msgspec.json.encode(
-        {"of": matched, "group": group, "functional_id": acknowledgment.functional_id, "sets": [(n, c) for n, c, _ in results]}
+        {
+            "of": matched,
+            "group": group,
+            "functional_id": acknowledgment.functional_id,
+            "sets": [(n, c) for n, c, _ in results],
+        }
     )
     paper.business_key = group
     if not matched:
@@ -197,7 +202,9 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
 
 def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, segments: Any) -> issues.Fault:
     first = next(iter(segments), None)
-    reason = f"segment {first.position}, {first.tag}: error {first.code}" if first else "the acknowledgment gives no reason"
+    reason = (
+        f"segment {first.position}, {first.tag}: error {first.code}" if first else "the acknowledgment gives no reason"
+    )
     return issues.Fault(
         tenant_id=tenant_id,
         code="XD-EDI-091",

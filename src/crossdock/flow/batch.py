@@ -216,6 +216,8 @@ class Batch:
         for (tenant_id, resolution), objects in self.resolved.items():
             issues.resolve_objects(connection, tenant_id, list(objects), resolution, self.now_micros)
         for tenant_id, object_id, cause in self.judged_again:
-            issues.resolve_other_causes(connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros)
+            issues.resolve_other_causes(
+                connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
+            )
         if self.faults:
             issues.raise_faults(connection, self.faults, ids=self.ids, now_micros=self.now_micros)

@@ -44,7 +44,9 @@ class Outcome(msgspec.Struct):
         )
 
 
-def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, now: datetime) -> tuple[list[Ready], list[Event]]:
+def book_outcomes(
+    connection: Connection, outcomes: list[Outcome], *, ids: Ids, now: datetime
+) -> tuple[list[Ready], list[Event]]:
     """Write a batch of outcomes; return what must follow by itself (nothing yet) and events for subscribers."""
     now_micros = to_micros(now)
     attempts: list[AttemptRow] = []
@@ -62,7 +64,9 @@ def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, 
                 _STATES[step.action],
                 number,
                 again_at,
-                to_micros(outcome.started_at + timedelta(milliseconds=result.duration_ms)) if step.action == "settle" else None,
+                to_micros(outcome.started_at + timedelta(milliseconds=result.duration_ms))
+                if step.action == "settle"
+                else None,
                 result.error_class,
                 result.code,
                 result.detail[:DETAIL_LENGTH_MAX],
@@ -113,7 +117,9 @@ def _fault(outcome: Outcome, action: str) -> issues.Fault:
     code = result.code or ("XD-PTR-003" if result.outcome == "unknown" else "XD-PTR-001")
     refused = result.permanent
     title = (
-        f"{outcome.partner} refused a {ready.document_type}" if refused else f"{outcome.partner} cannot be reached on {ready.connection_id}"
+        f"{outcome.partner} refused a {ready.document_type}"
+        if refused
+        else f"{outcome.partner} cannot be reached on {ready.connection_id}"
     )
     if result.outcome == "unknown":
         title = f"Nobody knows whether {outcome.partner} took a {ready.document_type}"

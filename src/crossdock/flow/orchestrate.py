@@ -181,7 +181,9 @@ class Orchestration:
         rows = aggregates.load(self._batch.connection, tenant_id, "order", keys)
         for subject, key in zip(missing, keys, strict=True):
             row = rows.get(key)
-            self._entries[(tenant_id, subject)] = None if row is None else _Entry(row[0], row[1], row[2], _decode_order(row[3]))
+            self._entries[(tenant_id, subject)] = (
+                None if row is None else _Entry(row[0], row[1], row[2], _decode_order(row[3]))
+            )
 
     def _load_stock_for(self, tenant_id: str, subjects: set[str]) -> None:
         skus: set[str] = set()
@@ -269,7 +271,13 @@ class Orchestration:
         request = Request(kind, f"{kind}:{item.paper.document_id}", event.data)
         self.requests.append(
             PlacedRequest(
-                event.tenant_id, item.configuration, request, event.subject, event.id, event.message_id, event.traceparent
+                event.tenant_id,
+                item.configuration,
+                request,
+                event.subject,
+                event.id,
+                event.message_id,
+                event.traceparent,
             )
         )
 
@@ -424,7 +432,9 @@ def paper_of_row(row: Row) -> Paper:
     )
 
 
-def fault_of(trouble: Trouble, tenant_id: str, kind: str, object_id: str, subject: str, partner: str, connection_id: str) -> issues.Fault:
+def fault_of(
+    trouble: Trouble, tenant_id: str, kind: str, object_id: str, subject: str, partner: str, connection_id: str
+) -> issues.Fault:
     """Return the fault that enters a trouble under the issue of its cause."""
     return issues.Fault(
         tenant_id=tenant_id,

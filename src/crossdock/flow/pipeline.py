@@ -98,7 +98,10 @@ class Pipeline:
         """
         # Before it joins the others: an offer that cannot be stored must not fail the cycle of its neighbours.
         self._specs(offer.tenant_id, offer.connection_id)
-        if len(self._offers) + len(self._work) >= self._limits.waiting_max or self._waiting_sends() >= self._limits.outbound_max:
+        if (
+            len(self._offers) + len(self._work) >= self._limits.waiting_max
+            or self._waiting_sends() >= self._limits.outbound_max
+        ):
             raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
         future: asyncio.Future[IngestAnswer] = asyncio.get_running_loop().create_future()
         self._offers.append((offer, future))
@@ -107,7 +110,10 @@ class Pipeline:
 
     async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
         """Take several messages in, in order and as one; the answers come in the same order."""
-        if len(self._offers) + len(self._work) >= self._limits.waiting_max or self._waiting_sends() >= self._limits.outbound_max:
+        if (
+            len(self._offers) + len(self._work) >= self._limits.waiting_max
+            or self._waiting_sends() >= self._limits.outbound_max
+        ):
             raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
         for place in {(offer.tenant_id, offer.connection_id) for offer in offers}:
             self._specs(*place)
@@ -237,7 +243,13 @@ class Pipeline:
     async def _put_back(self, cycle: _Cycle, error: Exception) -> None:
         """Nothing of the cycle is kept: senders are told so, everything else is tried again."""
         self._failed_cycles += 1
-        log.error("cycle.failed", error=repr(error), offers=len(cycle.offers), work=len(cycle.work), failures=self._failed_cycles)
+        log.error(
+            "cycle.failed",
+            error=repr(error),
+            offers=len(cycle.offers),
+            work=len(cycle.work),
+            failures=self._failed_cycles,
+        )
         for _, future in cycle.offers:
             if not future.done():
                 future.set_exception(error)

@@ -53,7 +53,11 @@ def _set_aside(connection: Connection, row: Row, ids: Ids, now: datetime) -> Non
 
 
 def load_stored(
-    connection: Connection, rows: list[Row], *, release_id: str = "", again: dict[str, dict[int, AgainDocument]] | None = None
+    connection: Connection,
+    rows: list[Row],
+    *,
+    release_id: str = "",
+    again: dict[str, dict[int, AgainDocument]] | None = None,
 ) -> list[Stored]:
     """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one they came under."""
     contents = _contents(connection, [(row[19], row[0]) for row in rows])
@@ -107,11 +111,35 @@ def open_sends(connection: Connection, now: datetime) -> list[Ready]:
         if one.state == "sending":
             detail = "the process ended while this was being sent"
             attempts.append(
-                outbound.AttemptRow(one.tenant_id, one.message_id, one.attempts + 1, "unknown", to_micros(now), 0.0, None, "XD-PTR-003", detail, None)
+                outbound.AttemptRow(
+                    one.tenant_id,
+                    one.message_id,
+                    one.attempts + 1,
+                    "unknown",
+                    to_micros(now),
+                    0.0,
+                    None,
+                    "XD-PTR-003",
+                    detail,
+                    None,
+                )
             )
             one.attempts += 1
             one.state = "unknown"
-            states.append(("unknown", one.attempts, None, None, "unknown", "XD-PTR-003", detail, "", one.tenant_id, one.message_id))
+            states.append(
+                (
+                    "unknown",
+                    one.attempts,
+                    None,
+                    None,
+                    "unknown",
+                    "XD-PTR-003",
+                    detail,
+                    "",
+                    one.tenant_id,
+                    one.message_id,
+                )
+            )
         ready.append(one)
     if attempts:
         outbound.insert_attempts(connection, attempts)

@@ -77,7 +77,9 @@ def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMo
 
 def finish(batch: Batch, drafts: list[Draft], mode_of: SendMode) -> None:
     """Give rendered drafts their envelopes and identities, and enter them in the batch."""
-    _envelope(batch, [draft for draft in drafts if draft.format == "x12" and draft.trouble is None and not draft.identity])
+    _envelope(
+        batch, [draft for draft in drafts if draft.format == "x12" and draft.trouble is None and not draft.identity]
+    )
     for draft in drafts:
         _enter(batch, draft, mode_of)
 
@@ -201,7 +203,11 @@ def _held(error: HeldAwaiting, draft: Draft, compiled: CompiledMap) -> Trouble:
 def _context(draft: Draft) -> MapContext:
     return MapContext(
         lookups=draft.configuration.lookups,
-        message={"key": draft.request_key, "identity": identity_of(draft.request_key), "attributes": dict(draft.attributes)},
+        message={
+            "key": draft.request_key,
+            "identity": identity_of(draft.request_key),
+            "attributes": dict(draft.attributes),
+        },
         partner=partner_record(draft.configuration, draft.spec.partner),
         tenant={"id": draft.tenant_id, "name": draft.configuration.head.name},
     )
@@ -234,7 +240,9 @@ def _envelope(batch: Batch, drafts: list[Draft]) -> None:
         first = outbound.next_control_numbers(batch.connection, tenant_id, us, them, "interchange", len(mine))
         for number, draft in enumerate(mine, first):
             assert draft.spec.x12 is not None
-            draft.content = interchange_bytes(draft.spec.x12, draft.set_code, [draft.segments], number, local_time(batch.now, draft.configuration))
+            draft.content = interchange_bytes(
+                draft.spec.x12, draft.set_code, [draft.segments], number, local_time(batch.now, draft.configuration)
+            )
             draft.identity = f"{number:09d}"
 
 
@@ -330,12 +338,16 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
     )
     if draft.trouble is not None:
         batch.faults.append(
-            fault_of(draft.trouble, draft.tenant_id, "outbound", message_id, draft.subject, spec.partner, spec.connection)
+            fault_of(
+                draft.trouble, draft.tenant_id, "outbound", message_id, draft.subject, spec.partner, spec.connection
+            )
         )
         return
     if awaits_ack and spec.x12 is not None:
         functional_id = edi.FUNCTIONAL_IDS.get(draft.set_code, "OW")
-        batch.sets.append((draft.tenant_id, spec.x12.us, spec.x12.them, functional_id, str(int(identity)), "1", message_id))
+        batch.sets.append(
+            (draft.tenant_id, spec.x12.us, spec.x12.them, functional_id, str(int(identity)), "1", message_id)
+        )
     batch.ready.append(
         Ready(
             draft.tenant_id,

@@ -116,7 +116,9 @@ def select(
         limited[row[2]] = AgainDocument(row[0], row[8])
     dead += outbound.load_many(connection, tenant_id, outbound_ids)
     release_id = active_release_id if under == "current" else ""
-    rows = [row for row in (messages.load_inbound(connection, tenant_id, one) for one in sorted(wanted)) if row is not None]
+    rows = [
+        row for row in (messages.load_inbound(connection, tenant_id, one) for one in sorted(wanted)) if row is not None
+    ]
     again = {message_id: limited for message_id, limited in wanted.items() if limited}
     return Selection(load_stored(connection, rows, release_id=release_id, again=again), dead, before)
 
@@ -176,20 +178,29 @@ def _effects(connection: Connection, requests: list[PlacedRequest]) -> tuple[Eff
     for placed in requests:
         by_tenant.setdefault(placed.tenant_id, []).append(placed.request.key)
     known = {
-        (tenant_id, key) for tenant_id, keys in by_tenant.items() for key, _ in outbound.known_requests(connection, tenant_id, keys)
+        (tenant_id, key)
+        for tenant_id, keys in by_tenant.items()
+        for key, _ in outbound.known_requests(connection, tenant_id, keys)
     }
     for placed in requests:
         variables = {"site": placed.request.site, **placed.request.attributes}
         routes = placed.configuration.routes_for(placed.request.kind, variables)
         connections = tuple(route.connection for route in routes)
         effects.append(
-            Effect(placed.request.kind, placed.request.key, connections, (placed.tenant_id, placed.request.key) in known)
+            Effect(
+                placed.request.kind, placed.request.key, connections, (placed.tenant_id, placed.request.key) in known
+            )
         )
     return tuple(effects)
 
 
 def requeue_dead(
-    connection: Connection, tenant_id: str, rows: list[Row], configuration: Configuration, batch: Batch, mode_of: SendMode
+    connection: Connection,
+    tenant_id: str,
+    rows: list[Row],
+    configuration: Configuration,
+    batch: Batch,
+    mode_of: SendMode,
 ) -> list[Ready]:
     """Take dead letters up again under their old identity; those never rendered are rendered under the active release.
 
@@ -207,7 +218,9 @@ def requeue_dead(
     drafts = [_draft(row, tenant_id, configuration) for row in rows if row[9] == "dead" and not row[15] and row[19]]
     for row in rows:
         if row[9] == "dead" and not row[15] and row[19]:
-            connection.execute("delete from outbound_messages where tenant_id = ? and message_id = ?", (tenant_id, row[0]))
+            connection.execute(
+                "delete from outbound_messages where tenant_id = ? and message_id = ?", (tenant_id, row[0])
+            )
             batch.resolve(tenant_id, row[0], "rendered again")
     for draft in drafts:
         run_map(draft)

@@ -98,7 +98,11 @@ class Sender:
         place = (tenant_id, connection_id)
         partner = self._partners.get(place)
         queue = self._queues.get(place)
-        if partner is None or not partner.idempotent or (queue is not None and (queue.paused or queue.circuit.state != "closed")):
+        if (
+            partner is None
+            or not partner.idempotent
+            or (queue is not None and (queue.paused or queue.circuit.state != "closed"))
+        ):
             return "pending"
         return "sending"
 
@@ -112,7 +116,11 @@ class Sender:
     def states(self) -> Mapping[Place, tuple[str, int, int]]:
         """Return for each connection its circuit, what waits and what is in flight."""
         return {
-            place: ("paused" if queue.paused else queue.circuit.state, sum(map(len, queue.lanes.values())), queue.in_flight)
+            place: (
+                "paused" if queue.paused else queue.circuit.state,
+                sum(map(len, queue.lanes.values())),
+                queue.in_flight,
+            )
             for place, queue in self._queues.items()
         }
 
@@ -260,7 +268,9 @@ class Sender:
             result = await self._attempt(place, ready)
         except Exception as error:  # noqa: BLE001 - the worker: an attempt always ends with an outcome
             log.error("send.stumbled", message_id=ready.message_id, connection_id=ready.connection_id, exc_info=error)
-            result = PushResult("unknown", error_class="system", code="XD-SYS-050", detail=f"{type(error).__name__}: {error}")
+            result = PushResult(
+                "unknown", error_class="system", code="XD-SYS-050", detail=f"{type(error).__name__}: {error}"
+            )
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
         subject = ready.lane if "/" in ready.lane else ""
@@ -293,7 +303,9 @@ class Sender:
             async with asyncio.timeout(partner.spec.timeout_seconds + 5):
                 return await partner.connector.push(outbound)
         except TimeoutError:
-            return PushResult("unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed")
+            return PushResult(
+                "unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed"
+            )
         except CrossdockError as error:
             return _result_of(error)
 
@@ -304,7 +316,11 @@ class Sender:
         async with asyncio.timeout(partner.spec.timeout_seconds + 5):
             answer = await partner.connector.find(outbound)
         if answer.answer == "found":
-            return PushResult("done", reference=answer.reference, detail="the partner has it: " + (answer.detail or "found by its identity"))
+            return PushResult(
+                "done",
+                reference=answer.reference,
+                detail="the partner has it: " + (answer.detail or "found by its identity"),
+            )
         if answer.answer == "absent" or partner.idempotent:
             return None
         return PushResult(
@@ -318,14 +334,22 @@ class Sender:
         result, step = outcome.result, outcome.next_step()
         now = self._clock.now().timestamp()
         before = queue.circuit.state
-        answered = result.outcome == "done" or (result.outcome == "failed" and result.permanent and result.error_class != "system")
+        answered = result.outcome == "done" or (
+            result.outcome == "failed" and result.permanent and result.error_class != "system"
+        )
         queue.circuit.book(queue.policy, answered, now, result.retry_after_seconds)
         if result.outcome == "done":
             queue.last_sent_at = outcome.started_at
         else:
             queue.last_error, queue.last_error_at = result.detail, outcome.started_at
         if queue.circuit.state != before:
-            log.info("circuit.changed", connection_id=place[1], before=before, after=queue.circuit.state, failures=queue.circuit.failures)
+            log.info(
+                "circuit.changed",
+                connection_id=place[1],
+                before=before,
+                after=queue.circuit.state,
+                failures=queue.circuit.failures,
+            )
             self._circuit_changed(*place, queue.circuit, queue.last_error)
         if step.action in ("settle", "dead"):
             self._next_in_lane(queue, ready)
@@ -359,7 +383,13 @@ def _result_of(error: CrossdockError) -> PushResult:
     """Return the outcome that an error of a connector stands for: its class is the policy."""
     detail = str(error) + "".join(f" ({hint})" for hint in error.hint)
     if isinstance(error, TransientError):
-        return PushResult("failed", error_class="partner", code=error.code, detail=detail, retry_after_seconds=error.retry_after_seconds)
+        return PushResult(
+            "failed",
+            error_class="partner",
+            code=error.code,
+            detail=detail,
+            retry_after_seconds=error.retry_after_seconds,
+        )
     if isinstance(error, UnknownOutcome):
         return PushResult("unknown", error_class="unknown", code=error.code, detail=detail)
     if isinstance(error, ConfigurationError):

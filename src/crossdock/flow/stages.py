@@ -103,10 +103,21 @@ class Stages:
             error_class="system",
         )
         batch.inbound_settled.append(
-            ("failed", batch.now_micros, 0, trouble.code, trouble.detail, message.release_id, message.tenant_id, message.message_id)
+            (
+                "failed",
+                batch.now_micros,
+                0,
+                trouble.code,
+                trouble.detail,
+                message.release_id,
+                message.tenant_id,
+                message.message_id,
+            )
         )
         batch.faults.append(
-            fault_of(trouble, message.tenant_id, "message", message.message_id, "", message.partner, message.connection_id)
+            fault_of(
+                trouble, message.tenant_id, "message", message.message_id, "", message.partner, message.connection_id
+            )
         )
         batch.save()
         return Worked([], batch.events)
@@ -121,7 +132,9 @@ class Stages:
             done.append(translation)
             items += self._items(batch, translation, configuration)
         orchestration = Orchestration(batch, self._health, parked=self.parked)
-        orchestration.apply(items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id))
+        orchestration.apply(
+            items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id)
+        )
         for translation in done:
             self._settle(batch, translation)
         for item in orchestration.freed:
@@ -147,10 +160,19 @@ class Stages:
                 papers.append((message, paper))
                 if paper.state == "applied" and paper.object != "ack":
                     items.append(
-                        Item(message.tenant_id, configuration, paper, message.message_id, message.partner, message.received_at)
+                        Item(
+                            message.tenant_id,
+                            configuration,
+                            paper,
+                            message.message_id,
+                            message.partner,
+                            message.received_at,
+                        )
                     )
         orchestration = Orchestration(batch, self._health, parked=False)
-        orchestration.apply(items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id))
+        orchestration.apply(
+            items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id)
+        )
         return papers, orchestration.requests, orchestration.duplicates
 
     def _items(self, batch: Batch, translation: Translation, configuration: Configuration) -> list[Item]:
@@ -191,7 +213,11 @@ class Stages:
     def _settle(self, batch: Batch, translation: Translation) -> None:
         message = translation.message
         state, trouble = translation.state, translation.trouble
-        if translation.interchanges and translation.papers and all(paper.state == "superseded" for paper in translation.papers):
+        if (
+            translation.interchanges
+            and translation.papers
+            and all(paper.state == "superseded" for paper in translation.papers)
+        ):
             state = "duplicate"  # type: ignore[assignment]
         batch.inbound_settled.append(
             (
@@ -211,7 +237,15 @@ class Stages:
             self._resolve_again(batch, translation)
         if trouble is not None and not translation.papers:
             batch.faults.append(
-                fault_of(trouble, message.tenant_id, "message", message.message_id, "", message.partner, message.connection_id)
+                fault_of(
+                    trouble,
+                    message.tenant_id,
+                    "message",
+                    message.message_id,
+                    "",
+                    message.partner,
+                    message.connection_id,
+                )
             )
         for paper in translation.papers:
             self._settle_paper(batch, message, paper)
@@ -232,7 +266,13 @@ class Stages:
             batch.judged_again.append((message.tenant_id, paper.document_id, paper.trouble.cause))
         batch.faults.append(
             fault_of(
-                paper.trouble, message.tenant_id, "document", paper.document_id, paper.subject, message.partner, message.connection_id
+                paper.trouble,
+                message.tenant_id,
+                "document",
+                paper.document_id,
+                paper.subject,
+                message.partner,
+                message.connection_id,
             )
         )
         kind = "crossdock.document.held.v1" if paper.state == "held" else "crossdock.document.rejected.v1"
@@ -241,7 +281,12 @@ class Stages:
                 message.tenant_id,
                 kind,
                 paper.subject or f"document/{paper.document_id}",
-                {"document_id": paper.document_id, "code": paper.trouble.code, "title": paper.trouble.title, "awaits": paper.awaits},
+                {
+                    "document_id": paper.document_id,
+                    "code": paper.trouble.code,
+                    "title": paper.trouble.title,
+                    "awaits": paper.awaits,
+                },
                 causation_id=paper.document_id,
                 message_id=message.message_id,
                 partner=message.partner,
@@ -250,7 +295,9 @@ class Stages:
 
     # -- deadlines
 
-    def deadlines(self, connection: Connection, now: datetime, active: Callable[[Connection, str], Configuration]) -> Worked:
+    def deadlines(
+        self, connection: Connection, now: datetime, active: Callable[[Connection, str], Configuration]
+    ) -> Worked:
         """Let deadlines that have passed come back as events; warn of papers parked and acknowledgments overdue."""
         due = aggregates.due_timers(connection, to_micros(now))
         late = outbound.overdue_acknowledgments(connection, to_micros(now))
@@ -264,7 +311,9 @@ class Stages:
                 self._warn_parked(batch, tenant_id, subject.partition("/")[2])
                 continue
             data = {"name": name, "due_at": from_micros(due_at).isoformat()}
-            event = batch.event(tenant_id, "crossdock.deadline.passed.v1", subject, data, occurred_at=from_micros(due_at))
+            event = batch.event(
+                tenant_id, "crossdock.deadline.passed.v1", subject, data, occurred_at=from_micros(due_at)
+            )
             orchestration.apply_event(event, active(connection, tenant_id))
         for row in late:
             self._warn_overdue(batch, *row)
@@ -291,7 +340,14 @@ class Stages:
         )
 
     def _warn_overdue(
-        self, batch: Batch, tenant_id: str, message_id: str, connection_id: str, partner: str, subject: str, document_type: str
+        self,
+        batch: Batch,
+        tenant_id: str,
+        message_id: str,
+        connection_id: str,
+        partner: str,
+        subject: str,
+        document_type: str,
     ) -> None:
         batch.acknowledged.append((tenant_id, message_id, "overdue"))
         batch.faults.append(

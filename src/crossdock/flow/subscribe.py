@@ -37,7 +37,9 @@ class Subscriptions:
             cursor = await self._store.read(journal.end) if after is None else journal.Cursor.parse(after)
             while True:
                 wake.clear()
-                pairs = await self._store.read(lambda connection, at=cursor: journal.follow(connection, tenant_id, at, PAGE))  # type: ignore[misc]
+                pairs = await self._store.read(
+                    lambda connection, at=cursor: journal.follow(connection, tenant_id, at, PAGE)
+                )  # type: ignore[misc]
                 for event, at in pairs:
                     cursor = at
                     yield str(at), event

@@ -57,7 +57,9 @@ def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Confi
     """JSON, CSV and fixed width: the rule's map names columns and options, so the rule is chosen before decoding."""
     rule = None
     if kind != "json":
-        rule = configuration.inbound_rule(message.connection_id, format=kind, set_code="", name=message.name, document=None)
+        rule = configuration.inbound_rule(
+            message.connection_id, format=kind, set_code="", name=message.name, document=None
+        )
         if rule is None:
             return _no_rule(message, f"a {kind} file named {message.name!r}")
         if rule.ignore:
@@ -82,11 +84,20 @@ def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Confi
         if chosen is None:
             if len(documents) == 1:
                 return _no_rule(message, "a JSON document of this shape")
-            _reject(paper, "XD-DOC-020", "No map reads this document", f"no inbound rule of {spec.connection} fits", spec)
+            _reject(
+                paper, "XD-DOC-020", "No map reads this document", f"no inbound rule of {spec.connection} fits", spec
+            )
         elif chosen.ignore:
             continue
         else:
-            _run_map(paper, document, configuration.maps[chosen.map], _context(message, spec, configuration, {}), spec, papers)
+            _run_map(
+                paper,
+                document,
+                configuration.maps[chosen.map],
+                _context(message, spec, configuration, {}),
+                spec,
+                papers,
+            )
             continue
         papers.append(paper)
     _add_row_findings(papers, decoded.findings, kind, spec, rule)
@@ -127,7 +138,9 @@ def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configu
     result = edi.read_all(message.content, partner_overlay=overlay)
     if not result.interchanges:
         findings = tuple(result.findings) or (Finding("XD-EDI-001", "no interchange was found"),)
-        return _unreadable(message, "x12", DocumentRejected(findings[0].message, code=findings[0].code, findings=findings))
+        return _unreadable(
+            message, "x12", DocumentRejected(findings[0].message, code=findings[0].code, findings=findings)
+        )
     papers: list[Paper] = []
     notes: list[InterchangeNote] = []
     for interchange in result.interchanges:
@@ -180,7 +193,12 @@ def _translate_set(
     last = one.segments[-1] if one.segments else None
     end = last.element_offset(len(last.elements)) if last is not None else one.offset
     paper = Paper(
-        position, one.pointer, f"x12:{one.code}", findings=tuple(one.findings), byte_offset=one.offset, byte_length=end - one.offset
+        position,
+        one.pointer,
+        f"x12:{one.code}",
+        findings=tuple(one.findings),
+        byte_offset=one.offset,
+        byte_length=end - one.offset,
     )
     if wrong is not None:
         paper.state, paper.trouble = "rejected", wrong
@@ -191,11 +209,27 @@ def _translate_set(
         return [paper]
     if not one.accepted:
         worst = next((finding for finding in one.findings if finding.severity == "error"), one.findings[0])
-        _reject(paper, worst.code, f"{spec.partner} sent a faulty {one.code}", worst.message, spec, worst.pointer, tuple(one.findings))
+        _reject(
+            paper,
+            worst.code,
+            f"{spec.partner} sent a faulty {one.code}",
+            worst.message,
+            spec,
+            worst.pointer,
+            tuple(one.findings),
+        )
         return [paper]
-    rule = configuration.inbound_rule(message.connection_id, format="x12", set_code=one.code, name=message.name, document=None)
+    rule = configuration.inbound_rule(
+        message.connection_id, format="x12", set_code=one.code, name=message.name, document=None
+    )
     if rule is None:
-        _reject(paper, "XD-DOC-020", f"No map reads a {one.code} of {spec.partner}", f"{spec.connection} has no rule for it", spec)
+        _reject(
+            paper,
+            "XD-DOC-020",
+            f"No map reads a {one.code} of {spec.partner}",
+            f"{spec.connection} has no rule for it",
+            spec,
+        )
         return [paper]
     if rule.ignore:
         return []
@@ -209,7 +243,9 @@ def _translate_set(
     }
     papers: list[Paper] = []
     document = edi.set_to_document(one)
-    _run_map(paper, document, configuration.maps[rule.map], _context(message, spec, configuration, envelope), spec, papers)
+    _run_map(
+        paper, document, configuration.maps[rule.map], _context(message, spec, configuration, envelope), spec, papers
+    )
     return papers
 
 
@@ -251,7 +287,15 @@ def _run_each(
     try:
         elements = compiled.split(document)
     except DocumentRejected as error:
-        _reject(paper, error.code, f"Map {compiled.name} refused a document", str(error), spec, error.pointer, error.findings)
+        _reject(
+            paper,
+            error.code,
+            f"Map {compiled.name} refused a document",
+            str(error),
+            spec,
+            error.pointer,
+            error.findings,
+        )
         papers.append(paper)
         return
     context = msgspec.structs.replace(context, root=document)
@@ -273,7 +317,15 @@ def _run_one(
     except DocumentRejected as error:
         if error.code == "XD-MAP-018":
             return
-        _reject(paper, error.code, f"Map {compiled.name} refused a document", str(error), spec, error.pointer, error.findings)
+        _reject(
+            paper,
+            error.code,
+            f"Map {compiled.name} refused a document",
+            str(error),
+            spec,
+            error.pointer,
+            error.findings,
+        )
     papers.append(paper)
 
 
@@ -285,9 +337,20 @@ def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> N
         text = str(error)
         message, _, place = text.partition(" - at `")
         finding = Finding(
-            "XD-MAP-020", f"the map's {paper.object} is not valid: {message}", pointer=place.rstrip("`"), hint=f"Correct map {paper.map}"
+            "XD-MAP-020",
+            f"the map's {paper.object} is not valid: {message}",
+            pointer=place.rstrip("`"),
+            hint=f"Correct map {paper.map}",
         )
-        _reject(paper, finding.code, f"Map {paper.map} makes an invalid {paper.object}", finding.message, spec, finding.pointer, (finding,))
+        _reject(
+            paper,
+            finding.code,
+            f"Map {paper.map} makes an invalid {paper.object}",
+            finding.message,
+            spec,
+            finding.pointer,
+            (finding,),
+        )
         return
     paper.canonical = _encode(paper.value)
 
@@ -321,9 +384,15 @@ def _reject(
     findings: tuple[Finding, ...] = (),
 ) -> None:
     paper.state = "rejected"
-    paper.findings = paper.findings if paper.findings[: len(findings)] == findings and findings else (*paper.findings, *findings)
+    paper.findings = (
+        paper.findings if paper.findings[: len(findings)] == findings and findings else (*paper.findings, *findings)
+    )
     paper.trouble = Trouble(
-        code=code, cause=f"{code}|{spec.connection}|{paper.type}|{paper.map}|{_place(pointer)}", title=title, detail=detail, pointer=pointer
+        code=code,
+        cause=f"{code}|{spec.connection}|{paper.type}|{paper.map}|{_place(pointer)}",
+        title=title,
+        detail=detail,
+        pointer=pointer,
     )
 
 

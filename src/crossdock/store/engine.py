@@ -159,7 +159,9 @@ def open_store(url: str, *, readers: int = 3) -> Store:
     )
 
 
-def finish(loop: asyncio.AbstractEventLoop, settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]) -> None:
+def finish(
+    loop: asyncio.AbstractEventLoop, settled: list[tuple[asyncio.Future[Any], Any, BaseException | None]]
+) -> None:
     """Hand results of a worker thread to the futures of an event loop, in one wake-up."""
 
     def settle() -> None:

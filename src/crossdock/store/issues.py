@@ -116,7 +116,13 @@ def _enter_members(
 
 
 def resolve_objects(
-    connection: Connection, tenant_id: str, object_ids: Sequence[str], resolution: str, now_micros: int, *, code: str = ""
+    connection: Connection,
+    tenant_id: str,
+    object_ids: Sequence[str],
+    resolution: str,
+    now_micros: int,
+    *,
+    code: str = "",
 ) -> list[str]:
     """Resolve the open faults of some objects; return the issues that closed because of it."""
     if not object_ids:
@@ -142,7 +148,9 @@ def resolve_other_causes(
     return _resolve(connection, tenant_id, rows, resolution, now_micros)
 
 
-def _resolve(connection: Connection, tenant_id: str, rows: Sequence[Row], resolution: str, now_micros: int) -> list[str]:
+def _resolve(
+    connection: Connection, tenant_id: str, rows: Sequence[Row], resolution: str, now_micros: int
+) -> list[str]:
     if not rows:
         return []
     connection.executemany(
@@ -152,7 +160,8 @@ def _resolve(connection: Connection, tenant_id: str, rows: Sequence[Row], resolu
     closed = []
     for issue_id in sorted({row[1] for row in rows}):
         left = connection.one(
-            "select 1 from exceptions where tenant_id = ? and issue_id = ? and state = 'open' limit 1", (tenant_id, issue_id)
+            "select 1 from exceptions where tenant_id = ? and issue_id = ? and state = 'open' limit 1",
+            (tenant_id, issue_id),
         )
         if left is None:
             connection.execute(

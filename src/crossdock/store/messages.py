@@ -55,7 +55,9 @@ class DocumentRow(msgspec.Struct):
     updated_at: int
 
 
-def receipts_of(connection: Connection, tenant_id: str, connection_id: str, keys: Sequence[str]) -> dict[str, tuple[str, bytes]]:
+def receipts_of(
+    connection: Connection, tenant_id: str, connection_id: str, keys: Sequence[str]
+) -> dict[str, tuple[str, bytes]]:
     """Return what was received under some receipt keys: key → (message_id, digest)."""
     rows = connection.many(
         "select receipt_key, message_id, digest from receipts where tenant_id = ? and connection_id = ? and receipt_key in ({})",
@@ -73,7 +75,9 @@ def insert_receipts(connection: Connection, rows: Iterable[tuple[str, str, str, 
     )
 
 
-_INSERT_INBOUND = f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 15)})"
+_INSERT_INBOUND = (
+    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 15)})"
+)
 _INSERT_DOCUMENT = f"insert into documents ({', '.join(DocumentRow.__struct_fields__)}) values ({','.join('?' * 20)})"
 
 
@@ -121,20 +125,24 @@ INBOUND_COLUMNS = (
 def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Row | None:
     """Return one inbound message (INBOUND_COLUMNS), or None."""
     return connection.one(
-        f"select {INBOUND_COLUMNS} from inbound_messages where tenant_id = ? and message_id = ?", (tenant_id, message_id)
+        f"select {INBOUND_COLUMNS} from inbound_messages where tenant_id = ? and message_id = ?",
+        (tenant_id, message_id),
     )
 
 
 def waiting_inbound(connection: Connection, limit: int) -> list[Row]:
     """Return messages of all tenants that were stored but not yet looked at (INBOUND_COLUMNS), oldest first."""
     return connection.query(
-        f"select {INBOUND_COLUMNS} from inbound_messages where state = 'received' order by tenant_id, message_id limit ?", (limit,)
+        f"select {INBOUND_COLUMNS} from inbound_messages where state = 'received' order by tenant_id, message_id limit ?",
+        (limit,),
     )
 
 
 def count_run(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     """Count a run before it begins, so that a message which kills its worker is found out: (tenant_id, message_id)."""
-    connection.executemany("update inbound_messages set attempts = attempts + 1 where tenant_id = ? and message_id = ?", rows)
+    connection.executemany(
+        "update inbound_messages set attempts = attempts + 1 where tenant_id = ? and message_id = ?", rows
+    )
 
 
 DOCUMENT_COLUMNS = (
@@ -156,7 +164,9 @@ def load_documents(connection: Connection, tenant_id: str, document_ids: Sequenc
     if not document_ids:
         return []
     rows = connection.many(
-        f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and document_id in ({{}})", [tenant_id], document_ids
+        f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and document_id in ({{}})",
+        [tenant_id],
+        document_ids,
     )
     return sorted(rows, key=lambda row: row[0])
 

@@ -92,7 +92,9 @@ def insert_attempts(connection: Connection, rows: Iterable[AttemptRow]) -> None:
     connection.executemany(_INSERT_ATTEMPT, [msgspec.structs.astuple(row) for row in rows])
 
 
-def book(connection: Connection, rows: Iterable[tuple[str, int, int | None, int | None, str, str, str, str, str, str]]) -> None:
+def book(
+    connection: Connection, rows: Iterable[tuple[str, int, int | None, int | None, str, str, str, str, str, str]]
+) -> None:
     """Book the state after an attempt.
 
     Each row is (state, attempts, next_attempt_at, sent_at, error_class, error_code, error, reference, tenant_id, message_id).
@@ -116,7 +118,8 @@ def reserve(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
 def load(connection: Connection, tenant_id: str, message_id: str) -> Row | None:
     """Return one outbound message (OUTBOUND_COLUMNS), or None."""
     return connection.one(
-        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and message_id = ?", (tenant_id, message_id)
+        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and message_id = ?",
+        (tenant_id, message_id),
     )
 
 
@@ -125,7 +128,9 @@ def load_many(connection: Connection, tenant_id: str, message_ids: Sequence[str]
     if not message_ids:
         return []
     rows = connection.many(
-        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and message_id in ({{}})", [tenant_id], message_ids
+        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and message_id in ({{}})",
+        [tenant_id],
+        message_ids,
     )
     return sorted(rows, key=lambda row: row[0])
 
@@ -146,7 +151,9 @@ def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     )
 
 
-def next_control_numbers(connection: Connection, tenant_id: str, sender: str, receiver: str, level: str, count: int) -> int:
+def next_control_numbers(
+    connection: Connection, tenant_id: str, sender: str, receiver: str, level: str, count: int
+) -> int:
     """Take `count` control numbers in this transaction; return the first. 999999999 is followed by 1.
 
     Gaps are fine, reuse is not: a number taken in a transaction that is rolled back was never sent.
@@ -178,7 +185,13 @@ def remember_sets(connection: Connection, rows: Iterable[tuple[str, str, str, st
 
 
 def find_set(
-    connection: Connection, tenant_id: str, sender: str, receiver: str, functional_id: str, group: str, set_control_number: str
+    connection: Connection,
+    tenant_id: str,
+    sender: str,
+    receiver: str,
+    functional_id: str,
+    group: str,
+    set_control_number: str,
 ) -> list[str]:
     """Return the outbound messages an acknowledgment names; an empty set control number means the whole group."""
     rows = connection.query(

@@ -96,7 +96,9 @@ class PostgresStore:
         try:
             raw = psycopg.connect(self.url, autocommit=True, prepare_threshold=2)
         except psycopg.OperationalError as error:
-            raise StoreUnavailable(f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs") from error
+            raise StoreUnavailable(
+                f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs"
+            ) from error
         raw.prepared_max = 400
         return PostgresConnection(raw)
 

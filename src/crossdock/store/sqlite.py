@@ -35,7 +35,9 @@ DIALECT = {
 
 SAFE_VERSION = (3, 51, 3)
 
-_Job = tuple[Callable[["SqliteConnection"], Any], "asyncio.Future[Any] | Future[Any]", "asyncio.AbstractEventLoop | None"]
+_Job = tuple[
+    Callable[["SqliteConnection"], Any], "asyncio.Future[Any] | Future[Any]", "asyncio.AbstractEventLoop | None"
+]
 
 
 class SqliteConnection:
@@ -209,7 +211,9 @@ class SqliteStore:
     def _commit(self, batch: list[_Job]) -> list[tuple[Any, BaseException | None]]:
         """Run the functions in one transaction; each gets its own result or error."""
         if self._broken is not None:
-            return [(None, StoreUnavailable("the record was closed after an I/O error", hint="Restart the process"))] * len(batch)
+            return [
+                (None, StoreUnavailable("the record was closed after an I/O error", hint="Restart the process"))
+            ] * len(batch)
         raw = self._connection.raw
         results: list[tuple[Any, BaseException | None]] = []
         try:
@@ -226,7 +230,9 @@ class SqliteStore:
         self._commits += 1
         return results
 
-    def _run_in_savepoint(self, raw: apsw.Connection, function: Callable[[SqliteConnection], Any]) -> tuple[Any, BaseException | None]:
+    def _run_in_savepoint(
+        self, raw: apsw.Connection, function: Callable[[SqliteConnection], Any]
+    ) -> tuple[Any, BaseException | None]:
         raw.execute("savepoint job")
         try:
             result = function(self._connection)

@@ -8,19 +8,27 @@ from decimal import Decimal
 from .engine import Connection
 
 
-def load(connection: Connection, tenant_id: str, skus: Sequence[str]) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
+def load(
+    connection: Connection, tenant_id: str, skus: Sequence[str]
+) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
     """Return the positions of some SKUs at all sites: (site, sku) → (on_hand, reserved, as_of)."""
     if not skus:
         return {}
     rows = connection.many(
-        "select site, sku, on_hand, reserved, as_of from inventory where tenant_id = ? and sku in ({})", [tenant_id], skus
+        "select site, sku, on_hand, reserved, as_of from inventory where tenant_id = ? and sku in ({})",
+        [tenant_id],
+        skus,
     )
     return {(row[0], row[1]): (Decimal(row[2]), Decimal(row[3]), row[4]) for row in rows}
 
 
-def load_site(connection: Connection, tenant_id: str, site: str) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
+def load_site(
+    connection: Connection, tenant_id: str, site: str
+) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
     """Return all positions of one site: (site, sku) → (on_hand, reserved, as_of)."""
-    rows = connection.query("select sku, on_hand, reserved, as_of from inventory where tenant_id = ? and site = ?", (tenant_id, site))
+    rows = connection.query(
+        "select sku, on_hand, reserved, as_of from inventory where tenant_id = ? and site = ?", (tenant_id, site)
+    )
     return {(site, row[0]): (Decimal(row[1]), Decimal(row[2]), row[3]) for row in rows}
 
 
