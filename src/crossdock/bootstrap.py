@@ -144,8 +144,7 @@ class Hub:
                 await self._ticker
         await self.collector.stop()
         await self.sender.stop()
-        while not self.pipeline.idle():
-            await asyncio.sleep(0.005)
+        await self.pipeline.drained()
         if self._chores:
             await asyncio.wait(self._chores)
         for tenant_id in list(self._active):
@@ -257,7 +256,10 @@ class Hub:
     async def apply_pack(
         self, tenant_id: str, files: Mapping[str, str], author: str, note: str = ""
     ) -> releases.Release:
-        """Make a release of a tenant's files, run under it, and take up what waited for it. Creates the tenant if it is new."""
+        """Make a release of a tenant's files, run under it, and take up what waited for it.
+
+        Creates the tenant if it is new.
+        """
         now = self.clock.now()
 
         def apply(connection: Connection) -> releases.Release:
@@ -282,7 +284,9 @@ class Hub:
     async def fix_issue(
         self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str
     ) -> replays.ReplayReport:
-        """Add a row to a lookup table (a new release); documents that waited for it are released, dead letters rendered again."""
+        """Add a row to a lookup table (a new release); documents that waited for it are released, dead letters
+        rendered again.
+        """
         now = self.clock.now()
         await self.store.write(
             lambda connection: releases.set_lookup_row(

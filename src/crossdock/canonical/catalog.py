@@ -124,7 +124,7 @@ EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of every event type's data and of every canonical object, by name."""
-    wanted = {name: shape for name, shape in OBJECTS.items()}
+    wanted = dict(OBJECTS)
     wanted.update({row.name: row.data for row in _ROWS if row.data is not dict})
     result: dict[str, dict[str, Any]] = {}
     for name, shape in wanted.items():

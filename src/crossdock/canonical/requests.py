@@ -18,7 +18,8 @@ REQUEST_OBJECTS: dict[str, str] = {
 
 
 def object_of_route(document: str) -> str | None:
-    """Return the canonical object that a route's outbound map must read, or None when there is no such request or event.
+    """Return the canonical object that a route's outbound map must read, or None when there is no such request or
+    event.
 
     >>> object_of_route("shipment_confirmation"), object_of_route("event:crossdock.milestone.recorded.v1")
     ('shipment', 'milestone')

@@ -87,7 +87,8 @@ class Milestone(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that happened (or is expected) to what is moving.
 
     `code` is one of `milestones.MILESTONES`. An estimate is a class, never another code.
-    `local_time` keeps what the partner wrote when the offset was missing; `provenance` says where the instant came from.
+    `local_time` keeps what the partner wrote when the offset was missing; `provenance` says where the instant came
+    from.
     """
 
     code: str

@@ -134,7 +134,7 @@ class System:
 
     def ask_sink(self, path: str) -> Any:
         """Return what the sink answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.sink_port}{path}", timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.sink_port}{path}", timeout=60) as answer:
             return json.loads(answer.read() or b"{}")
 
     def load(self, **plan: Any) -> Result:

@@ -1,6 +1,7 @@
 """The system under test of `crossdock bench`: a whole hub with its web door, in a process of its own.
 
-`python -m crossdock.cli.bench_target STORE_URL FOLDER SINK_PORT` prints one JSON line with its port and key, serves until
+`python -m crossdock.cli.bench_target STORE_URL FOLDER SINK_PORT` prints one JSON line with its port and key, serves
+until
 it is told to end (SIGTERM), then prints its commits.
 """
 

@@ -126,11 +126,7 @@ def answer_duplicates(connection: Connection, repeated: Sequence[tuple[str, str]
     """
     ready = []
     for tenant_id, message_id in dict.fromkeys(repeated):
-        for row in connection.query(
-            f"select {outbound.OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and inbound_message_id = ?"
-            " and document_type = 'acknowledgment' and state = 'sent'",
-            (tenant_id, message_id),
-        ):
+        for row in outbound.sent_acknowledgments(connection, tenant_id, message_id):
             content = payloads.load(connection, tenant_id, [row[0]])[row[0]]
             ready.append(ready_of_row(row, content))
     return ready
@@ -138,10 +134,7 @@ def answer_duplicates(connection: Connection, repeated: Sequence[tuple[str, str]
 
 def _answer_again(batch: Batch, tenant_id: str, request_key: str, connection_id: str) -> None:
     """Send the stored acknowledgment once more: identical bytes, identical control numbers."""
-    row = batch.connection.one(
-        f"select {outbound.OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and request_key = ? and connection_id = ?",
-        (tenant_id, request_key, connection_id),
-    )
+    row = outbound.find_request(batch.connection, tenant_id, request_key, connection_id)
     if row is not None and row[9] == "sent":
         content = payloads.load(batch.connection, tenant_id, [row[0]])[row[0]]
         batch.ready.append(ready_of_row(row, content))

@@ -1,6 +1,7 @@
 """Fetch from partners that do not call us: poll, hand to ingest, and acknowledge only what is durable.
 
-A crash between the commit and the acknowledgment costs a duplicate, which the receipt key absorbs; the reverse would lose.
+A crash between the commit and the acknowledgment costs a duplicate, which the receipt key absorbs; the reverse would
+lose.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import structlog
 from ..durable.identity import Clock
 from ..errors import CrossdockError
 from ..sdk import Pulled
-from .ingest import IngestAnswer, InboundOffer
+from .ingest import InboundOffer, IngestAnswer
 
 log = structlog.get_logger()
 

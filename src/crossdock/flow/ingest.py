@@ -2,7 +2,8 @@
 
 Nothing here understands the content. A receipt key makes every message unique within its tenant and connection:
 the given identity, else a field the connection names, else the digest. A second message under a key is recorded,
-linked and answered as the first was; it never runs. The same key with other bytes is a contradiction, kept and reported.
+linked and answered as the first was; it never runs. The same key with other bytes is a contradiction, kept and
+reported.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ NAME_LENGTH_MAX = 255
 class InboundOffer(msgspec.Struct):
     """What a door or a connector hands in. Authenticity is proven already; nothing else is.
 
-    `receipt_key` is the identity the transport itself gave, if any. `headers` are the few worth keeping, names in lower case.
+    `receipt_key` is the identity the transport itself gave, if any. `headers` are the few worth keeping, names in
+    lower case.
     """
 
     tenant_id: str
@@ -234,14 +236,19 @@ def receipt_key_of(offer: InboundOffer, spec: ConnectionSpec, digest: bytes) -> 
 
 
 def _short(key: str) -> str:
-    """Return the key as it is stored. One that is too long or not printable is kept as its hash: two keys never become one."""
+    """Return the key as it is stored.
+
+    One that is too long or not printable is kept as its hash: two keys never become one.
+    """
     if key.isprintable() and len(key) <= RECEIPT_KEY_LENGTH_MAX:
         return key
     return "hash:" + payloads.digest_of(key.encode("utf-8", "surrogatepass")).hex()
 
 
 def clean(text: str) -> str:
-    """Return a name without control characters (PostgreSQL refuses NUL, logs refuse line breaks), cut to a sane length."""
+    """Return a name without control characters (PostgreSQL refuses NUL, logs refuse line breaks), cut to a sane
+    length.
+    """
     if text.isprintable() and len(text) <= NAME_LENGTH_MAX:
         return text
     return "".join(character if character.isprintable() else "\ufffd" for character in text)[:NAME_LENGTH_MAX]

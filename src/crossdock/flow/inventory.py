@@ -49,7 +49,7 @@ def _apply_snapshot(batch: Batch, tenant_id: str, snapshot: InventorySnapshot) -
         if line.status == AVAILABLE:
             totals[line.sku] = totals.get(line.sku, Decimal(0)) + line.quantity
     if snapshot.complete:
-        for site, sku in known:
+        for _, sku in known:
             totals.setdefault(sku, Decimal(0))
     for sku, quantity in totals.items():
         position = batch.position(tenant_id, snapshot.site, sku)

@@ -1,8 +1,10 @@
 """The cycle: everything that waits goes into one transaction, and what it sets free goes on after the commit.
 
 Doors hand in offers, the sender hands in outcomes; one `drain` job at a time runs in the store's writer. What a cycle
-stored is translated by the next one, from memory: the bytes are durable before anything looks at them, and a cycle's one
-fsync pays for both. The batch grows with the load by itself; there is no timer. State is in the record only: all that is
+stored is translated by the next one, from memory: the bytes are durable before anything looks at them, and a cycle's
+one
+fsync pays for both. The batch grows with the load by itself; there is no timer. State is in the record only: all
+that is
 held here can be lost at any instant and is found again at the start.
 """
 
@@ -25,7 +27,7 @@ from ..store.engine import Connection, Store
 from . import acknowledge
 from .batch import Ready
 from .bookings import Outcome, book_outcomes, reserve_sends
-from .ingest import IngestAnswer, InboundOffer, Stored, store_offers
+from .ingest import InboundOffer, IngestAnswer, Stored, store_offers
 from .stages import Stages
 
 log = structlog.get_logger()
@@ -70,7 +72,7 @@ class Pipeline:
         dispatch: Callable[[list[Ready]], None],
         publish: Callable[[list[Event]], None],
         waiting_sends: Callable[[], int],
-        limits: Limits = Limits(),
+        limits: Limits | None = None,
     ) -> None:
         self._store = store
         self._stages = stages
@@ -80,12 +82,14 @@ class Pipeline:
         self._dispatch = dispatch
         self._publish = publish
         self._waiting_sends = waiting_sends
-        self._limits = limits
+        self._limits = limits or Limits()
         self._offers: deque[tuple[InboundOffer, asyncio.Future[IngestAnswer]]] = deque()
         self._outcomes: deque[Outcome] = deque()
         self._reservations: deque[Ready] = deque()
         self._work: deque[Stored] = deque()
         self._task: asyncio.Task[None] | None = None
+        # One transaction decides at a time, on every engine: two that load the same order would lose one decision.
+        self._turn = asyncio.Lock()
         self._failed_cycles = 0
         self.counts = {"received": 0, "duplicates": 0, "conflicts": 0, "cycles": 0}
 
@@ -140,7 +144,19 @@ class Pipeline:
 
     async def write(self, function: Callable[[Connection], T]) -> T:
         """Run something else in the record, in the same order as the cycles."""
-        return await self._store.write(function)
+        async with self._turn:
+            return await self._store.write(function)
+
+    async def drained(self) -> None:
+        """Return when nothing waits and no cycle runs; raise what ended the cycles for good."""
+        while not self.idle() and self._task is not None:
+            await asyncio.wait([self._task])
+            self._task.result()
+
+    async def drained(self) -> None:
+        """Return when nothing waits any more."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait((self._task,))
 
     def idle(self) -> bool:
         """Tell whether nothing waits and no cycle runs."""
@@ -150,7 +166,7 @@ class Pipeline:
     async def deadlines(self, now: datetime, active: Callable[[Connection, str], Any]) -> None:
         """Run what has become due, until nothing is."""
         while True:
-            worked = await self._store.write(lambda connection: self._stages.deadlines(connection, now, active))
+            worked = await self.write(lambda connection: self._stages.deadlines(connection, now, active))
             self._publish(worked.events)
             self._dispatch(worked.ready)
             if not worked.events and not worked.ready:
@@ -166,7 +182,7 @@ class Pipeline:
         while self._offers or self._outcomes or self._reservations or self._work:
             cycle = _Cycle(offers=[], outcomes=[], reserved=[], work=[])
             try:
-                await self._store.write(lambda connection, cycle=cycle: self._drain(connection, cycle))  # type: ignore[misc]
+                await self.write(lambda connection, cycle=cycle: self._drain(connection, cycle))  # type: ignore[misc]
             except Exception as error:  # noqa: BLE001 - the worker: a failed commit must not stop the cycle
                 await self._put_back(cycle, error)
                 continue

@@ -59,7 +59,9 @@ def load_stored(
     release_id: str = "",
     again: dict[str, dict[int, AgainDocument]] | None = None,
 ) -> list[Stored]:
-    """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one they came under."""
+    """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one they came
+    under.
+    """
     contents = _contents(connection, [(row[19], row[0]) for row in rows])
     return [
         Stored(

@@ -2,7 +2,8 @@
 
 An effect is made once: its request key is unique for the tenant and connection, and its identity is derived from that
 key, so that every attempt, and every later replay, carries the same one. Control numbers are taken in the transaction
-that writes the row. What cannot be rendered is kept as a dead letter with its canonical document, and can be rendered again.
+that writes the row. What cannot be rendered is kept as a dead letter with its canonical document, and can be
+rendered again.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ class Draft(msgspec.Struct):
 
 
 def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> None:
-    """Make the outbound messages of some requests. `mode_of` tells the state in which (tenant, connection) takes a new one."""
+    """Make the outbound messages of some requests.
+
+    `mode_of` tells the state in which (tenant, connection) takes a new one.
+    """
     drafts = _without_known(batch, [draft for request in requests for draft in _drafts(request, batch)])
     for draft in drafts:
         run_map(draft)
@@ -214,7 +218,9 @@ def _context(draft: Draft) -> MapContext:
 
 
 def identity_of(request_key: str) -> str:
-    """Return the identity under which partners know an effect: the key itself where it fits into a header, else its hash."""
+    """Return the identity under which partners know an effect: the key itself where it fits into a header, else
+    its hash.
+    """
     if request_key.isascii() and request_key.isprintable() and " " not in request_key and len(request_key) <= 128:
         return request_key
     return "sha256:" + hashlib.sha256(request_key.encode()).hexdigest()
@@ -370,7 +376,9 @@ def _ack_due(batch: Batch, spec: ConnectionSpec) -> int | None:
 
 
 def file_name(template: str, draft: Draft, identity: str, message_id: str) -> str:
-    """Return the name under which a file partner gets the message: the same at every attempt, safe on any file system."""
+    """Return the name under which a file partner gets the message: the same at every attempt, safe on any file
+    system.
+    """
     text = template
     number = draft.document.get("number", "") if isinstance(draft.document, dict) else ""
     fields = {

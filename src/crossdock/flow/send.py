@@ -1,6 +1,7 @@
 """Send what is ready: in order within a lane, side by side between lanes, at the partner's pace.
 
-Everything here is memory; the ledger is in the record. A message reaches the sender reserved (`sending`), or is reserved
+Everything here is memory; the ledger is in the record. A message reaches the sender reserved (`sending`), or is
+reserved
 first. An attempt ends done, failed or unknown; unknown is resolved by asking the partner (`find`), else by the same
 identity again. A failing message holds its own lane only; a failing partner opens the circuit of its connection, which
 buffers, probes, and drains in the order things were made.
@@ -20,7 +21,7 @@ import structlog
 
 from ..durable.identity import Clock
 from ..durable.retry import Circuit, RetryPolicy
-from ..errors import ConfigurationError, CrossdockError, PermanentError, TransientError, UnknownOutcome
+from ..errors import ConfigurationError, CrossdockError, NotFound, PermanentError, TransientError, UnknownOutcome
 from ..governance.pack import ConnectionSpec
 from ..sdk import Connector, Outbound, PushResult
 from .batch import Ready
@@ -45,6 +46,7 @@ class _Queue:
 
     def __init__(self, policy: RetryPolicy) -> None:
         self.policy = policy
+        self.partner = ""
         self.circuit = Circuit()
         self.lanes: dict[str, deque[Ready]] = {}
         self.runnable: list[tuple[str, str]] = []
@@ -145,11 +147,14 @@ class Sender:
         for queue in self._queues.values():
             if queue.paused:
                 continue
+            first = 0.0 if queue.runnable else queue.blocked[0][0] if queue.blocked else None
+            if first is None:
+                continue
             if queue.circuit.state == "open":
-                if queue.lanes:
-                    times.append(queue.circuit.probe_at)
-            elif queue.blocked:
-                times.append(queue.blocked[0][0])
+                # The probe is a message that may go out: not before the circuit allows it, not before its own time.
+                times.append(max(queue.circuit.probe_at, first))
+            elif first:
+                times.append(first)
         return min(times, default=None)
 
     # -- what comes in
@@ -181,11 +186,19 @@ class Sender:
             self._pump(place, self._queues[place])
 
     def _new_queue(self, place: Place) -> _Queue:
-        spec = self._spec_of(*place)
-        queue = _Queue(spec.retry)
-        queue.in_flight_max = spec.in_flight_max
-        queue.paused = spec.paused
+        queue = _Queue(RetryPolicy())
+        self._configure(place, queue)
         return queue
+
+    def _configure(self, place: Place, queue: _Queue) -> None:
+        """Take over a connection's settings. One that the release does not have any more holds what it has."""
+        try:
+            spec = self._spec_of(*place)
+        except NotFound:
+            queue.paused = True
+            return
+        queue.policy, queue.in_flight_max, queue.paused = spec.retry, spec.in_flight_max, spec.paused
+        queue.partner = spec.partner
 
     def _make_runnable(self, queue: _Queue, head: Ready) -> None:
         if head.due_at > self._clock.now().timestamp():
@@ -214,8 +227,7 @@ class Sender:
         dropped = [place for place in self._partners if place[0] == tenant_id]
         for place, queue in self._queues.items():
             if place[0] == tenant_id:
-                spec = self._spec_of(*place)
-                queue.policy, queue.in_flight_max, queue.paused = spec.retry, spec.in_flight_max, spec.paused
+                self._configure(place, queue)
         return [self._partners.pop(place).connector for place in dropped]
 
     def remember(self, tenant_id: str, connection_id: str, partner: Partner) -> None:
@@ -263,10 +275,9 @@ class Sender:
     async def _send(self, place: Place, queue: _Queue, ready: Ready) -> None:
         started_at = self._clock.now()
         began = self._clock.monotonic()
-        spec = self._spec_of(*place)
         try:
             result = await self._attempt(place, ready)
-        except Exception as error:  # noqa: BLE001 - the worker: an attempt always ends with an outcome
+        except Exception as error:
             log.error("send.stumbled", message_id=ready.message_id, connection_id=ready.connection_id, exc_info=error)
             result = PushResult(
                 "unknown", error_class="system", code="XD-SYS-050", detail=f"{type(error).__name__}: {error}"
@@ -274,7 +285,7 @@ class Sender:
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
         subject = ready.lane if "/" in ready.lane else ""
-        outcome = Outcome(ready, ready.attempts + 1, result, started_at, spec.partner, subject, queue.policy)
+        outcome = Outcome(ready, ready.attempts + 1, result, started_at, queue.partner, subject, queue.policy)
         queue.in_flight -= 1
         self._settle(place, queue, ready, outcome)
         self._booked(outcome)

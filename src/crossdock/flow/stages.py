@@ -56,6 +56,7 @@ class Stages:
         mode_of: SendMode,
     ) -> None:
         self._ids = ids
+        self._preview_ids = ids.fork()
         self._configuration_of = configuration_of
         self._health = health
         self._mode_of = mode_of
@@ -148,7 +149,8 @@ class Stages:
         self, connection: Connection, stored: list[Stored], now: datetime
     ) -> tuple[list[tuple[Stored, Paper]], list[PlacedRequest], int]:
         """Go through translate and decide without writing: papers, requests and how many told nothing new."""
-        batch = Batch(connection, self._ids, now)
+        # Runs beside the writer: the writer's sequence of ids is not shared.
+        batch = Batch(connection, self._preview_ids.fork(), now)
         items: list[Item] = []
         papers: list[tuple[Stored, Paper]] = []
         for message in stored:
@@ -176,7 +178,9 @@ class Stages:
         return papers, orchestration.requests, orchestration.duplicates
 
     def _items(self, batch: Batch, translation: Translation, configuration: Configuration) -> list[Item]:
-        """Give the papers their ids, deal with envelopes and acknowledgments, and return what the processes must see."""
+        """Give the papers their ids, deal with envelopes and acknowledgments, and return what the processes must
+        see.
+        """
         message = translation.message
         barred: set[int] = set()
         if translation.interchanges and message.again is None:

@@ -51,7 +51,8 @@ def _given(*names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
 def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
     """Return the subject of a canonical object.
 
-    `known` maps (type, search key) to a subject. An order number that is not known stands for itself: `decide` parks it.
+    `known` maps (type, search key) to a subject. An order number that is not known stands for itself: `decide` parks
+    it.
     """
     if isinstance(value, Order):
         return Subject("order/" + value.number)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 from ..canonical.events import Event
 from ..store import journal
-from ..store.engine import Store
+from ..store.engine import Connection, Store
 
 PAGE = 200
+
+
+def _page(connection: Connection, tenant_id: str, cursor: journal.Cursor) -> list[tuple[Event, journal.Cursor]]:
+    return journal.follow(connection, tenant_id, cursor, PAGE)
 
 
 class Subscriptions:
@@ -37,9 +42,7 @@ class Subscriptions:
             cursor = await self._store.read(journal.end) if after is None else journal.Cursor.parse(after)
             while True:
                 wake.clear()
-                pairs = await self._store.read(
-                    lambda connection, at=cursor: journal.follow(connection, tenant_id, at, PAGE)
-                )  # type: ignore[misc]
+                pairs = await self._store.read(partial(_page, tenant_id=tenant_id, cursor=cursor))
                 for event, at in pairs:
                     cursor = at
                     yield str(at), event

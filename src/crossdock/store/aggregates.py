@@ -40,7 +40,8 @@ def load(connection: Connection, tenant_id: str, kind: str, keys: Sequence[str])
     if not keys:
         return {}
     rows = connection.many(
-        "select key, aggregate_id, version, created_at, state from aggregates where tenant_id = ? and kind = ? and key in ({})",
+        "select key, aggregate_id, version, created_at, state from aggregates where tenant_id = ? and"
+        " kind = ? and key in ({})",
         [tenant_id, kind],
         keys,
     )
@@ -55,7 +56,8 @@ def save(connection: Connection, rows: Iterable[AggregateRow]) -> None:
 def name(connection: Connection, rows: Iterable[tuple[str, str, str, str]]) -> None:
     """Make things findable: (tenant_id, type, subject, value)."""
     connection.executemany(
-        "insert into identifiers (tenant_id, search_key, type, subject, value) values (?,?,?,?,?) on conflict do nothing",
+        "insert into identifiers (tenant_id, search_key, type, subject, value) values (?,?,?,?,?) on"
+        " conflict do nothing",
         [(tenant_id, search_key(value), kind, subject, value) for tenant_id, kind, subject, value in rows if value],
     )
 
@@ -89,7 +91,8 @@ def cancel_timers(connection: Connection, rows: Iterable[tuple[str, str, str]]) 
 def due_timers(connection: Connection, now_micros: int, limit: int = 500) -> list[Row]:
     """Return deadlines of all tenants that have passed: (tenant_id, subject, name, due_at), the earliest first."""
     return connection.query(
-        "select tenant_id, subject, name, due_at from timers where due_at <= ? order by due_at, tenant_id, subject, name limit ?",
+        "select tenant_id, subject, name, due_at from timers where due_at <= ? order by due_at,"
+        " tenant_id, subject, name limit ?",
         (now_micros, limit),
     )
 

@@ -17,10 +17,12 @@ def save_circuit(
 ) -> None:
     """Write the state of a circuit after it changed."""
     connection.execute(
-        "insert into connection_states (tenant_id, connection_id, circuit, failures, probe_at, last_error, last_error_at)"
+        "insert into connection_states (tenant_id, connection_id, circuit, failures, probe_at,"
+        " last_error, last_error_at)"
         " values (?,?,?,?,?,?,?) on conflict (tenant_id, connection_id) do update set circuit = excluded.circuit,"
         " failures = excluded.failures, probe_at = excluded.probe_at, last_error = excluded.last_error,"
-        " last_error_at = case when excluded.circuit = 'closed' then connection_states.last_error_at else excluded.last_error_at end",
+        " last_error_at = case when excluded.circuit = 'closed' then connection_states.last_error_at else"
+        " excluded.last_error_at end",
         (tenant_id, connection_id, circuit, failures, probe_at, error, now_micros),
     )
 
@@ -29,6 +31,7 @@ def save_error(connection: Connection, tenant_id: str, connection_id: str, error
     """Write that a connection failed to fetch."""
     connection.execute(
         "insert into connection_states (tenant_id, connection_id, last_error, last_error_at) values (?,?,?,?)"
-        " on conflict (tenant_id, connection_id) do update set last_error = excluded.last_error, last_error_at = excluded.last_error_at",
+        " on conflict (tenant_id, connection_id) do update set last_error = excluded.last_error,"
+        " last_error_at = excluded.last_error_at",
         (tenant_id, connection_id, error, now_micros),
     )

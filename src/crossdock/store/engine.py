@@ -56,7 +56,9 @@ class Connection(Protocol):
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None: ...
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
-        """Query with an IN list: `{}` in the statement becomes the placeholders of `values`, in as few queries as fit."""
+        """Query with an IN list: `{}` in the statement becomes the placeholders of `values`, in as few queries as
+        fit.
+        """
         ...
 
 
@@ -125,7 +127,8 @@ def migration_texts(substitutions: dict[str, str]) -> list[tuple[str, list[str]]
 def migrate(connection: Connection, substitutions: dict[str, str], now_micros: int) -> list[str]:
     """Bring the schema up to date; return the names of the migrations applied."""
     connection.execute(
-        f"create table if not exists schema_migrations (name text primary key, applied_at {substitutions['big']} not null)"
+        f"create table if not exists schema_migrations (name text primary key, applied_at"
+        f" {substitutions['big']} not null)"
     )
     known = {row[0] for row in connection.query("select name from schema_migrations")}
     applied = []

@@ -57,7 +57,8 @@ def _issues_of(
     """Return the open issue of every cause, opening those that are not there."""
     first_of = {fault.cause: fault for fault in reversed(faults)}
     rows = connection.many(
-        "select cause, issue_id from issues where tenant_id = ? and state in ('open', 'acknowledged') and cause in ({})",
+        "select cause, issue_id from issues where tenant_id = ? and state in ('open', 'acknowledged') and"
+        " cause in ({})",
         [tenant_id],
         list(first_of),
     )
@@ -72,11 +73,14 @@ def _issues_of(
         issue_id = found[(tenant_id, fault.cause)] = ids.new("iss")
         suggestion = msgspec.json.encode(fault.suggestion) if fault.suggestion else None
         opened.append(
-            (tenant_id, issue_id, fault.cause, fault.code, fault.title, fault.error_class, "open", fault.partner)
-            + (fault.connection_id, suggestion, now_micros, now_micros)
+            (
+                *(tenant_id, issue_id, fault.cause, fault.code, fault.title, fault.error_class, "open", fault.partner),
+                *(fault.connection_id, suggestion, now_micros, now_micros),
+            )
         )
     connection.executemany(
-        "insert into issues (tenant_id, issue_id, cause, code, title, error_class, state, partner, connection_id, suggestion,"
+        "insert into issues (tenant_id, issue_id, cause, code, title, error_class, state, partner,"
+        " connection_id, suggestion,"
         " first_seen_at, last_seen_at) values (?,?,?,?,?,?,?,?,?,?,?,?)",
         opened,
     )
@@ -105,11 +109,14 @@ def _enter_members(
             continue
         known.add(key)
         members.append(
-            (tenant_id, ids.new("exc"), issue_id, fault.object_kind, fault.object_id, fault.subject, fault.code)
-            + (fault.detail, fault.pointer, "open", now_micros)
+            (
+                *(tenant_id, ids.new("exc"), issue_id, fault.object_kind, fault.object_id, fault.subject, fault.code),
+                *(fault.detail, fault.pointer, "open", now_micros),
+            )
         )
     connection.executemany(
-        "insert into exceptions (tenant_id, exception_id, issue_id, object_kind, object_id, subject, code, detail, pointer,"
+        "insert into exceptions (tenant_id, exception_id, issue_id, object_kind, object_id, subject,"
+        " code, detail, pointer,"
         " state, created_at) values (?,?,?,?,?,?,?,?,?,?,?)",
         members,
     )
@@ -139,9 +146,12 @@ def resolve_objects(
 def resolve_other_causes(
     connection: Connection, tenant_id: str, object_id: str, cause: str, resolution: str, now_micros: int
 ) -> list[str]:
-    """Resolve what an object was reported for, except one cause: it fails for that one now; return the issues that closed."""
+    """Resolve what an object was reported for, except one cause: it fails for that one now; return the issues
+    that closed.
+    """
     rows = connection.query(
-        "select e.exception_id, e.issue_id from exceptions e join issues i on i.tenant_id = e.tenant_id and i.issue_id = e.issue_id"
+        "select e.exception_id, e.issue_id from exceptions e join issues i on i.tenant_id = e.tenant_id"
+        " and i.issue_id = e.issue_id"
         " where e.tenant_id = ? and e.object_id = ? and e.state = 'open' and i.cause <> ?",
         (tenant_id, object_id, cause),
     )
@@ -154,7 +164,8 @@ def _resolve(
     if not rows:
         return []
     connection.executemany(
-        "update exceptions set state = 'resolved', resolved_at = ?, resolution = ? where tenant_id = ? and exception_id = ?",
+        "update exceptions set state = 'resolved', resolved_at = ?, resolution = ? where tenant_id = ?"
+        " and exception_id = ?",
         [(now_micros, resolution, tenant_id, row[0]) for row in rows],
     )
     closed = []
@@ -165,7 +176,8 @@ def _resolve(
         )
         if left is None:
             connection.execute(
-                "update issues set state = 'resolved', closed_at = ?, closed_by = ? where tenant_id = ? and issue_id = ?"
+                "update issues set state = 'resolved', closed_at = ?, closed_by = ? where tenant_id = ?"
+                " and issue_id = ?"
                 " and state in ('open', 'acknowledged')",
                 (now_micros, resolution, tenant_id, issue_id),
             )
@@ -176,7 +188,8 @@ def _resolve(
 def members(connection: Connection, tenant_id: str, issue_id: str, *, state: str = "open") -> list[tuple[str, str]]:
     """Return the members of an issue in one state: (object_kind, object_id), oldest first."""
     rows = connection.query(
-        "select object_kind, object_id from exceptions where tenant_id = ? and issue_id = ? and state = ? order by exception_id",
+        "select object_kind, object_id from exceptions where tenant_id = ? and issue_id = ? and state = ?"
+        " order by exception_id",
         (tenant_id, issue_id, state),
     )
     return [(row[0], row[1]) for row in rows]

@@ -60,7 +60,8 @@ def receipts_of(
 ) -> dict[str, tuple[str, bytes]]:
     """Return what was received under some receipt keys: key → (message_id, digest)."""
     rows = connection.many(
-        "select receipt_key, message_id, digest from receipts where tenant_id = ? and connection_id = ? and receipt_key in ({})",
+        "select receipt_key, message_id, digest from receipts where tenant_id = ? and connection_id = ?"
+        " and receipt_key in ({})",
         [tenant_id, connection_id],
         keys,
     )
@@ -70,7 +71,8 @@ def receipts_of(
 def insert_receipts(connection: Connection, rows: Iterable[tuple[str, str, str, str, bytes, int]]) -> None:
     """Write receipts: (tenant_id, connection_id, receipt_key, message_id, digest, received_at)."""
     connection.executemany(
-        "insert into receipts (tenant_id, connection_id, receipt_key, message_id, digest, received_at) values (?,?,?,?,?,?)",
+        "insert into receipts (tenant_id, connection_id, receipt_key, message_id, digest, received_at)"
+        " values (?,?,?,?,?,?)",
         rows,
     )
 
@@ -92,7 +94,8 @@ def settle_inbound(connection: Connection, rows: Iterable[tuple[str, int, int, s
     Each row is (state, processed_at, document_count, error_code, error, release_id, tenant_id, message_id).
     """
     connection.executemany(
-        "update inbound_messages set state = ?, processed_at = ?, document_count = ?, error_code = ?, error = ?, release_id = ?"
+        "update inbound_messages set state = ?, processed_at = ?, document_count = ?, error_code = ?,"
+        " error = ?, release_id = ?"
         " where tenant_id = ? and message_id = ?",
         rows,
     )
@@ -110,14 +113,16 @@ def settle_documents(connection: Connection, rows: Iterable[tuple[Any, ...]]) ->
     updated_at, tenant_id, document_id).
     """
     connection.executemany(
-        "update documents set state = ?, awaits = ?, map = ?, object = ?, event_type = ?, subject = ?, business_key = ?,"
+        "update documents set state = ?, awaits = ?, map = ?, object = ?, event_type = ?, subject = ?,"
+        " business_key = ?,"
         " canonical = ?, findings = ?, release_id = ?, updated_at = ? where tenant_id = ? and document_id = ?",
         rows,
     )
 
 
 INBOUND_COLUMNS = (
-    "message_id, connection_id, partner, state, receipt_key, digest, size_bytes, content_type, name, headers, received_at,"
+    "message_id, connection_id, partner, state, receipt_key, digest, size_bytes, content_type, name,"
+    " headers, received_at,"
     " processed_at, release_id, duplicate_of, document_count, error_code, error, traceparent, attempts, tenant_id"
 )
 
@@ -130,11 +135,13 @@ def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Row
     )
 
 
-def waiting_inbound(connection: Connection, limit: int) -> list[Row]:
-    """Return messages of all tenants that were stored but not yet looked at (INBOUND_COLUMNS), oldest first."""
+def waiting_inbound(connection: Connection, limit: int, after: tuple[str, str] = ("", "")) -> list[Row]:
+    """Return messages of all tenants that were stored but not yet looked at (INBOUND_COLUMNS), oldest first within a
+    tenant, behind (tenant_id, message_id)."""
     return connection.query(
-        f"select {INBOUND_COLUMNS} from inbound_messages where state = 'received' order by tenant_id, message_id limit ?",
-        (limit,),
+        f"select {INBOUND_COLUMNS} from inbound_messages where state = 'received' and (tenant_id, message_id) > (?, ?) order by tenant_id,"
+        f" message_id limit ?",
+        (*after, limit),
     )
 
 
@@ -154,7 +161,8 @@ DOCUMENT_COLUMNS = (
 def documents_of(connection: Connection, tenant_id: str, message_id: str) -> list[Row]:
     """Return the documents of a message (DOCUMENT_COLUMNS) in their order."""
     return connection.query(
-        f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and message_id = ? order by position, document_id",
+        f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and message_id = ? order by"
+        f" position, document_id",
         (tenant_id, message_id),
     )
 
@@ -185,7 +193,8 @@ def documents_awaiting(connection: Connection, tenant_id: str, awaits: Sequence[
     if not awaits:
         return []
     rows = connection.many(
-        f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and state in ('held', 'parked') and awaits in ({{}})",
+        f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and state in ('held', 'parked') and"
+        f" awaits in ({{}})",
         [tenant_id],
         awaits,
     )

@@ -65,8 +65,10 @@ _INSERT_ATTEMPT = (
 
 OUTBOUND_COLUMNS = (
     "message_id, connection_id, partner, document_type, object, subject, lane, request_key, identity, state, ack_state,"
-    " ack_due_at, attempts, next_attempt_at, digest, size_bytes, content_type, name, headers, canonical, map, release_id,"
-    " causation_id, inbound_message_id, created_at, sent_at, error_class, error_code, error, reference, traceparent, tenant_id"
+    " ack_due_at, attempts, next_attempt_at, digest, size_bytes, content_type, name, headers, canonical,"
+    " map, release_id,"
+    " causation_id, inbound_message_id, created_at, sent_at, error_class, error_code, error, reference,"
+    " traceparent, tenant_id"
 )
 
 
@@ -97,11 +99,13 @@ def book(
 ) -> None:
     """Book the state after an attempt.
 
-    Each row is (state, attempts, next_attempt_at, sent_at, error_class, error_code, error, reference, tenant_id, message_id).
+    Each row is (state, attempts, next_attempt_at, sent_at, error_class, error_code, error, reference, tenant_id,
+    message_id).
     A message that is sent or discarded already stays so: a late outcome never takes back a settled one.
     """
     connection.executemany(
-        "update outbound_messages set state = ?, attempts = ?, next_attempt_at = ?, sent_at = ?, error_class = ?, error_code = ?,"
+        "update outbound_messages set state = ?, attempts = ?, next_attempt_at = ?, sent_at = ?,"
+        " error_class = ?, error_code = ?,"
         " error = ?, reference = ? where tenant_id = ? and message_id = ? and state not in ('sent', 'discarded')",
         rows,
     )
@@ -110,7 +114,8 @@ def book(
 def reserve(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     """Enter in the ledger that a send is about to happen: (tenant_id, message_id)."""
     connection.executemany(
-        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ? and state in ('pending', 'unknown')",
+        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ? and state"
+        " in ('pending', 'unknown')",
         rows,
     )
 
@@ -120,6 +125,23 @@ def load(connection: Connection, tenant_id: str, message_id: str) -> Row | None:
     return connection.one(
         f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and message_id = ?",
         (tenant_id, message_id),
+    )
+
+
+def find_request(connection: Connection, tenant_id: str, request_key: str, connection_id: str) -> Row | None:
+    """Return the outbound message of one effect (OUTBOUND_COLUMNS), or None."""
+    return connection.one(
+        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and request_key = ? and connection_id = ?",
+        (tenant_id, request_key, connection_id),
+    )
+
+
+def sent_acknowledgments(connection: Connection, tenant_id: str, inbound_message_id: str) -> list[Row]:
+    """Return the acknowledgments that were sent for an inbound message (OUTBOUND_COLUMNS)."""
+    return connection.query(
+        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and inbound_message_id = ?"
+        " and document_type = 'acknowledgment' and state = 'sent'",
+        (tenant_id, inbound_message_id),
     )
 
 
@@ -135,18 +157,20 @@ def load_many(connection: Connection, tenant_id: str, message_ids: Sequence[str]
     return sorted(rows, key=lambda row: row[0])
 
 
-def open_messages(connection: Connection, limit: int) -> list[Row]:
-    """Return everything not settled, of all tenants (OUTBOUND_COLUMNS), in the order it was made."""
+def open_messages(connection: Connection, limit: int, after: str = "") -> list[Row]:
+    """Return what is not settled, of all tenants (OUTBOUND_COLUMNS), in the order it was made, behind a message id."""
     return connection.query(
-        f"select {OUTBOUND_COLUMNS} from outbound_messages where state in ('pending', 'sending', 'unknown') order by message_id limit ?",
-        (limit,),
+        f"select {OUTBOUND_COLUMNS} from outbound_messages where state in ('pending', 'sending',"
+        f" 'unknown') order by message_id limit ?",
+        (after, limit),
     )
 
 
 def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     """Take dead letters up again, under their old identity: (tenant_id, message_id)."""
     connection.executemany(
-        "update outbound_messages set state = 'pending', next_attempt_at = null where tenant_id = ? and message_id = ? and state = 'dead'",
+        "update outbound_messages set state = 'pending', next_attempt_at = null where tenant_id = ? and"
+        " message_id = ? and state = 'dead'",
         rows,
     )
 
@@ -159,7 +183,8 @@ def next_control_numbers(
     Gaps are fine, reuse is not: a number taken in a transaction that is rolled back was never sent.
     """
     connection.execute(
-        "insert into control_numbers (tenant_id, sender, receiver, level, last_number) values (?,?,?,?,0) on conflict do nothing",
+        "insert into control_numbers (tenant_id, sender, receiver, level, last_number) values (?,?,?,?,0)"
+        " on conflict do nothing",
         (tenant_id, sender, receiver, level),
     )
     row = connection.one(
@@ -177,8 +202,10 @@ def remember_sets(connection: Connection, rows: Iterable[tuple[str, str, str, st
     Each row is (tenant_id, sender, receiver, functional_id, group_control_number, set_control_number, message_id).
     """
     connection.executemany(
-        "insert into sent_sets (tenant_id, sender, receiver, functional_id, group_control_number, set_control_number, message_id)"
-        " values (?,?,?,?,?,?,?) on conflict (tenant_id, sender, receiver, functional_id, group_control_number, set_control_number)"
+        "insert into sent_sets (tenant_id, sender, receiver, functional_id, group_control_number,"
+        " set_control_number, message_id)"
+        " values (?,?,?,?,?,?,?) on conflict (tenant_id, sender, receiver, functional_id,"
+        " group_control_number, set_control_number)"
         " do update set message_id = excluded.message_id",
         rows,
     )
@@ -195,7 +222,8 @@ def find_set(
 ) -> list[str]:
     """Return the outbound messages an acknowledgment names; an empty set control number means the whole group."""
     rows = connection.query(
-        "select distinct message_id from sent_sets where tenant_id = ? and sender = ? and receiver = ? and functional_id = ?"
+        "select distinct message_id from sent_sets where tenant_id = ? and sender = ? and receiver = ?"
+        " and functional_id = ?"
         " and group_control_number = ? and (? = '' or set_control_number = ?)",
         (tenant_id, sender, receiver, functional_id, group, set_control_number, set_control_number),
     )
@@ -205,13 +233,16 @@ def find_set(
 def book_acknowledgment(connection: Connection, tenant_id: str, message_id: str, ack_state: str) -> None:
     """Book what the partner said of a message; acceptance after a rejection does not hide the rejection."""
     connection.execute(
-        "update outbound_messages set ack_state = ?, ack_due_at = null where tenant_id = ? and message_id = ? and ack_state <> 'rejected'",
+        "update outbound_messages set ack_state = ?, ack_due_at = null where tenant_id = ? and message_id"
+        " = ? and ack_state <> 'rejected'",
         (ack_state, tenant_id, message_id),
     )
 
 
 def overdue_acknowledgments(connection: Connection, now_micros: int, limit: int = 500) -> list[Row]:
-    """Return messages whose acknowledgment is overdue: (tenant_id, message_id, connection_id, partner, subject, document_type)."""
+    """Return messages whose acknowledgment is overdue: (tenant_id, message_id, connection_id, partner, subject,
+    document_type).
+    """
     return connection.query(
         "select tenant_id, message_id, connection_id, partner, subject, document_type from outbound_messages"
         " where ack_state = 'awaited' and ack_due_at <= ? order by ack_due_at limit ?",

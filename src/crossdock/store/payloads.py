@@ -55,11 +55,29 @@ def load(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> 
     if not message_ids:
         return {}
     rows = connection.many(
-        "select message_id, digest, encoding, size_bytes, content from payloads where tenant_id = ? and message_id in ({})",
+        "select message_id, digest, encoding, size_bytes, content from payloads where tenant_id = ? and"
+        " message_id in ({})",
         [tenant_id],
         message_ids,
     )
     return {row[0]: _unpacked(*row) for row in rows}
+
+
+def load_sound(
+    connection: Connection, tenant_id: str, message_ids: Sequence[str]
+) -> tuple[dict[str, bytes], dict[str, PayloadDamaged]]:
+    """Return the contents of some messages, and what is wrong with those that are damaged or gone."""
+    try:
+        contents = load(connection, tenant_id, message_ids)
+    except PayloadDamaged as error:
+        if len(message_ids) == 1:
+            return {}, {message_ids[0]: error}
+        half = len(message_ids) // 2
+        first, first_bad = load_sound(connection, tenant_id, message_ids[:half])
+        second, second_bad = load_sound(connection, tenant_id, message_ids[half:])
+        return {**first, **second}, {**first_bad, **second_bad}
+    gone = [message_id for message_id in message_ids if message_id not in contents]
+    return contents, {message_id: PayloadDamaged(f"the bytes of {message_id} are gone") for message_id in gone}
 
 
 def _unpacked(message_id: str, digest: bytes, encoding: str, size_bytes: int, content: bytes) -> bytes:

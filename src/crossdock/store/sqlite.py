@@ -238,7 +238,7 @@ class SqliteStore:
             result = function(self._connection)
         except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError):
             raise
-        except BaseException as error:  # noqa: BLE001 - the caller's error goes back to the caller
+        except BaseException as error:
             raw.execute("rollback to job")
             raw.execute("release job")
             return None, error

@@ -98,7 +98,8 @@ class Generator:
     async def _work(self) -> None:
         plan, result = self._plan, self._result
         _, connection = await asyncio.get_running_loop().create_connection(_Connection, "127.0.0.1", plan.port)
-        # One connection sends all events of an order, one after the other: two could overtake each other before the door.
+        # One connection sends all events of an order, one after the other: two could overtake each other before the
+        # door.
         share = plan.batch if plan.batch > 1 or plan.orders else job.EVENTS_PER_ORDER
         while self._next < plan.count:
             first = self._next

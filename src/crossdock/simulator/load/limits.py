@@ -62,7 +62,8 @@ def sqlite_rows_per_second(folder: Path, rows_per_commit: int, seconds: float = 
 
 
 def sqlite_ceiling_per_second(folder: Path, batch: int = 64, seconds: float = 1.5) -> float:
-    """Return the storage-only ceiling: per event an inbox row, a state upsert, an outbox row and its booking, in one commit.
+    """Return the storage-only ceiling: per event an inbox row, a state upsert, an outbox row and its booking, in one
+    commit.
 
     The least any durable, idempotent pipeline must write, with nothing else done.
     """

@@ -1,6 +1,7 @@
 """The stub partner: answers 200 to every POST and remembers when each event arrived.
 
-`python -m crossdock.simulator.load.sink PORT`. GET /stats gives counts, order violations and CPU; GET /arrivals the times
+`python -m crossdock.simulator.load.sink PORT`. GET /stats gives counts, order violations and CPU; GET /arrivals the
+times
 (nanoseconds of the machine's monotonic clock) by event id; GET /reset forgets.
 """
 
