@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -23,7 +24,7 @@ from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import ConfigurationError, Conflict, Finding, NotFound
 from ..store.engine import Connection, Row
 from . import audit
-from .configuration import Configuration, compile_pack, digest_of
+from .configuration import Configuration, compile_pack, compiled_map, digest_of
 from .pack_checks import ConnectorLint
 from .pack_diff import Change, diff_files
 from .pack_files import DANGLING, INVALID, closest
@@ -396,28 +397,52 @@ def _scalar(text: str) -> str:
 
 def _lint(configuration: Configuration) -> list[Finding]:
     """Return what lint says of every map, against the schemas of the canonical objects on either side."""
-    shapes = schemas()
-    findings: list[Finding] = []
-    for compiled in configuration.maps.values():
-        path = compiled.definition.file
-        for finding in mapping.lint(
-            configuration.files[path],
-            file=path,
-            source_schema=shapes.get(compiled.source.object or ""),
-            target_schema=shapes.get(compiled.target.object or ""),
-            lookups=configuration.lookups,
-        ):
-            pointer = f"{path}:{finding.line or 1}" + (f" {finding.pointer}" if finding.pointer else "")
-            findings.append(msgspec.structs.replace(finding, pointer=pointer))
-    return findings
+    tables = frozenset(configuration.lookups)
+    return [
+        finding
+        for compiled in configuration.maps.values()
+        for finding in _lint_of(configuration.files[compiled.definition.file], compiled.definition.file, tables)
+    ]
+
+
+@lru_cache(maxsize=512)
+def _lint_of(text: str, path: str, tables: frozenset[str]) -> tuple[Finding, ...]:
+    """Lint one map once per text: a release that sets a row must not lint every map again inside the writer."""
+    compiled = compiled_map(text, path)
+    found = mapping.lint(
+        text,
+        file=path,
+        source_schema=_shapes().get(compiled.source.object or ""),
+        target_schema=_shapes().get(compiled.target.object or ""),
+        lookups=tables,
+    )
+    return tuple(
+        msgspec.structs.replace(finding, pointer=f"{path}:{finding.line or 1} {finding.pointer}".rstrip())
+        for finding in found
+    )
+
+
+@lru_cache(maxsize=1)
+def _shapes() -> dict[str, dict[str, Any]]:
+    return schemas()
 
 
 def _tests(configuration: Configuration) -> list[MapTest]:
     return [
-        MapTest(compiled.name, result.name, result.passed, "; ".join(result.differences))
+        test
         for compiled in configuration.maps.values()
-        for result in mapping.run_tests(compiled, decode=_decode)
+        for test in _tests_of(configuration.files[compiled.definition.file], compiled.definition.file)
     ]
+
+
+@lru_cache(maxsize=512)
+def _tests_of(text: str, path: str) -> tuple[MapTest, ...]:
+    """Run one map's tests once per text; they bring their own tables, so nothing else of the pack changes them."""
+    compiled = compiled_map(text, path)
+    return tuple(
+        MapTest(compiled.name, result.name, result.passed, "; ".join(result.differences))
+        for result in mapping.run_tests(compiled, decode=_decode)
+    )
 
 
 def _decode(content: bytes, side: mapping.MapSide) -> list[dict[str, Any]]:
