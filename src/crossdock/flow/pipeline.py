@@ -153,11 +153,6 @@ class Pipeline:
             await asyncio.wait([self._task])
             self._task.result()
 
-    async def drained(self) -> None:
-        """Return when nothing waits any more."""
-        while self._task is not None and not self._task.done():
-            await asyncio.wait((self._task,))
-
     def idle(self) -> bool:
         """Tell whether nothing waits and no cycle runs."""
         waiting = self._offers or self._outcomes or self._reservations or self._work

@@ -160,8 +160,8 @@ def load_many(connection: Connection, tenant_id: str, message_ids: Sequence[str]
 def open_messages(connection: Connection, limit: int, after: str = "") -> list[Row]:
     """Return what is not settled, of all tenants (OUTBOUND_COLUMNS), in the order it was made, behind a message id."""
     return connection.query(
-        f"select {OUTBOUND_COLUMNS} from outbound_messages where state in ('pending', 'sending',"
-        f" 'unknown') order by message_id limit ?",
+        f"select {OUTBOUND_COLUMNS} from outbound_messages where message_id > ?"
+        " and state in ('pending', 'sending', 'unknown') order by message_id limit ?",
         (after, limit),
     )
 
