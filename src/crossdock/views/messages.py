@@ -294,7 +294,7 @@ def linked(view: InboundView, document: DocumentView, configuration: Configurati
         )
         return LinkedPanes(None, (), configuration.release_id, document.map, why)
     try:
-        source, offsets = _decoded(view, document, compiled)
+        source, offsets, envelope, root = _decoded(view, document, compiled)
         spec = configuration.connections.get(view.connection_id)
         partner = configuration.partners.get(spec.partner) if spec else None
         context = MapContext(
@@ -304,6 +304,8 @@ def linked(view: InboundView, document: DocumentView, configuration: Configurati
             if partner
             else {},
             tenant={"id": configuration.tenant_id, "name": configuration.head.name},
+            envelope=envelope,
+            root=root,
         )
         traces = compiled.explain(source, context)
     except CrossdockError as error:
@@ -323,20 +325,32 @@ def linked(view: InboundView, document: DocumentView, configuration: Configurati
     return LinkedPanes(source, links, configuration.release_id, document.map)
 
 
-def _decoded(view: InboundView, document: DocumentView, compiled: CompiledMap) -> tuple[dict[str, Any], dict[str, int]]:
-    """Decode the part of the bytes a document came from, and say where in the bytes each value stands, where known."""
+def _decoded(
+    view: InboundView, document: DocumentView, compiled: CompiledMap
+) -> tuple[dict[str, Any], dict[str, int], dict[str, Any], dict[str, Any] | None]:
+    """Decode what a document came from: the source, the byte of each of its values where known, envelope and root."""
     if compiled.source.format == "x12":
         for interchange in edi.read_all(view.raw.content).interchanges:
             for one in interchange.sets:
                 if one.offset == document.byte_offset:
                     read = edi.set_with_positions(one)
-                    return read.document, {pointer: place.offset for pointer, place in read.positions.items()}
+                    envelope = {
+                        "sender": interchange.sender.strip(),
+                        "receiver": interchange.receiver.strip(),
+                        "control_number": interchange.control_number,
+                        "set_control_number": one.control_number,
+                        "usage": interchange.usage,
+                        "date": interchange.date,
+                    }
+                    places = {pointer: place.offset for pointer, place in read.positions.items()}
+                    return read.document, places, envelope, None
         raise NotFound("the set is not at its place in the bytes any more")
     decoded = formats.decode(view.raw.content, compiled.source)
-    documents = [piece for one in decoded.documents for piece in compiled.split(one)]
-    if not documents:
+    pieces = [(piece, one) for one in decoded.documents for piece in compiled.split(one)]
+    if not pieces:
         raise NotFound("the bytes hold no document that can be read")
-    return documents[min(document.position, len(documents) - 1)], {}
+    piece, root = pieces[min(document.position, len(pieces) - 1)]
+    return piece, {}, {}, root if compiled.definition.select is not None else None
 
 
 def _document(row: Row) -> DocumentView:

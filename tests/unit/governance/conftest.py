@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases and rows read better in one line
 """A record with two tenants, on SQLite and where asked on PostgreSQL, and a small pack that compiles."""
 
 from __future__ import annotations
@@ -115,6 +116,8 @@ def applied(store: Store, ids: Ids) -> Callable[..., Any]:
     releases.forget_compiled()
 
     def run(files: dict[str, str], note: str = "") -> Any:
-        return store.write_now(lambda c: releases.apply(c, "northgate", files, author="ann", note=note, at=NOW, ids=ids))
+        return store.write_now(
+            lambda c: releases.apply(c, "northgate", files, author="ann", note=note, at=NOW, ids=ids)
+        )
 
     return run

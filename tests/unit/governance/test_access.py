@@ -77,7 +77,9 @@ def test_a_partner_key_needs_a_connection(store: Store, ids: Ids) -> None:
     for role, connection_id in (("partner", ""), ("operations", "swift-in"), ("boss", "")):
         with pytest.raises(ConfigurationError):
             store.write_now(
-                lambda c, r=role, n=connection_id: access.create_key(c, "northgate", r, at=NOW, ids=ids, connection_id=n)
+                lambda c, r=role, n=connection_id: access.create_key(
+                    c, "northgate", r, at=NOW, ids=ids, connection_id=n
+                )
             )
 
 
@@ -86,7 +88,14 @@ def test_wrong_tokens_all_look_the_same(store: Store, ids: Ids) -> None:
     token, key = store.write_now(lambda c: access.create_key(c, "northgate", "operations", at=NOW, ids=ids))
     store.write_now(lambda c: access.revoke_key(c, "northgate", key.key_id, at=NOW))
     unknown = access.new_token("northgate")
-    wrong = [token, unknown, token[:-1] + ("0" if token[-1] != "0" else "1"), token.replace("north", "south"), "", "xd__"]
+    wrong = [
+        token,
+        unknown,
+        token[:-1] + ("0" if token[-1] != "0" else "1"),
+        token.replace("north", "south"),
+        "",
+        "xd__",
+    ]
 
     answers = set()
     for text in wrong:
@@ -167,7 +176,9 @@ def test_expired_sessions_and_links_are_forgotten(store: Store) -> None:
     """What is over is removed and what lives stays."""
     store.write_now(lambda c: access.create_login_link(c, "northgate", "ann", "agent", at=NOW))
     store.write_now(lambda c: access.create_session(c, "northgate", "ann", "agent", at=NOW, hours=1))
-    token, _ = store.write_now(lambda c: access.create_session(c, "northgate", "bob", "agent", at=NOW + timedelta(hours=1)))
+    token, _ = store.write_now(
+        lambda c: access.create_session(c, "northgate", "bob", "agent", at=NOW + timedelta(hours=1))
+    )
 
     gone = store.write_now(lambda c: access.forget_expired(c, at=NOW + timedelta(hours=1)))
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases and rows read better in one line
 """The audit trail: a chain per tenant in which every tampering shows."""
 
 from __future__ import annotations
@@ -81,7 +82,9 @@ def test_a_cut_shows_against_a_head_kept_elsewhere(store: Store) -> None:
     store.write_now(lambda c: _five(c, "northgate"))
     kept = store.read_now(lambda c: audit.head(c, "northgate"))
 
-    store.write_now(lambda c: c.execute("delete from audit where tenant_id = 'northgate' and audit_id > 'aud_000000000003'"))
+    store.write_now(
+        lambda c: c.execute("delete from audit where tenant_id = 'northgate' and audit_id > 'aud_000000000003'")
+    )
 
     assert store.read_now(lambda c: audit.verify(c, "northgate")).ok
     verdict = store.read_now(lambda c: audit.verify(c, "northgate", expected=kept))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases and rows read better in one line
 """Compiling a pack: every fault at once with file and line; the hot questions answered from indexes."""
 
 from __future__ import annotations

@@ -70,7 +70,9 @@ def test_the_same_content_makes_no_release(applied: Applied, store: Store, pack:
 
 def test_a_failing_map_test_stops_the_apply(applied: Applied, store: Store, pack: dict[str, str]) -> None:
     """A map that fails its own test is shown by the plan with the difference and is not applied."""
-    pack["maps/reno-order.yaml"] = pack["maps/reno-order.yaml"].replace("expect: {order: SO-1}", "expect: {order: SO-2}")
+    pack["maps/reno-order.yaml"] = pack["maps/reno-order.yaml"].replace(
+        "expect: {order: SO-1}", "expect: {order: SO-2}"
+    )
 
     plan = store.read_now(lambda c: releases.plan(c, "northgate", pack))
     with pytest.raises(ConfigurationError, match="fails") as refused:
@@ -118,7 +120,7 @@ def test_a_lookup_row_is_a_release_with_one_change(
             lambda c: releases.set_lookup_row(c, "northgate", "services", key, value, author="ann", at=NOW, ids=ids)
         )
 
-    added = set_row("NO", "overnight: \"fast\" # yes")
+    added = set_row("NO", 'overnight: "fast" # yes')
     changed = set_row("X", "standard")
 
     active = store.read_now(lambda c: releases.active(c, "northgate"))
@@ -153,9 +155,7 @@ def test_a_rollback_goes_forward(applied: Applied, store: Store, pack: dict[str,
     first = applied(pack)
     applied({**pack, "brand.yaml": "product_name: Northgate\n"})
 
-    back = store.write_now(
-        lambda c: releases.rollback(c, "northgate", first.release_id, author="ann", at=NOW, ids=ids)
-    )
+    back = store.write_now(lambda c: releases.rollback(c, "northgate", first.release_id, author="ann", at=NOW, ids=ids))
 
     assert (3, first.digest, "Back to release 1") == (back.number, back.digest, back.note)
     history = store.read_now(lambda c: releases.history(c, "northgate"))

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases and rows read better in one line
 """A record for the views: two tenants, and a small shell that lets the real order process write an order's life."""
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ class Hub:
         )
         self.tell(number, "crossdock.order.released.v1", order, "erp")
 
-    def tell(self, number: str, kind: str, data: Any, partner: str, *, message_id: str = "", at: datetime | None = None) -> str:
+    def tell(
+        self, number: str, kind: str, data: Any, partner: str, *, message_id: str = "", at: datetime | None = None
+    ) -> str:
         """Let a partner tell something about an order; return the id of the event."""
         plain = msgspec.json.decode(_encode(data))
         event = Event(
@@ -163,7 +166,14 @@ class Hub:
             )
 
     def receive(
-        self, content: bytes, connection_id: str = "erp", *, state: str = "processed", name: str = "a.json", documents: Any = (), **fields: Any
+        self,
+        content: bytes,
+        connection_id: str = "erp",
+        *,
+        state: str = "processed",
+        name: str = "a.json",
+        documents: Any = (),
+        **fields: Any,
     ) -> str:
         """Store an inbound message with its documents as the doors and the translation do; return its id."""
         message_id = self.ids.new("msg", self.now)
@@ -227,7 +237,9 @@ def hub(tmp_path: Path, configuration: Configuration) -> Iterator[Hub]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def either_hub(request: pytest.FixtureRequest, tmp_path: Path, configuration: Configuration) -> Iterator[Hub]:
     """The same on each engine."""
-    url = request.getfixturevalue("database") if request.param == "postgresql" else f"sqlite:///{tmp_path / 'record.db'}"
+    url = (
+        request.getfixturevalue("database") if request.param == "postgresql" else f"sqlite:///{tmp_path / 'record.db'}"
+    )
     store = open_store(url)
     yield _hub(store, configuration)
     store.close()

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases and rows read better in one line
 """Lists, search, issues, stock, overview and journal: right counts, right order, and never another tenant's rows."""
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from crossdock.views import inventory_position, issues, journal, orders_list, ov
 from crossdock.views.orders_list import Filter
 
 
-def orders(hub: Any, filter_: Filter = Filter(), **named: Any) -> Any:
+EVERYTHING = Filter()
+
+
+def orders(hub: Any, filter_: Filter = EVERYTHING, **named: Any) -> Any:
     return hub.read(orders_list.load, filter_, configuration=hub.configuration, now=hub.now, **named)
 
 
@@ -130,7 +134,9 @@ def test_a_thousand_failures_of_one_cause_are_one_row(hub: Any, foreign: Any) ->
 def test_a_closed_issue_keeps_its_history(hub: Any) -> None:
     """A closed issue leaves the open list and shows in the closed one with what it counted."""
     issue_id = hub.fault(cause="a", object_id="doc_1", subject="order/SO-1")
-    closed = "update exceptions set state = 'resolved', resolved_at = 1, resolution = 'fixed' where tenant_id = 'northgate'"
+    closed = (
+        "update exceptions set state = 'resolved', resolved_at = 1, resolution = 'fixed' where tenant_id = 'northgate'"
+    )
     hub.store.write_now(lambda c: c.execute(closed))
     hub.store.write_now(lambda c: c.execute("update issues set state = 'closed', closed_at = 1, closed_by = 'itself'"))
 

@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from crossdock import edi
 from crossdock.errors import NotFound
+from crossdock.governance.configuration import compile_pack
 from crossdock.views import messages
+from tests.unit.views.conftest import PACK
 
 RAW = json.dumps({"no": "SO-1", "state": "nv", "items": [{"sku": "A", "qty": "2"}], "pad": "x" * 4000}).encode()
 
@@ -33,7 +36,9 @@ def test_an_outbound_message_shows_attempts_and_its_cause(hub: Any) -> None:
     message_id = hub.receive(RAW, documents=[{"subject": "order/SO-1"}])
     order = {"number": "SO-1", "lines": [{"line_no": "1", "sku": "A", "quantity": "1"}]}
     hub.tell("SO-1", "crossdock.order.released.v1", order, "erp", message_id=message_id)
-    caused = next(one for one in hub.read(messages.load_inbound, message_id).related if one.what == "fulfillment_request")
+    caused = next(
+        one for one in hub.read(messages.load_inbound, message_id).related if one.what == "fulfillment_request"
+    )
 
     view = hub.read(messages.load_outbound, caused.message_id)
 
@@ -137,3 +142,39 @@ def test_foreign_messages_do_not_exist(hub: Any, foreign: Any) -> None:
         with pytest.raises(NotFound) as absent:
             foreign.read(load, "msg_none")
         assert str(theirs.value).replace(message_id, "") == str(absent.value).replace("msg_none", "")
+
+
+ISA = (
+    "ISA*00*          *00*          *ZZ*SWIFT          *ZZ*NORTHGATE      *261123*1600*U*00401*000000905*0*P*>~"
+    "GS*SW*SWIFT*NORTHGATE*20261123*1600*905*X*004010~"
+    "ST*945*0001~W06*F*SO-1-1*20261123*SH-77~W27*M*SWFT~LX*1~W12*CC**2**EA**VN*A~SE*6*0001~"
+    "GE*1*905~IEA*1*000000905~"
+)
+
+MAP_945 = """\
+map: swift-945
+from: {format: x12, set: "945"}
+to: {object: shipment, event: crossdock.shipment.departed.v1}
+set:
+  number: required(w06.depositor_order)
+  carrier: envelope.sender
+"""
+
+
+def test_x12_values_lead_to_their_bytes(hub: Any) -> None:
+    """Of an X12 document each source value also has its byte in the interchange, and the envelope can be read."""
+    fields = edi.set_to_document(edi.read_all(ISA.encode()).interchanges[0].sets[0])["w06"]
+    field = next(name for name, value in fields.items() if value == "SO-1-1")
+    text = MAP_945.replace("depositor_order", field)
+    configuration = compile_pack({**PACK, "maps/swift-945.yaml": text}, release_id="rel_2")
+    place = ISA.index("ST*945")
+    message_id = hub.receive(ISA.encode(), "swift", documents=[{"map": "swift-945", "byte_offset": place}])
+    view = hub.read(messages.load_inbound, message_id)
+
+    panes = messages.linked(view, view.documents[0], configuration)
+
+    links = {link.target: link for link in panes.links}
+    assert "" == panes.error
+    assert "SWIFT" == links["/carrier"].value
+    (offset,) = links["/number"].offsets
+    assert ISA[offset:].startswith("SO-1-1*")

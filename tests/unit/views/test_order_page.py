@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - tables of cases and rows read better in one line
 """The order page: one split order told from its release to its proof of delivery."""
 
 from __future__ import annotations
@@ -49,7 +50,12 @@ def ship(hub: Any, fulfillment: Any) -> None:
 
 def milestone(hub: Any, code: str, tracking: str, *, evidence: Evidence | None = None, estimate: bool = False) -> None:
     told = Milestone(
-        code, hub.now, "estimated" if estimate else "actual", order_number="SO-1001", tracking=tracking, evidence=evidence
+        code,
+        hub.now,
+        "estimated" if estimate else "actual",
+        order_number="SO-1001",
+        tracking=tracking,
+        evidence=evidence,
     )
     hub.tell("SO-1001", "crossdock.milestone.recorded.v1", told, "tms")
 
@@ -177,7 +183,9 @@ def test_the_customer_sees_plain_words_and_parcels(hub: Any) -> None:
     assert {"1Z-SWIFT": "Out for delivery", "1Z-RENO": "Arrived at a depot"} == words
     assert (("Anvil", "60"),) == next(p.contents for p in told.parcels if p.number == "1Z-SWIFT")
     shown = repr(told).lower()
-    assert [] == [word for word in ("reno warehouse", "cost", "stock", "price", "usd", "issue", "connecting") if word in shown]
+    assert [] == [
+        word for word in ("reno warehouse", "cost", "stock", "price", "usd", "issue", "connecting") if word in shown
+    ]
 
 
 def test_delivered_waits_for_its_evidence(hub: Any) -> None:
@@ -216,7 +224,10 @@ def test_finance_sees_only_what_is_confirmed(hub: Any, foreign: Any) -> None:
     """Nothing is confirmed before a site confirmed it, nothing released before its evidence; both then carry amounts."""
     hub.release()
     first = hub.read(finance.load, "SO-1001")
-    assert (Money(Decimal("1005.00"), "USD"), Decimal(0)) == (first.ordered, sum(line.confirmed for line in first.lines))
+    assert (Money(Decimal("1005.00"), "USD"), Decimal(0)) == (
+        first.ordered,
+        sum(line.confirmed for line in first.lines),
+    )
 
     for fulfillment in hub.states["SO-1001"].fulfillments:
         ship(hub, fulfillment)

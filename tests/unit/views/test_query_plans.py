@@ -19,7 +19,17 @@ from crossdock.views import (
     search,
 )
 
-HOT = {"inbound_messages", "outbound_messages", "events", "identifiers", "documents", "aggregates", "exceptions", "inventory", "payloads"}
+HOT = {
+    "inbound_messages",
+    "outbound_messages",
+    "events",
+    "identifiers",
+    "documents",
+    "aggregates",
+    "exceptions",
+    "inventory",
+    "payloads",
+}
 
 # The whole of one tenant is walked on purpose here, in a covering index: counts of facets and sites.
 COUNTS = ("count(*) from aggregates", "count(*), max(as_of) from inventory", "min(position), max(position)")
@@ -44,7 +54,9 @@ class Planner:
         return rows[0] if rows else None
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> Any:
-        return [row for text, parameters in placeholder_lists(sql, before, values) for row in self.query(text, parameters)]
+        return [
+            row for text, parameters in placeholder_lists(sql, before, values) for row in self.query(text, parameters)
+        ]
 
 
 def faults(plans: dict[str, list[str]]) -> list[str]:
@@ -109,7 +121,14 @@ def test_no_page_scans_a_hot_table(hub: Any) -> None:
     assert [] == faults(plans), chr(10).join(faults(plans))
     assert len(plans) > 40
     used = " ".join(line for plan in plans.values() for line in plan)
-    for index in ("events_headlines", "aggregates_at_risk", "outbound_messages_open", "outbound_messages_answers", "issues_open_by_cause", "exceptions_by_object"):
+    for index in (
+        "events_headlines",
+        "aggregates_at_risk",
+        "outbound_messages_open",
+        "outbound_messages_answers",
+        "issues_open_by_cause",
+        "exceptions_by_object",
+    ):
         assert index in used, index
 
 
