@@ -15,7 +15,6 @@ from crossdock.store import connections, stock
 from crossdock.views import inventory_position, issues, journal, orders_list, overview, partner_health, search
 from crossdock.views.orders_list import Filter
 
-
 EVERYTHING = Filter()
 
 
