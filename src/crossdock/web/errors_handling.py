@@ -19,7 +19,7 @@ from .rendering import page
 log = structlog.get_logger("crossdock.web")
 
 
-async def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Return the answer for an error, in the form of the place it happened in."""
     path = request.url.path
     problem = problem_of(

@@ -54,6 +54,8 @@ class Health(Protocol):
 class Hub(Protocol):
     """The running hub, as its doors see it."""
 
+    url: str
+
     @property
     def settings(self) -> Settings: ...
 
@@ -103,3 +105,8 @@ class Hub(Protocol):
     def health(self) -> Health:
         """Return whether the hub takes work. It answers from memory and never waits."""
         ...
+
+
+def public_address(hub: Hub) -> str:
+    """Return the address others use: the one set, else the one the doors listen on."""
+    return hub.settings.web.public_url.rstrip("/") or hub.url or hub.settings.public_url

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from importlib import resources
@@ -88,6 +88,25 @@ def span(seconds: float) -> str:
         return f"{hours} h {rest} min" if rest else f"{hours} h"
     rest = hours - days * 24
     return f"{days} d {rest} h" if rest and days < 10 else f"{days} d"
+
+
+def count_of(value: int, word: str) -> str:
+    """Return a count with its word.
+
+    >>> count_of(1, "order"), count_of(1200, "order")
+    ('1 order', '1,200 orders')
+    """
+    return f"{value:,} {word}" if value == 1 else f"{value:,} {word}s"
+
+
+def sentence(text: str) -> str:
+    """Return a text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
+
+
+def last_day(until: datetime | None) -> datetime | None:
+    """Return an instant on the last day of a promise: one that ends at midnight ends on the day before."""
+    return None if until is None else until - timedelta(seconds=1)
 
 
 def duration(seconds: float | None) -> str:
@@ -190,6 +209,9 @@ def environment() -> jinja2.Environment:
         "age": age,
         "span": span,
         "duration": duration,
+        "count_of": count_of,
+        "sentence": sentence,
+        "last_day": last_day,
         "local": local,
         "number": number,
         "size": size,
@@ -220,15 +242,3 @@ def as_json(value: Any, *, status_code: int = 200, media_type: str = "applicatio
 
 
 _ENCODER = msgspec.json.Encoder(decimal_format="string")
-
-
-def today(now: datetime, zone: str) -> date:
-    """Return the day it is in a zone."""
-    return now.astimezone(ZoneInfo(zone or "UTC")).date()
-
-
-def midnight(now: datetime, zone: str) -> datetime:
-    """Return when the present day began in a zone, as aware UTC."""
-    place = ZoneInfo(zone or "UTC")
-    begun = datetime.combine(today(now, zone), datetime.min.time(), tzinfo=place)
-    return begun.astimezone(UTC)

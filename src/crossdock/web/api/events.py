@@ -19,7 +19,7 @@ from litestar.response import Stream
 from ...canonical.events import Event, cloud_event
 from ...store import journal
 from ..context import api_principal, web_of
-from ..hub_port import Hub
+from ..hub_port import Hub, public_address
 
 HEARTBEAT_SECONDS = 15.0
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
@@ -53,8 +53,8 @@ async def follow(
     """Yield the bytes of the stream. The first message only tells the cursor, so that a client can resume from there."""
     cursor = start or str(await hub.store.read(journal.end))
     yield b"retry: 1000\nid: %s\nevent: cursor\ndata: {}\n\n" % cursor.encode()
-    source = f"{hub.settings.public_url}/tenants/{tenant_id}"
-    schema_root = f"{hub.settings.public_url}/schemas"
+    source = f"{public_address(hub)}/tenants/{tenant_id}"
+    schema_root = f"{public_address(hub)}/schemas"
     events = hub.subscribe(tenant_id, cursor)
     waiting: asyncio.Task[tuple[str, Event] | None] | None = None
     try:

@@ -12,7 +12,7 @@ from litestar import Request, Response
 from ...governance.configuration import Configuration
 from ..access import Principal
 from ..context import browser_principal, web_of
-from ..hub_port import Hub
+from ..hub_port import Hub, public_address
 from ..problems import Unauthenticated
 from ..rendering import as_json, page
 
@@ -67,6 +67,10 @@ class Visit(msgspec.Struct, frozen=True):
     @property
     def zone(self) -> str:
         return self.configuration.head.timezone
+
+    @property
+    def public_url(self) -> str:
+        return public_address(self.hub)
 
     @property
     def wants_json(self) -> bool:

@@ -50,7 +50,7 @@ async def issues(
         view = await here.read(lambda connection: message_list.retries(connection, tenant_id))
     else:
         view = await here.read(lambda connection: issues_view.open_issues(connection, tenant_id, now=now))
-    public = here.hub.settings.public_url
+    public = here.public_url
     return await show(
         here,
         "console/issues.html",
@@ -146,7 +146,7 @@ async def _detail(here: Visit, issue_id: str) -> Response[bytes]:
     view = await here.read(
         lambda connection: issues_view.load(connection, here.tenant_id, issue_id, now=here.now)
     )
-    public = here.hub.settings.public_url
+    public = here.public_url
     return await show(
         here,
         "console/issue.html",
@@ -156,7 +156,7 @@ async def _detail(here: Visit, issue_id: str) -> Response[bytes]:
         lookups=here.configuration.lookups,
         copies=(
             ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' {public}/v1/issues/{issue_id}"),
-            ("CLI", f"crossdock replay --issue {issue_id} --dry-run --tenant {here.tenant_id}"),
+            ("CLI", f"crossdock replay {issue_id} --dry-run --tenant {here.tenant_id}"),
             ("JSON", f"{public}/console/issues/{issue_id}.json"),
         ),
     )

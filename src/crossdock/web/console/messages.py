@@ -10,7 +10,7 @@ from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, Parameter
 
-from ...errors import NotFound
+from ...errors import Finding, NotFound
 from ...governance import releases
 from ...views import messages as messages_view
 from ...views.messages import DocumentView, InboundView, LinkedPanes, OutboundView
@@ -130,6 +130,7 @@ async def _inbound(here: Visit, view: InboundView, wanted: str) -> Response[byte
         direction="in",
         chosen=chosen,
         explained=explained,
+        findings=[msgspec.convert(one, Finding) for one in chosen.findings] if chosen else [],
         raw=raw,
         canonical=canonical,
         outbound=list(zip(caused, outbound, strict=True)),
@@ -155,6 +156,7 @@ async def _outbound(here: Visit, view: OutboundView) -> Response[bytes]:
         direction="out",
         chosen=None,
         explained=None,
+        findings=[],
         raw=raw,
         canonical=canonical,
         outbound=[(view, sent)],
@@ -201,7 +203,7 @@ def _crumbs(message_id: str) -> tuple[tuple[str, str], ...]:
 
 
 def _copies(here: Visit, message_id: str) -> tuple[tuple[str, str], ...]:
-    public = here.hub.settings.public_url
+    public = here.public_url
     return (
         ("CLI", f"crossdock trace {message_id} --tenant {here.tenant_id}"),
         ("curl, the bytes", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' {public}/v1/messages/{message_id}/raw"),

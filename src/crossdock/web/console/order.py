@@ -36,7 +36,7 @@ async def order(
     if view == "customer":
         tracking = await here.read(lambda connection: customer_tracking.load(connection, here.tenant_id, page.number))
     base = f"/console/orders/{quote(page.number, safe='')}"
-    public = here.hub.settings.public_url
+    public = here.public_url
     return await show(
         here,
         "console/order.html",

@@ -54,7 +54,7 @@ async def orders(
         link=link,
         next_href=link(after=view.next_cursor) if view.next_cursor else "",
         copies=(
-            ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' '{here.hub.settings.public_url}/v1/orders?{urlencode({k: v for k, v in chosen.items() if v})}'"),
-            ("JSON", f"{here.hub.settings.public_url}{request.url.path.removesuffix('.json')}.json"),
+            ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' '{here.public_url}/v1/orders?{urlencode({k: v for k, v in chosen.items() if v})}'"),
+            ("JSON", f"{here.public_url}{request.url.path.removesuffix('.json')}.json"),
         ),
     )

@@ -27,7 +27,7 @@ async def overview(request: Request[Any, Any, Any]) -> Response[bytes]:
     notices = tuple(
         Notice(f"No news from {one.name}: {one.reason}. {_call(here, one.partner)}", "purple", "wifi-off") for one in silent
     )
-    public = here.hub.settings.public_url
+    public = here.public_url
     return await show(
         here,
         "console/overview.html",

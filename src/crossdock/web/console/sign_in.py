@@ -18,7 +18,7 @@ from ...errors import AccessDenied
 from ...governance import access
 from ..access import SESSION_COOKIE, csrf_token_of, refuse_foreign_pages
 from ..context import browser_principal, web_of
-from ..hub_port import Hub
+from ..hub_port import Hub, public_address
 from ..rendering import page
 
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -30,7 +30,7 @@ async def login_address(hub: Hub, clock: Clock, tenant_id: str, actor: str, role
     token = await hub.store.write(
         lambda connection: access.create_login_link(connection, tenant_id, actor, role, at=at)
     )
-    return f"{hub.settings.public_url}/login/{token}" + (f"?next={next_path}" if next_path else "")
+    return f"{public_address(hub)}/login/{token}" + (f"?next={next_path}" if next_path else "")
 
 
 @get("/login", include_in_schema=False)
@@ -64,7 +64,7 @@ async def sign_in(request: Request[Any, Any, Any], data: Form) -> Response[bytes
     response = _to(_inside(data.get("next", "")) or "/console")
     seconds = int((session.expires_at - at).total_seconds())
     response.set_cookie(
-        Cookie(SESSION_COOKIE, session_token, path="/", max_age=seconds, httponly=True, samesite="lax", secure=_is_secure(request))
+        Cookie(SESSION_COOKIE, value=session_token, path="/", max_age=seconds, httponly=True, samesite="lax", secure=_is_secure(request))
     )
     return response
 

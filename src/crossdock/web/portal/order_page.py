@@ -19,7 +19,7 @@ from ...governance.configuration import Configuration
 from ...views import customer_tracking
 from ...views.customer_tracking import Tracking
 from ..context import web_of
-from ..rendering import local, page
+from ..rendering import last_day, local, page
 from .brand import stylesheet, theme_of
 from .links import opened_order, order_token
 
@@ -73,7 +73,6 @@ async def order_page(request: Request[Any, Any, Any], tenant_id: str, token: str
         "zone": zone,
         "steps": STEPS,
         "troubles": TROUBLES,
-        "names": {},
         "expected": _expected(view, zone),
         "silence": _silence(view, web.hub.clock.now()),
     }
@@ -122,7 +121,7 @@ def _expected(view: Tracking, zone: str) -> str:
     """Return when the order arrives, in one sentence; nothing when it has arrived or nobody promised."""
     if view.step == 4 or view.promised_at is None:
         return ""
-    return f"Expected by {local(view.promised_at, zone, '%A %d %B')}"
+    return f"Expected by {local(last_day(view.promised_at), zone, '%A %d %B')}"
 
 
 def _silence(view: Tracking, now: datetime) -> str:
