@@ -25,7 +25,7 @@ check: setup-tests lint ## What you run before a commit: every check, and the te
 
 .PHONY: bench
 bench: setup-tests ## Measure ingest and end-to-end rates against this disk's own limits
-	@$(BIN)/crossdock bench $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: nightly
 nightly: setup-tests lint ## The long runs: more examples, more crashes, fresh seeds

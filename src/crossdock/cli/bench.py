@@ -60,17 +60,17 @@ class Report(msgspec.Struct):
 
 
 def command(
-    postgres: Annotated[str, typer.Option(help="Also measure PostgreSQL at this URL")] = "",
+    postgres: Annotated[str, typer.Option(help="Also measure PostgreSQL: the URL of an EMPTY database")] = "",
     events: Annotated[int, typer.Option(help="Events of each workload")] = 10_000,
     rounds: Annotated[int, typer.Option(help="Rounds; the median is shown")] = 3,
     folder: Annotated[Path | None, typer.Option(help="Where to put the databases: the disk that is measured")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")] = False,
 ) -> None:
     """Measure this machine and the product on it, in one run."""
-    reports = []
     with tempfile.TemporaryDirectory(prefix="crossdock-bench-", dir=folder) as scratch:
-        for store in ["sqlite", *(["postgresql"] if postgres else [])]:
-            reports.append(measure(store, postgres, Path(scratch), events, rounds))
+        reports = [measure("sqlite", None, Path(scratch), events, rounds)]
+        if postgres:
+            reports.append(measure("postgresql", iter([postgres]), Path(scratch), events, 1))
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(reports), indent=2).decode() + "\n")
     else:
@@ -78,18 +78,21 @@ def command(
             show(report)
 
 
-def measure(store: str, postgres: str, scratch: Path, events: int, rounds: int) -> Report:
-    """Run every workload `rounds` times on a fresh database each round; return medians."""
+def measure(store: str, databases: Iterator[str] | None, scratch: Path, events: int, rounds: int) -> Report:
+    """Run every workload `rounds` times, each round on a fresh database; return medians.
+
+    `databases` gives the URL of an empty PostgreSQL database for each round; SQLite makes its own in `scratch`.
+    """
     machine: dict[str, list[float]] = {}
     measured: dict[str, list[Measurement]] = {}
     commits: list[float] = []
     for number in range(rounds):
-        for name, value in _limits(store, postgres, scratch).items():
+        url = "" if databases is None else next(databases)
+        for name, value in _limits(url, scratch).items():
             machine.setdefault(name, []).append(value)
         folder = scratch / f"{store}-{number}"
         folder.mkdir()
-        url = postgres if store == "postgresql" else f"sqlite:///{folder}/bench.db"
-        with _system(url, folder) as system:
+        with _system(url or f"sqlite:///{folder}/bench.db", folder) as system:
             first = number * 10 * events
             for measurement in _workloads(system, first, events):
                 measured.setdefault(measurement.workload, []).append(measurement)
@@ -101,9 +104,9 @@ def measure(store: str, postgres: str, scratch: Path, events: int, rounds: int) 
     return Report(store, medians, results, _shares(medians, results), statistics.median(commits))
 
 
-def _limits(store: str, postgres: str, scratch: Path) -> dict[str, float]:
+def _limits(postgres: str, scratch: Path) -> dict[str, float]:
     found = {"append + fsync": limits.appends_per_second(scratch)}
-    if store == "sqlite":
+    if not postgres:
         found["1 row a commit"] = limits.sqlite_rows_per_second(scratch, 1)
         found["100 rows a commit"] = limits.sqlite_rows_per_second(scratch, 100)
         found["least transaction, 64 a commit"] = limits.sqlite_ceiling_per_second(scratch)

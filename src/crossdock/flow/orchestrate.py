@@ -369,6 +369,7 @@ class Orchestration:
             entry.created_at,
             batch.now_micros,
             _encode(state),
+            _sites(state),
         )
 
     # -- what waits
@@ -409,6 +410,12 @@ class Orchestration:
         paper = paper_of_row(row)
         self._batch.set_timer(row[19], f"document/{row[0]}", "parked", None)
         return Item(row[19], configuration, paper, row[1], partner="", received_at=self._batch.now)
+
+
+def _sites(state: OrderState) -> str:
+    """Return the sites that have, or had, a part of the order, as the record keeps them: `,RENO,SWIFT,`."""
+    sites = sorted({fulfillment.site for fulfillment in state.fulfillments})
+    return f",{','.join(sites)}," if sites else ""
 
 
 def paper_of_row(row: Row) -> Paper:

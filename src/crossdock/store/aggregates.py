@@ -27,12 +27,13 @@ class AggregateRow(msgspec.Struct):
     created_at: int
     updated_at: int
     state: bytes
+    sites: str = ""
 
 
-_SAVE = f"""insert into aggregates ({", ".join(AggregateRow.__struct_fields__)}) values ({",".join("?" * 14)})
+_SAVE = f"""insert into aggregates ({", ".join(AggregateRow.__struct_fields__)}) values ({",".join("?" * 15)})
  on conflict (tenant_id, kind, key) do update set version = excluded.version, status = excluded.status,
  customer = excluded.customer, region = excluded.region, due_at = excluded.due_at, at_risk = excluded.at_risk,
- value_cents = excluded.value_cents, updated_at = excluded.updated_at, state = excluded.state"""
+ value_cents = excluded.value_cents, updated_at = excluded.updated_at, state = excluded.state, sites = excluded.sites"""
 
 
 def load(connection: Connection, tenant_id: str, kind: str, keys: Sequence[str]) -> dict[str, Row]:
