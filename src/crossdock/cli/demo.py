@@ -30,7 +30,7 @@ from ..bootstrap import Hub
 from ..config import Settings, load_settings
 from ..durable.identity import ManualClock
 from ..errors import ConfigurationError, Conflict
-from ..governance import access
+from ..governance import access, releases
 from ..simulator.day import STARTS, Day, DayOptions
 from ..simulator.report import is_clean, render_report
 from ..simulator.world import ORDERS_OF_THE_DAY, wall
@@ -63,7 +63,7 @@ def command(
     with _folder(headless, reset) as folder:
         if reset:
             return
-        settings = _settings(folder, 0 if headless else port if port is not None else DEFAULT_PORT)
+        settings = demo_settings(folder, 0 if headless else port if port is not None else DEFAULT_PORT)
         run = (
             _headless(options, settings, folder, report)
             if headless
@@ -76,6 +76,8 @@ def command(
 @contextlib.asynccontextmanager
 async def running_day(options: DayOptions, settings: Settings, folder: Path) -> AsyncIterator[tuple[Hub, Day]]:
     """Start a hub under the day's own clock, open its doors and set the stage; everything is closed at the end."""
+    # A seeded hub gives its releases the same ids as the one before it in this process.
+    releases.forget_compiled()
     clock = ManualClock(STARTS)
     hub = await Hub.start(settings, clock=clock, ids_seed=options.seed)
     try:
@@ -130,14 +132,14 @@ async def _until_stopped(run: Any) -> bool:
         return True
 
 
-def _settings(folder: Path, port: int) -> Settings:
+def demo_settings(folder: Path, port: int) -> Settings:
+    """Return settings for a hub whose partners all live on this machine; port 0 takes a free one."""
     return load_settings(
         environment={},
         overrides={
             "store.url": f"sqlite:///{folder.absolute()}/hub.db",
             "web.port": port,
             "security.root_key_file": str(folder / "root.key"),
-            # All partners of the day live on this machine.
             "security.allow_private_networks": ("127.0.0.0/8",),
             "log.level": "error",
         },

@@ -51,8 +51,9 @@ class Pace:
 class Timeline:
     """A heap of (instant, key, sequence, action).
 
-    Actions of one instant run in the order of their keys, so that the order in which partners were told
-    (which depends on the sockets) never shows in what they do.
+    Keys begin with who acts (`carrier:…`). At one instant the parties act one after the other, in the order of their
+    keys, with a quiet hub in between; what one party does at that instant it does at once. So the order in which
+    partners were told, which depends on the sockets, never shows in what they do.
     """
 
     def __init__(self, clock: ManualClock, pace: Pace | None = None) -> None:
@@ -108,18 +109,20 @@ class Timeline:
                 raise Stalled(f"the clock cannot leave {moment.isoformat()}: the hub's next due time is {due}")
             if due is not None and due <= moment:
                 await hub.advance()
-            await self._run_planned(moment)
+            await self._run_planned(hub, moment)
             self.steps += 1
         await self.pace.wait(self.clock.now(), until)
         self.clock.move_to(until)
         await hub.settle()
 
-    async def _run_planned(self, moment: datetime) -> None:
+    async def _run_planned(self, hub: HubPort, moment: datetime) -> None:
         batch: list[tuple[datetime, str, int, Action]] = []
         while self._heap and self._heap[0][0] <= moment:
             batch.append(heapq.heappop(self._heap))
-        for _, _, _, action in batch:
-            await action()
+        for _, group in itertools.groupby(batch, key=lambda planned: planned[1].partition(":")[0]):
+            # What one party does reaches the hub, and whoever the hub tells, before the next party looks.
+            await hub.settle()
+            await asyncio.gather(*(action() for _, _, _, action in group))
 
 
 def dice(seed: int, *names: str) -> random.Random:

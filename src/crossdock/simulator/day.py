@@ -60,7 +60,7 @@ class Day:
         self.faults: tuple[Fault, ...] = all_faults()
         self._hub = hub
         self._session: aiohttp.ClientSession | None = None
-        self._apis: dict[str, HubApi] = {}
+        self.apis: dict[str, HubApi] = {}
 
     async def __aenter__(self) -> Day:
         self._session = aiohttp.ClientSession(
@@ -72,7 +72,7 @@ class Day:
         await self.lakeside.join(self._hub, self._session)
         for tenant in (TENANT, self.lakeside.tenant):
             key = await self._hub.create_key(tenant, "operations")
-            self._apis[tenant] = HubApi(self._session, self._hub.url, key)
+            self.apis[tenant] = HubApi(self._session, self._hub.url, key)
         return self
 
     async def __aexit__(
@@ -85,7 +85,7 @@ class Day:
 
     async def run(self, on_step: Callable[[], None] | None = None) -> dict[str, Any]:
         """Play the day to its end and return the report. `on_step` is called after each step, for a clock to show."""
-        scene = Scene(self.timeline, self.northgate, self.orders, self._apis[TENANT])
+        scene = Scene(self.timeline, self.northgate, self.orders, self.apis[TENANT])
         self._plan_orders()
         for fault in self.faults:
             fault.plan(scene)
@@ -101,7 +101,7 @@ class Day:
 
     def _companies(self) -> list[tuple[Company, HubApi]]:
         companies = (self.northgate.company(), self.lakeside.company())
-        return [(company, self._apis[company.tenant]) for company in companies]
+        return [(company, self.apis[company.tenant]) for company in companies]
 
     def _plan_orders(self) -> None:
         for moment, group in groupby(self.orders, key=lambda order: order.at):

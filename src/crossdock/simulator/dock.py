@@ -34,6 +34,7 @@ class Ticket(msgspec.Struct, frozen=True):
     service: str = ""
     name: str = ""
     reference: str = ""
+    asked_at: str = ""
 
 
 class Departure(msgspec.Struct, frozen=True):
@@ -63,7 +64,9 @@ class Dock:
         """Take a ticket on. A second one of the same number is picked again: the floor does as it is told."""
         now = self._timeline.clock.now()
         lines = lines_of((line.sku, line.quantity) for line in ticket.lines)
-        self.ledger.book(Entry(now, "request", ticket.number, ticket.reference, ticket.order_number, lines))
+        self.ledger.book(
+            Entry(now, "request", ticket.number, ticket.reference, ticket.order_number, lines, ticket.asked_at)
+        )
         draw = dice(self._seed, self.site, ticket.number)
         # The truck to the airport leaves later than what is on the road at once.
         minutes = draw.randint(*PICK_MINUTES.get(ticket.service.upper(), PICK_MINUTES["STD"]))

@@ -65,6 +65,7 @@ class LakesideOffice:
         hidden = self.outbox / ".ORDERS_0930.csv.part"
         hidden.write_text(text.getvalue(), encoding="utf-8")
         hidden.rename(self.outbox / "ORDERS_0930.csv")
+        self.ledger.book(Entry(self._timeline.clock.now(), "file", "ORDERS_0930.csv"))
 
     async def import_files(self) -> None:
         """Book what the hub has left in the folder."""

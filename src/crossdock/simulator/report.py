@@ -41,6 +41,7 @@ async def make_report(
         tenant = {
             "orders": sum(1 for ledger in company.releasing for _ in ledger.of("order")),
             **said,
+            "told_by_partners": _told(company),
             "lost": len(comparison.lost),
             "double_effects": len(comparison.double_effects),
             "partners": {ledger.partner: ledger.counts() for ledger in company.ledgers},
@@ -60,6 +61,12 @@ def render_report(report: dict[str, Any]) -> str:
 def is_clean(report: dict[str, Any]) -> bool:
     """Tell whether nothing was lost and nothing happened twice."""
     return not report["lost"] and not report["double_effects"]
+
+
+def _told(company: Company) -> int:
+    """Count what partners told the hub, and know was taken: messages and files, without what they told twice."""
+    kinds = [entry.kind for ledger in company.ledgers for entry in ledger.entries]
+    return sum(kind in ("told", "file") for kind in kinds) - kinds.count("told_twice")
 
 
 async def _what_the_hub_says(api: HubApi) -> dict[str, int]:

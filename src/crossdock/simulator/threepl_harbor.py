@@ -76,7 +76,15 @@ class ThreePlHarbor:
             TicketLine(str(line["lineRef"]), str(line["sku"]), Decimal(str(line["quantity"]))) for line in body["lines"]
         )
         number = str(body["externalId"])
-        ticket = Ticket(number, str(body["orderRef"]), lines, str(body["service"]), str(body["shipTo"]["name"]), key)
+        ticket = Ticket(
+            number,
+            str(body["orderRef"]),
+            lines,
+            str(body["service"]),
+            str(body["shipTo"]["name"]),
+            key,
+            str(body.get("requestedAt", "")),
+        )
         self.dock.take(ticket)
         answer = {"id": f"HF-{number}", "status": "accepted"}
         self._answers[key] = answer
