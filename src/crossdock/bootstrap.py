@@ -111,23 +111,34 @@ class Hub:
             store.close()
             raise
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
-        for tenant in await hub.store.read(tenants.listed):
-            await hub._activate(tenant.tenant_id)
-        await hub._recover()
+        try:
+            for tenant in await hub.store.read(tenants.listed):
+                await hub._activate(tenant.tenant_id)
+            await hub._recover()
+        except BaseException:
+            await asyncio.to_thread(store.close)
+            raise
         if clock is None:
             hub._ticker = asyncio.get_running_loop().create_task(hub._tick_for_ever())
         return hub
 
     async def _recover(self) -> None:
         now = self.clock.now()
-        sends = await self.store.write(lambda connection: recovery.open_sends(connection, now))
+        sends = await self.pipeline.write(
+            lambda connection: recovery.open_sends(connection, ids=self._writer_ids, now=now)
+        )
         self.sender.dispatch(sends)
-        stored = await self.store.write(
+        waiting = await self.pipeline.write(
             lambda connection: recovery.waiting_messages(connection, ids=self._writer_ids, now=now)
         )
-        self.pipeline.resume(stored)
-        if sends or stored:
-            log.info("hub.recovered", messages=len(stored), sends=len(sends))
+        for group in waiting.suspects:
+            await self.pipeline.write(lambda connection, group=group: recovery.count_runs(connection, group))  # type: ignore[misc]
+            self.pipeline.resume(group)
+            await self.pipeline.drained()
+        self.pipeline.resume(waiting.fresh)
+        if sends or waiting.fresh or waiting.suspects:
+            suspects = sum(map(len, waiting.suspects))
+            log.info("hub.recovered", messages=len(waiting.fresh) + suspects, suspects=suspects, sends=len(sends))
 
     def on_stop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have something closed before the hub stops: its doors."""
@@ -277,7 +288,7 @@ class Hub:
                 connector_kinds=tuple(registry.manifests()),
             )
 
-        release = await self.store.write(apply)
+        release = await self.pipeline.write(apply)
         await self._activate(tenant_id)
         return release
 
@@ -288,7 +299,7 @@ class Hub:
         rendered again.
         """
         now = self.clock.now()
-        await self.store.write(
+        await self.pipeline.write(
             lambda connection: releases.set_lookup_row(
                 connection, tenant_id, table, key, value, author=actor, at=now, ids=self._writer_ids
             )
@@ -365,7 +376,7 @@ class Hub:
                 record, tenant_id, role, connection_id=connection, label=label or role, at=now, ids=self._writer_ids
             )
 
-        made = await self.store.write(create)
+        made = await self.pipeline.write(create)
         return made if isinstance(made, str) else str(made[0])
 
     # -- replay
@@ -431,7 +442,7 @@ class Hub:
             )
             return selection, [*ready, *batch.ready]
 
-        selection, ready = await self.store.write(run)
+        selection, ready = await self.pipeline.write(run)
         self.sender.dispatch(ready)
         if not sends_only:
             self.pipeline.resume(selection.stored)

@@ -63,7 +63,7 @@ class Ids:
 
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
         self._clock = clock
-        self._random = random.Random(seed) if seed is not None else random.Random(os.urandom(16))  # noqa: S311
+        self._random = random.Random(seed) if seed is not None else random.Random(os.urandom(16))
         self._milliseconds = -1
         self._head = ""
         self._high = 0
@@ -85,6 +85,10 @@ class Ids:
                 self._write_head()
         low, pairs = self._low, self._PAIRS
         return f"{prefix}_{self._head}{pairs[low >> 20]}{pairs[(low >> 10) & 1023]}{pairs[low & 1023]}"
+
+    def fork(self) -> Ids:
+        """Return another sequence for another thread; its ids are of this clock, but never of this sequence."""
+        return Ids(self._clock, self._random.getrandbits(64))
 
     def _write_head(self) -> None:
         number = (self._milliseconds << 50) | self._high

@@ -149,9 +149,9 @@ class Pipeline:
 
     async def drained(self) -> None:
         """Return when nothing waits and no cycle runs; raise what ended the cycles for good."""
-        while not self.idle() and self._task is not None:
-            await asyncio.wait([self._task])
-            self._task.result()
+        while not self.idle() and (task := self._task) is not None:
+            await asyncio.wait([task])
+            task.result()
 
     def idle(self) -> bool:
         """Tell whether nothing waits and no cycle runs."""

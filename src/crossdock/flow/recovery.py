@@ -15,33 +15,72 @@ import msgspec
 from ..durable.identity import Ids, from_micros, to_micros
 from ..store import issues, messages, outbound, payloads
 from ..store.engine import Connection, Row
+from ..store.outbound import AttemptRow
 from .batch import Ready, ready_of_row
 from .ingest import AgainDocument, Stored
 from .stages import RUNS_MAX
 
 PAGE = 5_000
+GROUP = 32
+
+Damaged = tuple[Row, payloads.PayloadDamaged]
 
 
-def waiting_messages(connection: Connection, *, ids: Ids, now: datetime) -> list[Stored]:
-    """Return the messages that wait to be translated, counting this run; poison is set aside."""
-    rows = messages.waiting_inbound(connection, PAGE)
-    poison = [row for row in rows if row[18] >= RUNS_MAX]
-    healthy = [row for row in rows if row[18] < RUNS_MAX]
-    for row in poison:
-        _set_aside(connection, row, ids, now)
-    messages.count_run(connection, [(row[19], row[0]) for row in healthy])
-    return load_stored(connection, healthy)
+class Waiting(msgspec.Struct):
+    """Messages to be taken up: `fresh` all together; each group of `suspects` by itself, counted before it runs."""
+
+    fresh: list[Stored]
+    suspects: list[list[Stored]]
 
 
-def _set_aside(connection: Connection, row: Row, ids: Ids, now: datetime) -> None:
-    detail = f"it was taken up {row[18]} times and the process ended each time before it came through"
+def waiting_messages(connection: Connection, *, ids: Ids, now: datetime) -> Waiting:
+    """Return the messages that wait to be translated; what was taken up too often, or is damaged, is set aside.
+
+    A message that was waiting when the process ended may be what ended it, and so may any other: those of one such end
+    run in small groups, those of two one by one. So only the culprit reaches RUNS_MAX, not what waited beside it.
+    """
+    found = Waiting([], [])
+    after = ("", "")
+    while rows := messages.waiting_inbound(connection, PAGE, after):
+        after = (rows[-1][19], rows[-1][0])
+        for row in rows:
+            if row[18] >= RUNS_MAX:
+                detail = f"it was taken up {row[18]} times and the process ended each time before it came through"
+                title = "A message may be killing the process; it was set aside"
+                _set_aside(connection, row, ids, now, "XD-SYS-051", title, detail)
+        damaged: list[Damaged] = []
+        for stored in load_stored(connection, [row for row in rows if row[18] < RUNS_MAX], damaged=damaged):
+            _sort_in(found, stored)
+        for row, error in damaged:
+            _set_aside(connection, row, ids, now, error.code, "The stored bytes of a message are damaged", str(error))
+    count_runs(connection, found.fresh)
+    return found
+
+
+def _sort_in(found: Waiting, stored: Stored) -> None:
+    """`runs` counts the run that is coming."""
+    last = found.suspects[-1] if found.suspects else []
+    if stored.runs == 1:
+        found.fresh.append(stored)
+    elif stored.runs == 2 and last and len(last) < GROUP and last[0].runs == 2:
+        last.append(stored)
+    else:
+        found.suspects.append([stored])
+
+
+def count_runs(connection: Connection, stored: list[Stored]) -> None:
+    """Count a run of some messages before it begins."""
+    messages.count_run(connection, [(one.tenant_id, one.message_id) for one in stored])
+
+
+def _set_aside(connection: Connection, row: Row, ids: Ids, now: datetime, code: str, title: str, detail: str) -> None:
     micros = to_micros(now)
-    messages.settle_inbound(connection, [("failed", micros, 0, "XD-SYS-051", detail, row[12], row[19], row[0])])
+    messages.settle_inbound(connection, [("failed", micros, 0, code, detail, row[12], row[19], row[0])])
     fault = issues.Fault(
         tenant_id=row[19],
-        code="XD-SYS-051",
-        cause=f"XD-SYS-051|{row[1]}",
-        title="A message may be killing the process; it was set aside",
+        code=code,
+        cause=f"{code}|{row[1]}",
+        title=title,
         object_kind="message",
         object_id=row[0],
         detail=detail,
@@ -58,11 +97,18 @@ def load_stored(
     *,
     release_id: str = "",
     again: dict[str, dict[int, AgainDocument]] | None = None,
+    damaged: list[Damaged] | None = None,
 ) -> list[Stored]:
-    """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one they came
-    under.
+    """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one they came under.
+
+    Messages whose bytes are damaged are entered in `damaged` and left out; without it they raise PayloadDamaged.
     """
-    contents = _contents(connection, [(row[19], row[0]) for row in rows])
+    contents, wrong = _contents(connection, [(row[19], row[0]) for row in rows])
+    for row in rows:
+        if row[0] in wrong:
+            if damaged is None:
+                raise wrong[row[0]]
+            damaged.append((row, wrong[row[0]]))
     return [
         Stored(
             tenant_id=row[19],
@@ -80,85 +126,129 @@ def load_stored(
             again=None if again is None else again.get(row[0]),
         )
         for row in rows
+        if row[0] in contents
     ]
 
 
-def _contents(connection: Connection, places: list[tuple[str, str]]) -> dict[str, bytes]:
-    """Return the bytes of messages given as (tenant_id, message_id); message ids are unique over all tenants."""
+def _contents(
+    connection: Connection, places: list[tuple[str, str]]
+) -> tuple[dict[str, bytes], dict[str, payloads.PayloadDamaged]]:
+    """Return the bytes of messages given as (tenant_id, message_id), and what is wrong with the others.
+
+    Message ids are unique over all tenants.
+    """
     by_tenant: dict[str, list[str]] = {}
     for tenant_id, message_id in places:
         by_tenant.setdefault(tenant_id, []).append(message_id)
     contents: dict[str, bytes] = {}
+    wrong: dict[str, payloads.PayloadDamaged] = {}
     for tenant_id, message_ids in by_tenant.items():
-        contents.update(payloads.load(connection, tenant_id, message_ids))
-    return contents
+        sound, damaged = payloads.load_sound(connection, tenant_id, message_ids)
+        contents.update(sound)
+        wrong.update(damaged)
+    return contents, wrong
 
 
 def _headers(value: Any) -> dict[str, str]:
     return msgspec.json.decode(value, type=dict[str, str]) if value else {}
 
 
-def open_sends(connection: Connection, now: datetime) -> list[Ready]:
+def open_sends(connection: Connection, *, ids: Ids, now: datetime) -> list[Ready]:
     """Return everything that is not settled, in the order it was made.
 
-    What was reserved is booked as an attempt of unknown outcome: the process ended before it could say.
+    What was reserved is booked as an attempt of unknown outcome: the process ended before it could say. What is damaged
+    is a dead letter: bytes that are not what was rendered never leave.
     """
-    rows = outbound.open_messages(connection, PAGE)
-    ready = []
-    attempts = []
-    states: list[tuple[str, int, int | None, int | None, str, str, str, str, str, str]] = []
-    contents = _contents(connection, [(row[31], row[0]) for row in rows])
-    for row in rows:
-        one = ready_of_row(row, contents[row[0]])
-        if one.state == "sending":
-            detail = "the process ended while this was being sent"
-            attempts.append(
-                outbound.AttemptRow(
-                    one.tenant_id,
-                    one.message_id,
-                    one.attempts + 1,
-                    "unknown",
-                    to_micros(now),
-                    0.0,
-                    None,
-                    "XD-PTR-003",
-                    detail,
-                    None,
-                )
-            )
-            one.attempts += 1
-            one.state = "unknown"
-            states.append(
-                (
-                    "unknown",
-                    one.attempts,
-                    None,
-                    None,
-                    "unknown",
-                    "XD-PTR-003",
-                    detail,
-                    "",
-                    one.tenant_id,
-                    one.message_id,
-                )
-            )
-        ready.append(one)
-    if attempts:
-        outbound.insert_attempts(connection, attempts)
-        outbound.book(connection, states)
+    ready: list[Ready] = []
+    after = ""
+    while rows := outbound.open_messages(connection, PAGE, after):
+        after = rows[-1][0]
+        contents, wrong = _contents(connection, [(row[31], row[0]) for row in rows])
+        ready += _taken_up(connection, [row for row in rows if row[0] in contents], contents, now)
+        _bury(connection, [(row, wrong[row[0]]) for row in rows if row[0] in wrong], ids, now)
     return ready
 
 
+def _taken_up(connection: Connection, rows: list[Row], contents: dict[str, bytes], now: datetime) -> list[Ready]:
+    detail = "the process ended while this was being sent"
+    ready = []
+    cut_off = []
+    for row in rows:
+        one = ready_of_row(row, contents[row[0]])
+        if one.state == "sending":
+            one.attempts += 1
+            one.state = "unknown"
+            cut_off.append(one)
+        ready.append(one)
+    if cut_off:
+        at, code = to_micros(now), "XD-PTR-003"
+        outbound.insert_attempts(
+            connection,
+            [
+                AttemptRow(one.tenant_id, one.message_id, one.attempts, "unknown", at, 0.0, None, code, detail, None)
+                for one in cut_off
+            ],
+        )
+        outbound.book(
+            connection,
+            [
+                ("unknown", one.attempts, None, None, "unknown", code, detail, "", one.tenant_id, one.message_id)
+                for one in cut_off
+            ],
+        )
+    return ready
+
+
+def _bury(connection: Connection, damaged: list[Damaged], ids: Ids, now: datetime) -> None:
+    if not damaged:
+        return
+    outbound.book(
+        connection,
+        [
+            ("dead", row[12], None, None, "system", error.code, str(error), "", row[31], row[0])
+            for row, error in damaged
+        ],
+    )
+    faults = [
+        issues.Fault(
+            tenant_id=row[31],
+            code=error.code,
+            cause=f"{error.code}|{row[1]}|out",
+            title="The stored bytes of a message are damaged; it was not sent",
+            object_kind="outbound",
+            object_id=row[0],
+            detail=str(error),
+            subject=row[5],
+            error_class="system",
+            partner=row[2],
+            connection_id=row[1],
+        )
+        for row, error in damaged
+    ]
+    issues.raise_faults(connection, faults, ids=ids, now_micros=to_micros(now))
+
+
 def released(connection: Connection, tenant_id: str, known: set[str], release_id: str) -> list[Stored]:
-    """Return the messages whose held documents wait for something that is known now, to be run under a release."""
+    """Return the messages whose held documents wait for something that is known now, to be run under a release.
+
+    One whose bytes are damaged stays held; a replay of it says why.
+    """
     rows = [row for row in messages.documents_awaiting(connection, tenant_id, sorted(known)) if row[8] == "held"]
-    return documents_again(connection, tenant_id, rows, release_id)
+    return documents_again(connection, tenant_id, rows, release_id, damaged=[])
 
 
-def documents_again(connection: Connection, tenant_id: str, rows: list[Row], release_id: str) -> list[Stored]:
+def documents_again(
+    connection: Connection,
+    tenant_id: str,
+    rows: list[Row],
+    release_id: str,
+    *,
+    damaged: list[Damaged] | None = None,
+) -> list[Stored]:
     """Return the messages of some documents (store.messages.DOCUMENT_COLUMNS), each limited to those documents."""
     again: dict[str, dict[int, AgainDocument]] = {}
     for row in rows:
         again.setdefault(row[1], {})[row[2]] = AgainDocument(row[0], row[8])
     found = [messages.load_inbound(connection, tenant_id, message_id) for message_id in sorted(again)]
-    return load_stored(connection, [row for row in found if row is not None], release_id=release_id, again=again)
+    rows = [row for row in found if row is not None]
+    return load_stored(connection, rows, release_id=release_id, again=again, damaged=damaged)

@@ -136,11 +136,13 @@ def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Row
 
 
 def waiting_inbound(connection: Connection, limit: int, after: tuple[str, str] = ("", "")) -> list[Row]:
-    """Return messages of all tenants that were stored but not yet looked at (INBOUND_COLUMNS), oldest first within a
-    tenant, behind (tenant_id, message_id)."""
+    """Return messages of all tenants that were stored but not yet looked at (INBOUND_COLUMNS).
+
+    They come by tenant, oldest first, behind (tenant_id, message_id).
+    """
     return connection.query(
-        f"select {INBOUND_COLUMNS} from inbound_messages where state = 'received' and (tenant_id, message_id) > (?, ?) order by tenant_id,"
-        f" message_id limit ?",
+        f"select {INBOUND_COLUMNS} from inbound_messages where state = 'received' and (tenant_id, message_id) > (?, ?)"
+        " order by tenant_id, message_id limit ?",
         (*after, limit),
     )
 

@@ -30,6 +30,7 @@ DIALECT = {
     "without_rowid": "",
 }
 
+CLAIM_SECONDS_MAX = 3.0
 _MIGRATION_LOCK = 7_265_501
 _WORKER_LOCK = 7_265_502
 
@@ -118,12 +119,17 @@ class PostgresStore:
             migrate(connection, DIALECT, time.time_ns() // 1000)
 
     def claim(self) -> None:
-        """Become the one worker of this record, by an advisory lock of a connection of its own."""
+        """Become the one worker of this record, by an advisory lock of a connection of its own.
+
+        The server needs a moment to notice that the last worker was killed; it is waited for.
+        """
         connection = self._connect()
-        row = connection.one("select pg_try_advisory_lock(?)", (_WORKER_LOCK,))
-        if row is None or not row[0]:
-            connection.raw.close()
-            raise already_worked()
+        deadline = time.monotonic() + CLAIM_SECONDS_MAX
+        while connection.one("select pg_try_advisory_lock(?)", (_WORKER_LOCK,)) != (True,):
+            if time.monotonic() > deadline:
+                connection.raw.close()
+                raise already_worked()
+            time.sleep(0.05)
         self._lock = connection
 
     def commits(self) -> int:

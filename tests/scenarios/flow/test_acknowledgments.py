@@ -17,7 +17,9 @@ async def sent(world: World) -> World:
 
 
 def ack_states(world: World) -> list[str]:
-    return world.column("select ack_state from outbound_messages where connection_id = 'kc' and document_type <> 'acknowledgment'")
+    return world.column(
+        "select ack_state from outbound_messages where connection_id = 'kc' and document_type <> 'acknowledgment'"
+    )
 
 
 async def test_an_acceptance_is_booked_on_what_it_names(sent: World) -> None:
@@ -41,7 +43,9 @@ async def test_a_rejection_opens_an_issue_and_stays(sent: World) -> None:
     assert (["rejected"], ["XD-EDI-091"]) == (ack_states(sent), sent.issues())
 
 
-@pytest.mark.parametrize("wrong", [{"group": 2}, {"group": 1, "functional_id": "SH"}, {"group": 11}], ids=["number", "kind", "prefix"])
+@pytest.mark.parametrize(
+    "wrong", [{"group": 2}, {"group": 1, "functional_id": "SH"}, {"group": 11}], ids=["number", "kind", "prefix"]
+)
 async def test_an_acknowledgment_of_something_never_sent_is_reported(sent: World, wrong: dict) -> None:
     """Matching is by exact keys: another number or functional group changes nothing."""
     await sent.hand_in("kc", x12_997(**wrong))

@@ -7,6 +7,7 @@ Never decides what is right: the scenarios do.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from crossdock.config import load_settings
 from crossdock.connectors import registry
 from crossdock.durable.identity import ManualClock
 from crossdock.durable.states import DOCUMENT_ARROWS, MESSAGE_ARROWS, OUTBOUND_ARROWS, may_go
-from crossdock.flow.ingest import IngestAnswer, InboundOffer
+from crossdock.flow.ingest import InboundOffer, IngestAnswer
 from crossdock.sdk import CheckResult, ConnectorContext, FindResult, Outbound, Pulled, PushResult
 from crossdock.store import stock
 from crossdock.store.engine import Connection
@@ -31,9 +32,13 @@ from crossdock.store.engine import Connection
 PACK = Path(__file__).parent / "pack"
 START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 TABLES = (
-    "tenants releases active_releases audit payloads receipts inbound_messages documents interchanges events aggregates"
-    " identifiers outbound_messages attempts control_numbers sent_sets timers issues exceptions inventory connection_states"
-).split()
+    *("tenants", "releases", "active_releases", "audit", "payloads", "receipts", "inbound_messages", "documents"),
+    *("interchanges", "events", "aggregates", "identifiers", "outbound_messages", "attempts", "control_numbers"),
+    *("sent_sets", "timers", "issues", "exceptions", "inventory", "connection_states"),
+)
+
+# Compiled releases are kept by their id, for the whole process: no two worlds may make the same ids.
+_SEEDS = itertools.count(1)
 
 Answer = PushResult | Exception | Callable[[Outbound], PushResult]
 DONE = PushResult("done")
@@ -110,7 +115,7 @@ class ScriptedPartner:
 
 
 def pack_files(tenant: str = "acme", **changed: str) -> dict[str, str]:
-    """Return the files of the test pack for a tenant; `changed` replaces files (`__` stands for `/`, the ending is .yaml)."""
+    """Return the files of the test pack for a tenant; `changed` replaces some (`__` stands for `/`, without .yaml)."""
     files = {path.relative_to(PACK).as_posix(): path.read_text() for path in PACK.rglob("*.yaml")}
     files["pack.yaml"] = files["pack.yaml"].replace("tenant: acme", f"tenant: {tenant}")
     for name, text in changed.items():
@@ -140,7 +145,6 @@ class World:
             },
         )
         self._hub: Hub | None = None
-        self._seed = 0
         monkeypatch.setattr(registry, "create", self._create)
 
     def _create(self, kind: str, context: ConnectorContext) -> ScriptedPartner:
@@ -160,8 +164,7 @@ class World:
 
     async def start(self) -> Hub:
         """Start a hub on the record, with the ids of a new process."""
-        self._seed += 1
-        self._hub = await Hub.start(self.settings, clock=self.clock, ids_seed=self._seed)
+        self._hub = await Hub.start(self.settings, clock=self.clock, ids_seed=next(_SEEDS))
         return self._hub
 
     async def kill(self) -> None:
@@ -248,7 +251,8 @@ class World:
     def outbound(self, connection_id: str, tenant: str = "acme") -> list[tuple[str, str]]:
         """Return (document type, state) of everything made for a connection, in the order it was made."""
         return self.query(
-            "select document_type, state from outbound_messages where tenant_id = ? and connection_id = ? order by message_id",
+            "select document_type, state from outbound_messages where tenant_id = ? and connection_id = ?"
+            " order by message_id",
             (tenant, connection_id),
         )
 
@@ -286,6 +290,9 @@ def shipment(number: str, order_number: str, *, quantity: int = 5, **more: Any) 
     }
 
 
+_ISA = "ISA*00*          *00*          *ZZ*{sender:<15}*ZZ*ACME           *261123*{time}*U*00401*{number:09d}*0*P*>~"
+
+
 def x12_945(
     *shipments: tuple[str, str],
     control_number: int = 1,
@@ -293,7 +300,7 @@ def x12_945(
     quantity: int = 5,
     sender: str = "KC3PL",
 ) -> bytes:
-    """An interchange of 945s, (shipment, fulfillment) each; the sets at the places in `bad` count their segments wrongly."""
+    """An interchange of 945s, (shipment, fulfillment) each; the sets at the places in `bad` miscount their segments."""
     sets = []
     for place, (number, fulfillment) in enumerate(shipments):
         body = [
@@ -308,7 +315,7 @@ def x12_945(
             f"W03*{quantity}*10*LB",
         ]
         sets.append("~".join([*body, f"SE*{len(body) + 1 + (7 if place in bad else 0)}*{place + 1:04d}"]))
-    head = f"ISA*00*          *00*          *ZZ*{sender:<15}*ZZ*ACME           *261123*0900*U*00401*{control_number:09d}*0*P*>~"
+    head = _ISA.format(sender=sender, time="0900", number=control_number)
     group = f"GS*SW*{sender}*ACME*20261123*0900*{control_number}*X*004010~"
     return (head + group + "~".join(sets) + f"~GE*{len(sets)}*{control_number}~IEA*1*{control_number:09d}~").encode()
 
@@ -317,11 +324,12 @@ def x12_997(
     group: int, code: str = "A", *, control_number: int = 500, functional_id: str = "OW", set_code: str = "940"
 ) -> bytes:
     """A partner's acknowledgment of one group of ours with one set."""
-    head = f"ISA*00*          *00*          *ZZ*KC3PL          *ZZ*ACME           *261123*0930*U*00401*{control_number:09d}*0*P*>~"
+    head = _ISA.format(sender="KC3PL", time="0930", number=control_number)
     detail = "" if code == "A" else "AK3*W66*5**8~AK4*1**7*XX~"
     group_code = "A" if code == "A" else "R"
     counts = "1*1*1" if code == "A" else "1*1*0"
-    body = f"ST*997*0001~AK1*{functional_id}*{group}~AK2*{set_code}*0001~{detail}AK5*{code}{'' if code == 'A' else '*5'}~AK9*{group_code}*{counts}~"
+    set_answer = f"AK2*{set_code}*0001~{detail}AK5*{code}{'' if code == 'A' else '*5'}~"
+    body = f"ST*997*0001~AK1*{functional_id}*{group}~{set_answer}AK9*{group_code}*{counts}~"
     segments = body.count("~") + 1
     return (
         f"{head}GS*FA*KC3PL*ACME*20261123*0930*{control_number}*X*004010~{body}SE*{segments}*0001~"
@@ -340,8 +348,8 @@ def watch_states(connection: Connection) -> None:
     for table in _WATCHED:
         if connection.engine == "sqlite":
             connection.execute(
-                f"create trigger if not exists {table}_seen after update of state on {table} when old.state <> new.state"
-                f" begin insert into seen_arrows values ('{table}', old.state, new.state); end"
+                f"create trigger if not exists {table}_seen after update of state on {table}"
+                f" when old.state <> new.state begin insert into seen_arrows values ('{table}', old.state, new.state); end"
             )
         else:
             connection.execute(
