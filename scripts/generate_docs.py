@@ -1,10 +1,11 @@
-"""Write the reference pages that are made from code: settings, error codes, commands.
+"""Write the reference pages that are made from code: settings, error codes, commands, connectors, events, milestones.
 
 `make docs` runs it; `--check` writes nothing and ends with 1 when a page is stale, as a test does on every run.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from crossdock.canonical.catalog import EVENT_TYPES, OBJECTS, schemas
+from crossdock.canonical.milestones import MILESTONES
 from crossdock.cli.app import COMMANDS, load_command
 from crossdock.config import SettingField, Settings, setting_fields
+from crossdock.connectors import registry
 from crossdock.edi.codes import CATALOG as EDI_CATALOG
 from crossdock.error_codes import CATALOG
 
@@ -102,7 +106,61 @@ def commands_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def events_page() -> str:
+    """Return the page of all event types and canonical objects."""
+    lines = [
+        NOTE,
+        "# Events and canonical objects",
+        "",
+        "Every event is published as a structured CloudEvent 1.0: `type` is the name below with its version,",
+        "`subject` is `<object>/<business key>`, `data` the canonical object.",
+        "A changed shape is a new version; events in the journal are never edited.",
+        "",
+        "| event | data | customer sees it | meaning |",
+        "|---|---|---|---|",
+    ]
+    objects = {shape: name for name, shape in OBJECTS.items()}
+    for kind in EVENT_TYPES.values():
+        data = objects.get(kind.data)
+        link = f"[{data}](schemas/{data}.json)" if data else "plain values"
+        lines.append(f"| `{kind.name}` | {link} | {'yes' if kind.customer_facing else 'no'} | {kind.summary} |")
+    lines += ["", "## Canonical objects", "", "| object | schema | meaning |", "|---|---|---|"]
+    for name, shape in OBJECTS.items():
+        meaning = (shape.__doc__ or "").strip().splitlines()[0]
+        lines.append(f"| `{name}` | [schemas/{name}.json](schemas/{name}.json) | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def milestones_page() -> str:
+    """Return the table of milestones in every partner's words."""
+    lines = [
+        NOTE,
+        "# Milestones",
+        "",
+        "Rank orders what can only go forward within a leg; 0 is information without rank.",
+        "An empty customer word means the customer never sees it. Codes that are not here survive as `partner_code`.",
+        "Sources: X12 element 1650 (214 AT7-01), UN/ECE Recommendation 24, DCSA, Shopify fulfillment events.",
+        "",
+        "| milestone | rank | the customer reads | X12 | Rec 24 | DCSA | Shopify | needs evidence |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for one in MILESTONES.values():
+        lines.append(
+            f"| `{one.code}` | {one.rank} | {one.customer or '-'} | {' '.join(one.x12) or '-'} | {' '.join(one.rec24) or '-'} |"
+            f" {one.dcsa or '-'} | {one.shopify or '-'} | {'yes' if one.needs_evidence else '-'} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _schema(name: str) -> Callable[[], str]:
+    return lambda: json.dumps(schemas()[name], indent=2, sort_keys=True) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "docs/reference/connectors.md": registry.reference_page,
+    "docs/reference/events.md": events_page,
+    "docs/reference/milestones.md": milestones_page,
+    **{f"docs/reference/schemas/{name}.json": _schema(name) for name in OBJECTS},
     "docs/reference/settings.md": settings_page,
     "docs/reference/errors.md": errors_page,
     "docs/reference/commands.md": commands_page,
