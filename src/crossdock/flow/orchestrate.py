@@ -38,6 +38,7 @@ _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode_order = msgspec.json.Decoder(OrderState).decode
 
 PARKED_WARNING_MINUTES = 30
+BACKORDERS_MAX = 500
 NOTHING = (Decimal(0), Decimal(0))
 
 
@@ -110,6 +111,7 @@ class Orchestration:
         self._waiting: dict[tuple[str, str], list[Item]] = {}
         self.requests: list[PlacedRequest] = []
         self.freed: list[Item] = []
+        self._restocked: dict[str, Configuration] = {}
         self.duplicates = 0
         self.parked_now = False
 
@@ -120,6 +122,8 @@ class Orchestration:
             for item in items:
                 self._apply_one(item)
             items = self._set_free(configuration_of) if self._parked or self.parked_now else []
+        for tenant_id, configuration in self._restocked.items():
+            self._look_again(tenant_id, configuration)
 
     def apply_event(self, event: Event, configuration: Configuration) -> None:
         """Apply an event that no paper brought: a deadline."""
@@ -220,6 +224,7 @@ class Orchestration:
         kind = EVENT_TYPES[paper.event_type].aggregate
         if kind == "inventory":
             apply_stock(batch, item.tenant_id, paper.value)
+            self._restocked[item.tenant_id] = item.configuration
             batch.record(event)
         elif kind == "order":
             self._apply_to_order(item, event)
@@ -373,6 +378,16 @@ class Orchestration:
         )
 
     # -- what waits
+
+    def _look_again(self, tenant_id: str, configuration: Configuration) -> None:
+        """Stock was reported: orders that wait for stock are decided again, oldest first, before their timer."""
+        waiting = aggregates.with_status(self._batch.connection, tenant_id, "order", "backordered", BACKORDERS_MAX)
+        subjects = ["order/" + key for key in waiting]
+        self._load(tenant_id, set(subjects))
+        self._load_stock_for(tenant_id, set(subjects))
+        for subject in subjects:
+            data = {"name": "backorder", "override": True}
+            self.apply_event(self._batch.event(tenant_id, "crossdock.deadline.passed.v1", subject, data), configuration)
 
     def _park(self, item: Item, awaits: str) -> None:
         paper = item.paper

@@ -49,6 +49,15 @@ def load(connection: Connection, tenant_id: str, kind: str, keys: Sequence[str])
     return {row[0]: row[1:] for row in rows}
 
 
+def with_status(connection: Connection, tenant_id: str, kind: str, status: str, limit: int) -> list[str]:
+    """Return the keys of aggregates in one status, the oldest first."""
+    rows = connection.query(
+        "select key from aggregates where tenant_id = ? and kind = ? and status = ? order by created_at, key limit ?",
+        (tenant_id, kind, status, limit),
+    )
+    return [row[0] for row in rows]
+
+
 def save(connection: Connection, rows: Iterable[AggregateRow]) -> None:
     """Write aggregates, new and changed."""
     connection.executemany(_SAVE, [msgspec.structs.astuple(row) for row in rows])
