@@ -18,6 +18,7 @@ from crossdock.cli.demo import demo_settings, running_day
 from crossdock.simulator.books import compare
 from crossdock.simulator.day import Day, DayOptions
 from crossdock.simulator.report import is_clean, render_report
+from crossdock.simulator.world import clock_time
 
 ORDERS = 40
 
@@ -69,6 +70,28 @@ async def test_a_day_ends_with_nothing_lost_and_nothing_twice(tmp_path):
 
     again = await play(tmp_path / "again", speed=20_000)
     assert render_report(report) == render_report(again.report)
+
+
+@pytest.mark.slow
+async def test_every_kind_of_site_takes_an_order_back(tmp_path):
+    """The ERP cancels one order at each site before it ships: the floor gives it back, and nothing is lost or twice."""
+    async with running_day(DayOptions(1, ORDERS), demo_settings(tmp_path, 0), tmp_path) as (_, day):
+        world, numbers = day.northgate, []
+
+        async def cancel() -> None:
+            for site in (world.reno, world.swift, world.harbor):
+                numbers.append(next(e.about for e in site.ledger.of("request") if e.about.startswith("SO-")))
+                await world.erp.cancel(numbers[-1], "changed their mind")
+
+        day.timeline.at(clock_time("08:06"), "0:cancel", cancel)
+        report = await day.run()
+        statuses = [(await day.apis["northgate"].order(number))["status"] for number in numbers]
+
+    assert is_clean(report), report["findings"]
+    assert ["cancelled"] * 3 == statuses
+    for site in (world.reno, world.swift, world.harbor):
+        assert 1 == site.ledger.counts()["cancelled"]
+    assert not {e.about for e in world.erp.ledger.of("posting", "invoice")} & set(numbers)
 
 
 @pytest.mark.slow

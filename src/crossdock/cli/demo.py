@@ -96,10 +96,10 @@ async def _headless(options: DayOptions, settings: Settings, folder: Path, repor
 
 
 async def _interactive(options: DayOptions, settings: Settings, folder: Path, report: str, *, browser: bool) -> bool:
-    talk = Console(stderr=True, highlight=False)
+    talk = Console(stderr=True, highlight=False, soft_wrap=True)
     async with running_day(options, settings, folder) as (hub, day):
         links = [(tenant, role, await _login_link(hub, tenant, role)) for tenant, role in SIGN_INS]
-        _greet(talk, hub.url, links, options)
+        _greet(talk, hub.url, links, day)
         if browser:
             webbrowser.open(links[0][2])
         with _clock_line(talk, day) as show:
@@ -190,14 +190,16 @@ async def _login_link(hub: Hub, tenant: str, role: str) -> str:
     return f"{hub.url}/login/{token}"
 
 
-def _greet(talk: Console, url: str, links: list[tuple[str, str, str]], options: DayOptions) -> None:
+def _greet(talk: Console, url: str, links: list[tuple[str, str, str]], day: Day) -> None:
+    options = day.options
+    example = next(order for order in day.orders if order.origin == "shop")
     pace = "as fast as this machine can" if options.speed is None else f"{options.speed:g} times faster than life"
     talk.print(f"\n[bold]The Northgate day[/], 2026-11-23, {options.orders:,} orders, {pace} (seed {options.seed})\n")
     talk.print(f"Console   {url}/console")
-    talk.print(f"Portal    {url}/portal/northgate   (an order number and its postcode)")
+    talk.print(f"Portal    {url}/p/northgate   (try order {example.number}, postcode {example.place.postcode})")
     talk.print("Sign in with one click:")
     for tenant, role, link in links:
-        talk.print(f"  {tenant:<10} {role:<11} {link}", soft_wrap=True)
+        talk.print(f"  {tenant:<10} {role:<11} {link}")
     talk.print()
 
 

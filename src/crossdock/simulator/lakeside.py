@@ -96,6 +96,7 @@ class LakesideDock:
         self.door: Door | None = None
         self._timeline = timeline
         self._answers: dict[str, dict[str, str]] = {}
+        self._on_floor: dict[str, str] = {}
 
     def open(self) -> None:
         """Start working: tell the stock before anybody orders."""
@@ -122,17 +123,35 @@ class LakesideDock:
         async def ship() -> None:
             await self._ship(body)
 
+        self._on_floor[reference] = str(body["order"])
         self._timeline.after(timedelta(minutes=30), f"lakeside:{reference}", ship)
         self._answers[key] = {"ref": reference}
         return web.json_response({"ref": reference}, status=201)
 
     async def _take_cancel(self, request: web.Request, body: dict[str, Any]) -> web.Response:
-        return web.json_response({"ref": str(body["ref"])}, status=202)
+        reference, key = str(body["ref"]), request.headers.get("Idempotency-Key", "")
+        if key in self._answers:
+            self.ledger.repeat("cancel")
+            return web.json_response(self._answers[key], status=202)
+        self._answers[key] = {"ref": reference}
+        order = self._on_floor.pop(reference, "")
+        if order:
+            self.ledger.book(Entry(self._timeline.clock.now(), "cancelled", reference, key, order))
+
+        async def tell() -> None:
+            assert self.door is not None
+            event = "cancelled" if order else "cancel_rejected"
+            await self.door.tell({"event": event, "ref": reference}, f"dock-{event}-{reference}")
+
+        self._timeline.after(timedelta(minutes=1), f"lakeside:cancel:{reference}", tell)
+        return web.json_response(self._answers[key], status=202)
 
     async def _ship(self, body: dict[str, Any]) -> None:
         assert self.door is not None
         now = self._timeline.clock.now()
         reference, order = str(body["ref"]), str(body["order"])
+        if self._on_floor.pop(reference, None) is None:
+            return
         shipment, tracking = f"D-{reference[3:]}", f"LK{reference[3:].replace('-', '')}"
         lines = lines_of((part["part"], part["qty"]) for part in body["parts"])
         self.ledger.book(Entry(now, "shipment", shipment, tracking, order, lines, reference))

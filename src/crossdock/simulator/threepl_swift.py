@@ -1,6 +1,6 @@
 """3PL Swift: X12 over its own SFTP server. Takes 940s, acknowledges them, sends a 945 for each shipment.
 
-Partners leave files in `/inbound` and fetch from `/outbound`. Stock comes once an hour as a CSV file.
+Partners leave files in `/inbound` and fetch from `/outbound`. Stock and the fate of cancels come as CSV files.
 """
 
 from __future__ import annotations
@@ -117,26 +117,39 @@ class ThreePlSwift:
                 continue
             self._read.add(interchange.control_number)
             found += [(_first_order(group), interchange.control_number, group) for group in interchange.groups]
+        answers: list[tuple[str, str]] = []
         for _, control_number, group in sorted(found, key=lambda item: item[:2]):
-            self._take_group(control_number, group)
+            answers += self._take_group(control_number, group)
+        if answers:
+            self._answer(answers)
 
-    def _take_group(self, control_number: str, group: ReadGroup) -> None:
+    def _take_group(self, control_number: str, group: ReadGroup) -> list[tuple[str, str]]:
+        """Take the papers of a group; returns what became of the cancels in it."""
         now = self._timeline.clock.now()
         if group.functional_id == "FA":
             for item in group.sets:
                 about = next(item.all("AK1"))[2]
                 self.ledger.book(Entry(now, "acknowledged", about, control_number, detail=next(item.all("AK9"))[1]))
-            return
+            return []
         refused: list[str] = []
+        answers: list[tuple[str, str]] = []
         for item in group.sets:
             if item.code != "940" or not any(item.all("W05")):
                 refused.append(item.control_number)
-            elif element(next(item.all("W05")), 1) in ("F", "C"):
-                self.dock.cancel(element(next(item.all("W05")), 2))
+            elif element(next(item.all("W05")), 1) == "F":
+                number = element(next(item.all("W05")), 2)
+                answers.append((number, "CANCELLED" if self.dock.cancel(number) else "SHIPPED"))
             else:
                 self.dock.take(_ticket(item, control_number))
         _, text = self._writer.interchange("FA", "997", functional_acknowledgment(group, refused), now.astimezone(ZONE))
         self._put(f"997_{group.control_number}.edi", text)
+        return answers
+
+    def _answer(self, answers: list[tuple[str, str]]) -> None:
+        """Say what became of cancels; Swift's translator has no set for that, so it is a CSV file."""
+        now = self._timeline.clock.now().astimezone(ZONE)
+        rows = [("ORDER", "RESULT", "AT"), *((number, result, now.isoformat()) for number, result in answers)]
+        self._put(f"CANCEL_{now:%Y%m%d_%H%M}.csv", "".join(",".join(row) + "\r\n" for row in rows))
 
     async def ship(self) -> None:
         """Send a 945 for every shipment of the wave, each in its own interchange."""

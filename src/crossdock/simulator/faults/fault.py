@@ -40,7 +40,7 @@ class Fault(ABC):
     """One row. `screen` names the page on which a person sees it."""
 
     name: ClassVar[str]
-    screen: ClassVar[str]
+    screen: str
 
     def __init__(self) -> None:
         self.injected_at: datetime | None = None

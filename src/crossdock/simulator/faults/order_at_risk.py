@@ -14,6 +14,7 @@ class OrderAtRisk(Fault):
 
     def plan(self, scene: Scene) -> None:
         (order,) = scene.tagged("at_risk")
+        self.screen = f"/console/orders/{order.number}"
 
         async def happen() -> None:
             self.inject(scene)

@@ -11,7 +11,7 @@ from .fault import Fault, Scene
 
 class PartnerOutage(Fault):
     name = "partner_outage"
-    screen = "/console/overview"
+    screen = "/console"
 
     def plan(self, scene: Scene) -> None:
         async def happen() -> None:

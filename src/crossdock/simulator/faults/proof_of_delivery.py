@@ -10,7 +10,7 @@ ARRIVES = clock_time("15:40")
 
 class ProofOfDelivery(Fault):
     name = "proof_releases_invoice"
-    screen = "/portal"
+    screen = "/p/northgate"
 
     def plan(self, scene: Scene) -> None:
         (order,) = scene.tagged("split")

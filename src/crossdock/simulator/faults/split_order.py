@@ -11,6 +11,7 @@ class SplitOrder(Fault):
 
     def plan(self, scene: Scene) -> None:
         (order,) = scene.tagged("split")
+        self.screen = f"/console/orders/{order.number}"
 
         async def happen() -> None:
             self.inject(scene)
