@@ -12,9 +12,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from crossdock.cli.demo import demo_settings, running_day
+from crossdock.config import StoreSettings
 from crossdock.simulator.books import compare
 from crossdock.simulator.day import Day, DayOptions
 from crossdock.simulator.report import is_clean, render_report
@@ -70,6 +72,18 @@ async def test_a_day_ends_with_nothing_lost_and_nothing_twice(tmp_path):
 
     again = await play(tmp_path / "again", speed=20_000)
     assert render_report(report) == render_report(again.report)
+
+
+@pytest.mark.slow
+async def test_the_day_is_the_same_on_postgresql(tmp_path, postgres_database):
+    """The other engine gives the same report, byte for byte."""
+    settings = demo_settings(tmp_path, 0)
+    settings = msgspec.structs.replace(settings, store=StoreSettings(url=postgres_database))
+    async with running_day(DayOptions(1, ORDERS), settings, tmp_path) as (_, day):
+        report = await day.run()
+
+    expected = await play(tmp_path / "sqlite")
+    assert render_report(expected.report) == render_report(report)
 
 
 @pytest.mark.slow
