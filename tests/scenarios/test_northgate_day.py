@@ -119,6 +119,19 @@ async def test_another_seed_is_another_day_and_as_clean(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_example_grades_a_seed(tmp_path):
+    """`examples/northgate-day/grade_seeds.py` prints one line for each seed and ends with 0."""
+    script = Path(__file__).parents[2] / "examples/northgate-day/grade_seeds.py"
+
+    done = subprocess.run(
+        [sys.executable, str(script), "--orders", str(ORDERS), "1"], cwd=tmp_path, capture_output=True, timeout=120
+    )
+
+    assert 0 == done.returncode, done.stderr.decode()
+    assert 2 == len(done.stdout.splitlines())
+
+
+@pytest.mark.slow
 def test_the_headless_command_ends_by_itself_with_the_report(tmp_path):
     """`crossdock demo --headless --speed max --report -` prints JSON to standard output and ends with 0."""
     words = ["demo", "--headless", "--speed", "max", "--orders", str(ORDERS), "--report", "-"]

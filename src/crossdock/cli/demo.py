@@ -33,7 +33,7 @@ from ..errors import ConfigurationError, Conflict
 from ..governance import access, releases
 from ..simulator.day import STARTS, Day, DayOptions
 from ..simulator.report import is_clean, render_report
-from ..simulator.world import ORDERS_OF_THE_DAY, wall
+from ..simulator.world import ORDERS_MIN, ORDERS_OF_THE_DAY, wall
 from ..web.server import open_doors
 
 FOLDER = Path("var/demo")
@@ -52,7 +52,7 @@ def command(
     speed: Annotated[str, typer.Option(help="Simulated seconds in a real second, or max.")] = "60",
     headless: Annotated[bool, typer.Option("--headless", help="Play the day, report, end.")] = False,
     report: Annotated[str, typer.Option(help="Where the report goes: a file, or - for standard output.")] = "",
-    orders: Annotated[int, typer.Option(help="Orders of the day, at least 40.")] = ORDERS_OF_THE_DAY,
+    orders: Annotated[int, typer.Option(min=ORDERS_MIN, help="Orders of the day.")] = ORDERS_OF_THE_DAY,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     port: Annotated[int | None, typer.Option(help="Port of the console; 0 takes a free one.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Remove what an earlier demo left, and end.")] = False,
@@ -62,6 +62,7 @@ def command(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with _folder(headless, reset) as folder:
         if reset:
+            typer.echo(f"{FOLDER} is removed.", err=True)
             return
         settings = demo_settings(folder, 0 if headless else port if port is not None else DEFAULT_PORT)
         run = (

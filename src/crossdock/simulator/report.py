@@ -71,7 +71,7 @@ def _told(company: Company) -> int:
 
 async def _what_the_hub_says(api: HubApi) -> dict[str, int]:
     counts = {"messages_in": 0, "messages_out": 0, "duplicates_ignored": 0}
-    async for _ in api.every("/messages", direction="out", limit="200"):
+    async for _ in api.every("/messages", direction="out", state="sent", limit="200"):
         counts["messages_out"] += 1
     async for message in api.every("/messages", direction="in", limit="200"):
         counts["duplicates_ignored" if message["state"] == "duplicate" else "messages_in"] += 1
