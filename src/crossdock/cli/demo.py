@@ -52,7 +52,7 @@ def command(
     speed: Annotated[str, typer.Option(help="Simulated seconds in a real second, or max.")] = "60",
     headless: Annotated[bool, typer.Option("--headless", help="Play the day, report, end.")] = False,
     report: Annotated[str, typer.Option(help="Where the report goes: a file, or - for standard output.")] = "",
-    orders: Annotated[int, typer.Option(min=ORDERS_MIN, help="Orders of the day.")] = ORDERS_OF_THE_DAY,
+    orders: Annotated[int, typer.Option(min=ORDERS_MIN, help="Orders of the day, at least 40.")] = ORDERS_OF_THE_DAY,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     port: Annotated[int | None, typer.Option(help="Port of the console; 0 takes a free one.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Remove what an earlier demo left, and end.")] = False,
