@@ -16,7 +16,7 @@ from .ledger import Entry, Ledger, lines_of
 from .world import goods
 
 # Minutes from the ticket to the wave, by service level.
-PICK_MINUTES = {"STD": (25, 60), "EXP": (21, 30), "NFO": (40, 45)}
+PICK_MINUTES = {"STD": (25, 60), "EXP": (21, 30), "NFO": (43, 48)}
 
 
 class TicketLine(msgspec.Struct, frozen=True):
