@@ -26,7 +26,11 @@ class Trouble(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Paper(msgspec.Struct):
-    """One business document on its way. `value` is the canonical object once the map has run."""
+    """One business document on its way. `value` is the canonical object once the map has run.
+
+    `names` are (type, value) by which the order of a held or rejected paper may be found, so that its issue can say
+    whom it concerns.
+    """
 
     position: int
     pointer: str
@@ -47,6 +51,7 @@ class Paper(msgspec.Struct):
     document_id: str = ""
     replay_of: str = ""
     stored_before: bool = False
+    names: tuple[tuple[str, str], ...] = ()
 
 
 class InterchangeNote(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 
 from ..canonical.events import Event
+from ..canonical.identifiers import search_key
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import CrossdockError
 from ..governance.configuration import Configuration
@@ -32,7 +33,7 @@ from .translate import translate
 log = structlog.get_logger()
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-RUNS_MAX = 3
+RUNS_MAX = 5
 
 
 class Worked(msgspec.Struct):
@@ -190,6 +191,7 @@ class Stages:
             finish(batch, drafts, self._mode_of)
         if message.again is not None:
             translation.papers = _taken_again(translation.papers, message.again)
+        self._find_orders(batch, message.tenant_id, translation.papers)
         items = []
         for paper in translation.papers:
             if not paper.document_id:
@@ -211,6 +213,16 @@ class Stages:
                 )
             )
         return items
+
+    def _find_orders(self, batch: Batch, tenant_id: str, papers: list[Paper]) -> None:
+        """Tell of papers that did not go through which order they concern, where their names say so."""
+        faulty = [paper for paper in papers if paper.names and not paper.subject]
+        if not faulty:
+            return
+        known = aggregates.resolve(batch.connection, tenant_id, [value for paper in faulty for _, value in paper.names])
+        for paper in faulty:
+            found = (known.get((kind, search_key(value))) for kind, value in paper.names)
+            paper.subject = next((subject for subject in found if subject), "")
 
     # -- settling papers and messages
 

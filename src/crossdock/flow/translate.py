@@ -25,6 +25,8 @@ from .papers import InterchangeNote, Paper, Translation, Trouble
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _PLAIN_JSON = JsonOptions()
+# What the field `number` of an object names.
+_NUMBER_NAMES = {"order": "order", "order_change": "order", "fulfillment_answer": "fulfillment"}
 
 
 def translate(message: Stored, configuration: Configuration) -> Translation:
@@ -314,9 +316,11 @@ def _run_one(
         paper.state, paper.awaits = "held", error.awaits
         paper.findings = (*paper.findings, *error.findings)
         paper.trouble = _held(error, spec, compiled)
+        paper.names = _names(paper.object, compiled, document, context)
     except DocumentRejected as error:
         if error.code == "XD-MAP-018":
             return
+        paper.names = _names(paper.object, compiled, document, context)
         _reject(
             paper,
             error.code,
@@ -327,6 +331,18 @@ def _run_one(
             error.findings,
         )
     papers.append(paper)
+
+
+def _names(kind: str, compiled: CompiledMap, document: Any, context: MapContext) -> tuple[tuple[str, str], ...]:
+    """Return by which names the order of a faulty document may be found: the fields of its map that did come out."""
+    try:
+        made = {trace.target_pointer: trace.value for trace in compiled.explain(document, context)}
+    except (HeldAwaiting, DocumentRejected):
+        return ()
+    wanted = {"/fulfillment_number": "fulfillment", "/order_number": "order", "/shipment_number": "shipment"}
+    if kind in _NUMBER_NAMES:
+        wanted["/number"] = _NUMBER_NAMES[kind]
+    return tuple((name, str(made[pointer])) for pointer, name in wanted.items() if made.get(pointer))
 
 
 def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> None:

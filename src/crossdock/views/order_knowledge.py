@@ -151,8 +151,10 @@ def _row(
         age_seconds=max(0, int((now - last.at).total_seconds())) if last else None,
         source_id=last.source_id if last else "",
         waiting=waiting,
-        # Only who must follow the goods can be behind: the ERP posts them, the shop shows them.
-        behind=role in ("erp", "shop") and truth >= _RANKS["shipped"] and rank < min(truth, _RANKS["shipped"]),
+        # Only who must follow the goods can be behind: the ERP posts them, the shop shows those it sold.
+        behind=(role == "erp" or (role == "shop" and last is not None))
+        and truth >= _RANKS["shipped"]
+        and rank < min(truth, _RANKS["shipped"]),
     )
 
 
