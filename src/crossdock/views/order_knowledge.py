@@ -152,7 +152,7 @@ def _row(
         source_id=last.source_id if last else "",
         waiting=waiting,
         # Only who must follow the goods can be behind: the ERP posts them, the shop shows those it sold.
-        behind=(role == "erp" or (role == "shop" and last is not None))
+        behind=(role == "erp" or (role == "shop" and bool(last or waiting)))
         and truth >= _RANKS["shipped"]
         and rank < min(truth, _RANKS["shipped"]),
     )

@@ -245,3 +245,14 @@ def test_finance_sees_only_what_is_confirmed(hub: Any, foreign: Any) -> None:
     assert release.sent_at == hub.now + timedelta(seconds=2)
     with pytest.raises(NotFound):
         foreign.read(finance.load, "SO-1001")
+
+
+def test_a_shop_that_did_not_sell_the_order_is_not_behind(hub: Any) -> None:
+    """A shop that neither sent the order nor is to be told of it knows nothing of it rightly: that is no contradiction."""
+    hub.sent_to = {**hub.sent_to, "order_status": "erp"}
+    split_and_shipped(hub)
+
+    found = page(hub)
+
+    assert not {row.partner: row for row in found.knowledge}["shop"].behind
+    assert () == found.contradictions
