@@ -57,7 +57,7 @@ OUTBOUND_ARROWS: dict[str, tuple[str, ...]] = {
     "pending": ("sending", "dead", "discarded"),
     "sending": ("sent", "pending", "unknown", "dead"),
     "unknown": ("sending", "sent", "pending", "dead", "discarded"),
-    "dead": ("pending", "discarded"),
+    "dead": ("pending", "unknown", "discarded"),
     "sent": (),
     "discarded": (),
 }

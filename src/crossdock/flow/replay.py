@@ -102,8 +102,8 @@ def select(
         elif kind == "outbound":
             outbound_ids.append(object_id)
     for message_id in message_ids:
-        for row in messages.documents_of(connection, tenant_id, message_id):
-            document_ids.append(row[0])
+        # A replay is linked to the original, never to another replay.
+        document_ids += [row[0] for row in messages.documents_of(connection, tenant_id, message_id) if not row[17]]
         if messages.load_inbound(connection, tenant_id, message_id) is not None:
             wanted.setdefault(message_id, None)
         else:
@@ -212,7 +212,8 @@ def requeue_dead(
     contents = payloads.load(connection, tenant_id, [row[0] for row in sendable])
     for row in sendable:
         one = ready_of_row(row, contents[row[0]])
-        one.state, one.due_at = "pending", 0.0
+        # What was given up without knowing whether it took effect is asked for first.
+        one.state, one.due_at = "unknown" if row[26] == "unknown" else "pending", 0.0
         ready.append(one)
         batch.resolve(tenant_id, row[0], "sent again")
     drafts = [_draft(row, tenant_id, configuration) for row in rows if row[9] == "dead" and not row[15] and row[19]]

@@ -139,10 +139,11 @@ def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configu
     overlay = edi.PartnerOverlay(acceptance="strict" if strict else "lenient")
     result = edi.read_all(message.content, partner_overlay=overlay)
     if not result.interchanges:
-        findings = tuple(result.findings) or (Finding("XD-EDI-001", "no interchange was found"),)
-        return _unreadable(
-            message, "x12", DocumentRejected(findings[0].message, code=findings[0].code, findings=findings)
-        )
+        return _unreadable(message, "x12", _edi_trouble("XD-EDI-001", result.findings))
+    if not any(interchange.sets for interchange in result.interchanges):
+        findings = [finding for interchange in result.interchanges for finding in interchange.findings]
+        if any(finding.severity == "error" for finding in findings):
+            return _unreadable(message, "x12", _edi_trouble("XD-EDI-011", findings))
     papers: list[Paper] = []
     notes: list[InterchangeNote] = []
     for interchange in result.interchanges:
@@ -163,6 +164,13 @@ def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configu
             )
         )
     return Translation(message, papers, interchanges=tuple(notes))
+
+
+def _edi_trouble(code: str, findings: Iterable[Finding]) -> DocumentRejected:
+    """Return the refusal of a whole message; the codec's own codes stay in the findings."""
+    found = tuple(findings) or (Finding("no-envelope", "no interchange was found"),)
+    worst = next((finding for finding in found if finding.severity == "error"), found[0])
+    return DocumentRejected(f"{worst.code}: {worst.message}", code=code, pointer=worst.pointer, findings=found)
 
 
 def _envelope_trouble(interchange: Any, spec: ConnectionSpec) -> Trouble | None:
@@ -213,12 +221,13 @@ def _translate_set(
         worst = next((finding for finding in one.findings if finding.severity == "error"), one.findings[0])
         _reject(
             paper,
-            worst.code,
-            f"{spec.partner} sent a faulty {one.code}",
+            "XD-EDI-010",
+            f"{spec.partner} sent a faulty {one.code} ({worst.code})",
             worst.message,
             spec,
             worst.pointer,
             tuple(one.findings),
+            kind=worst.code,
         )
         return [paper]
     rule = configuration.inbound_rule(
@@ -398,14 +407,17 @@ def _reject(
     spec: ConnectionSpec,
     pointer: str = "",
     findings: tuple[Finding, ...] = (),
+    *,
+    kind: str = "",
 ) -> None:
+    """Book a refusal. `kind` tells causes apart that share a code."""
     paper.state = "rejected"
     paper.findings = (
         paper.findings if paper.findings[: len(findings)] == findings and findings else (*paper.findings, *findings)
     )
     paper.trouble = Trouble(
         code=code,
-        cause=f"{code}|{spec.connection}|{paper.type}|{paper.map}|{_place(pointer)}",
+        cause=f"{code}{kind and ':' + kind}|{spec.connection}|{paper.type}|{paper.map}|{_place(pointer)}",
         title=title,
         detail=detail,
         pointer=pointer,

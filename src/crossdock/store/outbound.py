@@ -167,10 +167,13 @@ def open_messages(connection: Connection, limit: int, after: str = "") -> list[R
 
 
 def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
-    """Take dead letters up again, under their old identity: (tenant_id, message_id)."""
+    """Take dead letters up again, under their old identity: (tenant_id, message_id).
+
+    What was given up without knowing whether it took effect becomes unknown again: it is asked for first.
+    """
     connection.executemany(
-        "update outbound_messages set state = 'pending', next_attempt_at = null where tenant_id = ? and"
-        " message_id = ? and state = 'dead'",
+        "update outbound_messages set state = case when error_class = 'unknown' then 'unknown' else 'pending' end,"
+        " next_attempt_at = null where tenant_id = ? and message_id = ? and state = 'dead'",
         rows,
     )
 

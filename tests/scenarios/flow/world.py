@@ -349,12 +349,13 @@ def watch_states(connection: Connection) -> None:
         if connection.engine == "sqlite":
             connection.execute(
                 f"create trigger if not exists {table}_seen after update of state on {table}"
-                f" when old.state <> new.state begin insert into seen_arrows values ('{table}', old.state, new.state); end"
+                f" when old.state <> new.state begin"
+                f" insert into seen_arrows values ('{table}', old.state, new.state); end"
             )
         else:
             connection.execute(
-                f"create or replace function {table}_seen() returns trigger language plpgsql as"
-                f" $$ begin insert into seen_arrows values ('{table}', old.state, new.state); return new; end $$"
+                f"create or replace function {table}_seen() returns trigger language plpgsql"
+                f" as $$ begin insert into seen_arrows values ('{table}', old.state, new.state); return new; end $$"
             )
             connection.execute(
                 f"create or replace trigger {table}_seen after update of state on {table} for each row"
