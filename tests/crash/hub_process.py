@@ -1,0 +1,121 @@
+"""The hub that is killed: a real one, on SQLite, behind its real door, with nothing changed but by a test's own switch.
+
+Run as a module it is a fork server: everything is imported once, then each line on stdin
+(`{"directory": …, "faults": …}`) forks a child that becomes the hub and writes `{"pid": …}` and, once its door is open,
+`{"pid": …, "port": …}` to stdout.
+The switches are the positive controls of the test: known-bad variants that it must catch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import structlog
+
+from crossdock.bootstrap import Hub
+from crossdock.config import load_settings
+from crossdock.connectors.http_json import connector as _http_json
+from crossdock.flow.ingest import InboundOffer, IngestAnswer
+from crossdock.flow.pipeline import Pipeline
+from crossdock.flow.send import Sender
+from crossdock.web.server import open_doors
+
+assert _http_json is not None
+
+
+def acknowledge_before_commit() -> None:
+    """Known bad: the sender is answered first, the message is stored afterwards."""
+    ingest = Pipeline.ingest
+
+    async def afterwards(self: Pipeline, offer: InboundOffer) -> None:
+        await asyncio.sleep(0.01)
+        await ingest(self, offer)
+
+    async def early(self: Pipeline, offer: InboundOffer) -> IngestAnswer:
+        task = asyncio.get_running_loop().create_task(afterwards(self, offer))
+        _kept.add(task)
+        task.add_done_callback(_kept.discard)
+        return IngestAnswer("msg_early")
+
+    Pipeline.ingest = early  # type: ignore[method-assign]
+
+
+def send_again_without_asking() -> None:
+    """Known bad: an unknown outcome is taken for a failure, and sent again."""
+
+    async def never_ask(self: Sender, partner: Any, ready: Any, outbound: Any) -> None:
+        return None
+
+    Sender._ask = never_ask  # type: ignore[method-assign]
+
+
+_kept: set[Any] = set()
+FAULTS = {
+    "acknowledge_before_commit": acknowledge_before_commit,
+    "send_again_without_asking": send_again_without_asking,
+}
+
+
+async def run(order: dict[str, Any]) -> None:
+    """Be the hub until killed, or until SIGTERM asks for an orderly end."""
+    directory = order["directory"]
+    settings = load_settings(
+        environment={},
+        overrides={
+            "store.url": f"sqlite:///{directory}/crossdock.db",
+            "store.reader_count": "2",
+            "security.root_key_file": f"{directory}/root.key",
+            "security.allow_private_networks": "127.0.0.0/8",
+            "web.port": "0",
+            "flow.poll_interval_seconds": "0.05",
+        },
+    )
+    hub = await Hub.start(settings)
+    if order.get("files"):
+        await hub.apply_pack("acme", order["files"], "crash test")
+    url = await open_doors(hub)
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    say({"pid": os.getpid(), "port": int(url.rpartition(":")[2])})
+    await ended.wait()
+    await hub.stop()
+
+
+def say(words: dict[str, Any]) -> None:
+    os.write(1, json.dumps(words).encode() + b"\n")
+
+
+def die_with_parent() -> None:
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def main() -> None:
+    """Fork a hub for every line on stdin."""
+    die_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    gc.freeze()
+    say({"pid": os.getpid()})
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            die_with_parent()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for fault in order.get("faults", ()):
+                FAULTS[fault]()
+            asyncio.run(run(order))
+            os._exit(0)
+        say({"pid": pid})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,317 @@
+"""Kill -9 a working hub again and again, and compare the ledgers of the world around it.
+
+    python -m tests.crash.kill_loop --cycles 200 --seed 1
+
+A sender hands in orders and ship confirmations over the hub's real door and journals what was acknowledged.
+Three partners keep their own ledgers, lose answers and are busy now and then. The hub is killed at random moments,
+some of them during its recovery. At the end everything drains, and only journal and ledgers are asked:
+lost = acknowledged but without its effect; doubled = an effect twice, by identity or by business key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.crash.pack import files
+from tests.crash.partners import Client, Journal, Ledgers, PartnerServer
+
+WORKERS = 16
+WINDOW = 200
+EARLY_KILLS = 0.15
+DRAIN_SECONDS_MAX = 180.0
+STALL_SECONDS_MAX = 12.0
+
+
+class Report(msgspec.Struct):
+    """What one run found. Times are seconds from the kill to the first answer of the new process."""
+
+    cycles: int
+    seed: int
+    faults: tuple[str, ...]
+    acked: int = 0
+    effects: int = 0
+    lost: int = 0
+    doubled: int = 0
+    unknown_but_durable: int = 0
+    unsure: int = 0
+    lost_answers: int = 0
+    busy_answers: int = 0
+    repeats_absorbed: int = 0
+    asked: int = 0
+    killed_in_recovery: int = 0
+    recovery_p50_seconds: float = 0.0
+    recovery_p99_seconds: float = 0.0
+    seconds: float = 0.0
+    examples: list[str] = []
+
+
+class KillLoop:
+    """One run: the world stays, the hub is killed."""
+
+    def __init__(self, cycles: int, seed: int, directory: Path, faults: tuple[str, ...] = ()) -> None:
+        self.report = Report(cycles, seed, faults)
+        self._chance = random.Random(seed)
+        self._directory = directory
+        self._ledgers = Ledgers(random.Random(seed + 1))
+        self._ledgers.on_ticket = self._ship
+        self._partners = PartnerServer(self._ledgers)
+        self._journal = Journal()
+        self._numbers = itertools.count(1)
+        self._orders = self._tickets = 0
+        self._shipments: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._zygote: asyncio.subprocess.Process | None = None
+        self._pid = self._port = 0
+        self._up = asyncio.Event()
+        self._offering = True
+        self._killed_at = 0.0
+        self._recoveries: list[float] = []
+        self._clients: list[Client] = []
+
+    async def run(self) -> Report:
+        began = time.monotonic()
+        await self._partners.start()
+        await self._start_zygote()
+        try:
+            await self._spawn(files(self._partners.port))
+            await self._stock()
+            workers = [asyncio.create_task(self._order_for_ever()) for _ in range(WORKERS)]
+            workers += [asyncio.create_task(self._confirm_for_ever()) for _ in range(WORKERS // 2)]
+            for _ in range(self.report.cycles):
+                await self._cycle()
+            self._offering = False
+            self._ledgers.troubles = False
+            await self._drained()
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for client in self._clients:
+                client.drop()
+            os.kill(self._pid, signal.SIGTERM)
+            await self._gone()
+        finally:
+            await self._end_zygote()
+            await self._partners.stop()
+        self.report.seconds = round(time.monotonic() - began, 1)
+        return self._judged()
+
+    # -- the process
+
+    async def _start_zygote(self) -> None:
+        with (self._directory / "hub.log").open("ab") as log:
+            self._zygote = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.crash.hub_process"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                cwd=Path(__file__).parents[2],
+            )
+        await self._heard()
+
+    async def _heard(self) -> dict[str, Any]:
+        assert self._zygote is not None and self._zygote.stdout is not None
+        line = await asyncio.wait_for(self._zygote.stdout.readline(), 60)
+        if not line:
+            raise RuntimeError((self._directory / "hub.log").read_text()[-4000:])
+        return dict(json.loads(line))
+
+    async def _fork(self, pack: dict[str, str] | None = None) -> None:
+        assert self._zygote is not None and self._zygote.stdin is not None
+        order = {"directory": str(self._directory), "files": pack, "faults": self.report.faults}
+        self._zygote.stdin.write(json.dumps(order).encode() + b"\n")
+        while "port" in (words := await self._heard()):
+            """The last words of the process before."""
+        self._pid = words["pid"]
+
+    async def _spawn(self, pack: dict[str, str] | None = None) -> None:
+        await self._fork(pack)
+        await self._opened()
+
+    async def _opened(self) -> None:
+        while (words := await self._heard()).get("pid") != self._pid or "port" not in words:
+            """Words of a process that is gone."""
+        self._port = words["port"]
+        self._up.set()
+
+    async def _kill(self) -> None:
+        self._up.clear()
+        os.kill(self._pid, signal.SIGKILL)
+        self._killed_at = self._killed_at or time.monotonic()
+        await self._gone()
+
+    async def _gone(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            deadline = time.monotonic() + 30
+            while time.monotonic() < deadline:
+                os.kill(self._pid, 0)
+                await asyncio.sleep(0.001)
+            raise RuntimeError("the hub did not end")
+
+    async def _end_zygote(self) -> None:
+        if self._zygote is not None and self._zygote.returncode is None:
+            self._zygote.kill()
+            await self._zygote.communicate()
+
+    async def _cycle(self) -> None:
+        await asyncio.sleep(self._chance.uniform(0.01, 0.35))
+        await self._kill()
+        await self._fork()
+        while self._chance.random() < EARLY_KILLS:
+            # The new one dies while it recovers what the last one left.
+            await asyncio.sleep(self._chance.uniform(0.0, 0.12))
+            await self._kill()
+            self.report.killed_in_recovery += 1
+            await self._fork()
+        await self._opened()
+
+    # -- the sender
+
+    async def _offer(self, client: Client, connection: str, key: str, document: dict[str, Any]) -> None:
+        """Hand in one paper until it is acknowledged, as a careful sender does: the same key, the same bytes."""
+        content = json.dumps(document).encode()
+        journal = self._journal
+        journal.offered[key] = document["number"]
+        while True:
+            await self._up.wait()
+            port = self._port
+            try:
+                status, answer = await client.post(port, f"/v1/ingest/acme/{connection}", key, content)
+            except (OSError, EOFError):
+                journal.unsure.add(key)
+                await asyncio.sleep(0.002)
+                continue
+            if status == 202:
+                break
+            await asyncio.sleep(0.02)
+        if self._killed_at and self._up.is_set() and port == self._port:
+            self._recoveries.append(time.monotonic() - self._killed_at)
+            self._killed_at = 0.0
+        journal.acknowledged[key] = document["number"]
+        if answer["state"] == "duplicate" and key in journal.unsure:
+            journal.durable_after_all.add(key)
+
+    def _client(self) -> Client:
+        self._clients.append(Client())
+        return self._clients[-1]
+
+    async def _order_for_ever(self) -> None:
+        client = self._client()
+        while self._offering:
+            if self._orders - self._tickets > WINDOW:
+                await asyncio.sleep(0.005)
+                continue
+            number = next(self._numbers)
+            line = {"no": "1", "sku": "B" if number % 3 == 0 else "A", "qty": 1}
+            paper = {"type": "order", "number": f"SO-{number}", "name": "Blue Fern Cafe", "lines": [line]}
+            await self._offer(client, "erp", f"SO-{number}", paper)
+            self._orders += 1
+
+    def _orders_acknowledged(self) -> list[str]:
+        return [number for key, number in self._journal.acknowledged.items() if key.startswith("SO-")]
+
+    def _ship(self, partner: str, ticket: str) -> None:
+        self._tickets += 1
+        self._shipments.put_nowait((partner, ticket))
+
+    async def _confirm_for_ever(self) -> None:
+        client = self._client()
+        while True:
+            partner, ticket = await self._shipments.get()
+            sku = "A" if partner == "reno" else "B"
+            line = {"no": "1", "sku": sku, "qty": 1}
+            paper = {"type": "shipment", "number": f"S-{ticket}", "ticket": ticket, "lines": [line]}
+            await self._offer(client, partner, f"S-{ticket}", paper)
+            if self._chance.random() < 0.1:
+                # The same confirmation once more, as if it were a new message.
+                await self._offer(client, partner, f"again-{ticket}", paper)
+
+    async def _stock(self) -> None:
+        client = Client()
+        for partner, sku in (("reno", "A"), ("kc", "B")):
+            line = {"sku": sku, "qty": 10_000_000}
+            paper = {"type": "stock", "number": partner, "site": partner.upper(), "as_of": "2026-01-01T00:00:00Z"}
+            await self._offer(client, partner, f"stock-{partner}", {**paper, "lines": [line]})
+        client.drop()
+        await asyncio.sleep(0.3)
+
+    # -- the end
+
+    def _missing(self) -> list[str]:
+        acts = self._ledgers.acts
+        tickets = acts["reno"].keys() | acts["kc"].keys()
+        missing = [number for number in self._orders_acknowledged() if f"{number}-1" not in tickets]
+        confirmations = {number for number in self._journal.acknowledged.values() if number.startswith("S-")}
+        return missing + [number for number in sorted(confirmations) if number not in acts["erp"]]
+
+    async def _drained(self) -> None:
+        """Wait until every promise is kept, or until nothing moves any more."""
+        deadline = time.monotonic() + DRAIN_SECONDS_MAX
+        stall_max = 3.0 if self.report.faults else STALL_SECONDS_MAX
+        moved_at, seen = time.monotonic(), -1
+        while time.monotonic() < deadline and time.monotonic() - moved_at < stall_max:
+            now = len(self._ledgers.seen) + len(self._journal.acknowledged)
+            if now != seen:
+                moved_at, seen = time.monotonic(), now
+            elif not self._missing() and self._shipments.empty() and time.monotonic() - moved_at > 2:
+                return
+            await asyncio.sleep(0.2)
+
+    def _judged(self) -> Report:
+        report, ledgers, journal = self.report, self._ledgers, self._journal
+        missing = self._missing()
+        doubled = [
+            f"{partner} {key}: {[identity for identity, _ in acts]}"
+            for partner, effects in ledgers.acts.items()
+            for key, acts in effects.items()
+            if len(acts) > 1
+        ]
+        doubled += [f"changed: {one}" for one in ledgers.changed]
+        report.acked = len(journal.acknowledged)
+        report.effects = sum(len(acts) for effects in ledgers.acts.values() for acts in effects.values())
+        report.lost, report.doubled = len(missing), len(doubled)
+        report.unsure, report.unknown_but_durable = len(journal.unsure), len(journal.durable_after_all)
+        report.lost_answers, report.busy_answers = ledgers.lost_answers, ledgers.refusals
+        report.repeats_absorbed, report.asked = ledgers.repeats, ledgers.asked
+        times = sorted(self._recoveries) or [0.0]
+        report.recovery_p50_seconds = round(times[len(times) // 2], 3)
+        report.recovery_p99_seconds = round(times[min(len(times) - 1, int(len(times) * 0.99))], 3)
+        report.examples = [*(f"lost {one}" for one in missing[:5]), *(f"doubled {one}" for one in doubled[:5])]
+        return report
+
+
+async def run(cycles: int, seed: int, directory: Path, *faults: str) -> Report:
+    """Run a number of kills and return what the ledgers say."""
+    return await KillLoop(cycles, seed, directory, faults).run()
+
+
+def main() -> None:
+    """Run from the command line; exit 1 when something was lost or doubled."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--cycles", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--fault", action="append", default=[], help="a known-bad variant that must be caught")
+    parser.add_argument("--keep", type=Path, help="a directory for the record and the log")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="xd-crash-") as temporary:
+        directory = arguments.keep or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        report = asyncio.run(run(arguments.cycles, arguments.seed, directory, *arguments.fault))
+    print(json.dumps(msgspec.to_builtins(report), indent=2))
+    sys.exit(1 if report.lost or report.doubled else 0)
+
+
+if __name__ == "__main__":
+    main()
