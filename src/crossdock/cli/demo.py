@@ -92,7 +92,8 @@ async def running_day(options: DayOptions, settings: Settings, folder: Path) -> 
 async def _headless(options: DayOptions, settings: Settings, folder: Path, report: str) -> bool:
     async with running_day(options, settings, folder) as (_, day):
         result = await day.run()
-    _write(report or "-", result)
+        # Before anything is closed: the report is what the day was for.
+        _write(report or "-", result)
     return is_clean(result)
 
 
