@@ -54,7 +54,11 @@ def tenant_of(store: Store, named: str) -> str:
         return named
     if len(known) != 1:
         words = f"There are {len(known)} tenants" if known else "There is no tenant yet"
-        fix = f"Add --tenant, one of: {', '.join(known)}" if known else "Apply a pack first: crossdock apply packs/northgate"
+        fix = (
+            f"Add --tenant, one of: {', '.join(known)}"
+            if known
+            else "Apply a pack first: crossdock apply packs/northgate"
+        )
         raise ConfigurationError(words, hint=fix)
     return known[0]
 

@@ -80,18 +80,25 @@ def _show_order(console: Console, page: OrderPage) -> None:
 def _show_message(console: Console, view: InboundView | OutboundView) -> None:
     if isinstance(view, InboundView):
         console.print(f"[bold]{view.message_id}[/]  {view.state}  from {view.partner} over {view.connection_id}")
-        console.print(f"Received  {view.received_at:%Y-%m-%d %H:%M:%S} UTC, {view.raw.size_bytes} bytes, {view.receipt_key}")
+        console.print(
+            f"Received  {view.received_at:%Y-%m-%d %H:%M:%S} UTC, {view.raw.size_bytes} bytes, {view.receipt_key}"
+        )
         for document in view.documents:
             waits = f", waits for {document.awaits}" if document.awaits else ""
             console.print(f"  {document.type} {document.business_key}  {document.state}{waits}  {document.subject}")
             for finding in document.findings:
                 console.print(f"    {finding.get('code')} {finding.get('pointer', '')} {finding.get('message', '')}")
     else:
-        console.print(f"[bold]{view.message_id}[/]  {view.state}  {view.document_type} to {view.partner}  {view.subject}")
+        console.print(
+            f"[bold]{view.message_id}[/]  {view.state}  {view.document_type} to {view.partner}  {view.subject}"
+        )
         console.print(f"Identity  {view.identity}, {view.raw.size_bytes} bytes, acknowledgment {view.ack_state}")
         for attempt in view.attempts:
             answer = attempt.http_status or attempt.code
-            console.print(f"  attempt {attempt.number}  {attempt.outcome}  {attempt.started_at:%H:%M:%S}  {answer} {attempt.detail}")
+            console.print(
+                f"  attempt {attempt.number}  {attempt.outcome}  {attempt.started_at:%H:%M:%S}  {answer}  "
+                f"{attempt.detail}"
+            )
     if view.error_code:
         console.print(f"[red]{view.error_code}[/] {view.error}")
     for one in view.related:

@@ -1,7 +1,9 @@
 """Who asks: the identity behind an API key or a session cookie, and the guard against requests from foreign pages.
 
-Rights are those of `governance.access`; handlers call `require(identity, "noun.verb")`. The tenant always comes from the
-credential, never from the request. Sessions live on real time (`session_clock`), even where the hub's clock is simulated.
+Rights are those of `governance.access`; handlers call `require(identity, "noun.verb")`. The tenant always comes from
+the
+credential, never from the request. Sessions live on real time (`session_clock`), even where the hub's clock is
+simulated.
 """
 
 from __future__ import annotations
@@ -118,7 +120,9 @@ def bearer(header: str) -> str:
 
 
 def csrf_token_of(session_token: str) -> str:
-    """Return the token forms of this session carry. It is derived, so nothing is stored, and tells nothing of the cookie."""
+    """Return the token forms of this session carry. It is derived, so nothing is stored, and tells nothing of the
+    cookie.
+    """
     return hmac.new(session_token.encode(), b"crossdock form", hashlib.sha256).hexdigest()[:40]
 
 

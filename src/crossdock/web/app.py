@@ -1,12 +1,13 @@
 """The ASGI application: ingest door, static files, and the framework with API, console and portal.
 
-    /v1/ingest/…   raw callable, so that taking a message costs no framework
-    /static/…      raw callable, from memory
-    everything     Litestar: api/, console/, portal/
+/v1/ingest/…   raw callable, so that taking a message costs no framework
+/static/…      raw callable, from memory
+everything     Litestar: api/, console/, portal/
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from litestar import Litestar
@@ -14,11 +15,13 @@ from litestar.config.app import AppConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 
 from .. import __version__
 from ..durable.identity import Clock
 from .access import Gate
-from .api import openapi, routes as api_routes
+from .api import openapi
+from .api import routes as api_routes
 from .console import routes as console_routes
 from .context import Web
 from .errors_handling import on_error
@@ -36,11 +39,16 @@ from .static_files import StaticFiles
 BODY_BYTES_MAX = 1_000_000
 
 
-def create_app(hub: Hub, *, session_clock: Clock | None = None) -> Any:
-    """Return the ASGI app of one hub. Sessions and rate limits live on `session_clock`, by default the machine's own."""
+def create_app(hub: Hub, *, session_clock: Clock | None = None, closing: asyncio.Event | None = None) -> Any:
+    """Return the ASGI app of one hub. Sessions and rate limits live on `session_clock`, by default the machine's own.
+
+    Setting `closing` ends the open event streams, so that their clients come back to the next process.
+    """
     gate = Gate(hub, session_clock)
     lookups = SlidingWindow(gate.clock, hub.settings.limits.portal_lookups_per_minute)
-    framework = with_security_headers(create_litestar(Web(hub, gate, lookups, hub.signing_key("portal order link"))))
+    framework = with_security_headers(
+        create_litestar(Web(hub, gate, lookups, hub.signing_key("portal order link"), closing or asyncio.Event()))
+    )
     ingest = IngestDoor(hub, Senders(hub, gate))
     static = with_security_headers(StaticFiles())
 
@@ -74,8 +82,8 @@ def create_litestar(web: Web) -> Litestar:
             version=__version__,
             description=openapi.DESCRIPTION,
             use_handler_docstrings=True,
-            path="/v1",
-            render_plugins=[openapi.DocumentPlugin(path="/openapi.json")],
+            path="/docs/openapi",
+            render_plugins=[JsonRenderPlugin()],
         ),
         request_max_body_size=BODY_BYTES_MAX,
         logging_config=None,

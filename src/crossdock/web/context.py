@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from typing import Any
 
@@ -13,12 +14,13 @@ from .limits import SlidingWindow
 
 
 class Web(msgspec.Struct, frozen=True):
-    """The parts one web process shares. Kept in the application's state as `web`."""
+    """The parts one web process shares, kept in the application's state as `web`. `closing` ends open streams."""
 
     hub: Hub
     gate: Gate
     portal_lookups: SlidingWindow
     portal_key: bytes
+    closing: asyncio.Event
 
 
 def web_of(request: Any) -> Web:

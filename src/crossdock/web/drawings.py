@@ -19,5 +19,6 @@ def trend(counts: Sequence[int]) -> Markup:
         for index, count in enumerate(counts)
     )
     return Markup(
-        '<svg class="trend" width="{}" height="18" viewBox="0 0 {} 18" role="img" aria-label="New by hour, oldest first: {}">{}</svg>'
+        '<svg class="trend" width="{}" height="18" viewBox="0 0 {} 18" role="img"'
+        ' aria-label="New by hour, oldest first: {}">{}</svg>'
     ).format(len(counts) * 7, len(counts) * 7, ", ".join(str(count) for count in counts), bars)

@@ -22,9 +22,7 @@ log = structlog.get_logger("crossdock.web")
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Return the answer for an error, in the form of the place it happened in."""
     path = request.url.path
-    problem = problem_of(
-        error, instance=path, request_id=request_id_of(request), trace_id=trace_id_of(request)
-    )
+    problem = problem_of(error, instance=path, request_id=request_id_of(request), trace_id=trace_id_of(request))
     if problem.status >= 500 and not isinstance(error, CrossdockError | HTTPException):
         log.error("web.failed", request_id=problem.request_id, path=path, exc_info=error)
     headers = {}

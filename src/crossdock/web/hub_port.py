@@ -88,7 +88,8 @@ class Hub(Protocol):
     def subscribe(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
         """Follow the journal of one tenant: no gap, no duplicate, committed facts only.
 
-        Each event comes with its cursor; handing that back as `after` resumes behind it. None starts with what comes next.
+        Each event comes with its cursor; handing that back as `after` resumes behind it. None starts with what comes
+        next.
         """
         ...
 
@@ -96,9 +97,7 @@ class Hub(Protocol):
         """Run messages again, or say what that would do."""
         ...
 
-    def fix_issue(
-        self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str
-    ) -> Awaitable[Any]:
+    def fix_issue(self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str) -> Awaitable[Any]:
         """Add one row to a lookup table (a new release) and replay what waits for it."""
         ...
 

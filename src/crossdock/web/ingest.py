@@ -1,6 +1,7 @@
 """The ingest door: `POST /v1/ingest/{tenant}/{connection}`, a raw ASGI callable mounted beside the framework.
 
-Bytes are read under a limit, the sender is authenticated before anything looks inside them, and the answer is given after
+Bytes are read under a limit, the sender is authenticated before anything looks inside them, and the answer is given
+after
 the hub says they are durable. One document, a JSON array (where the connection says `batch_arrays: true`) or NDJSON.
 A duplicate is answered exactly as the first was. Unknown and foreign addresses answer alike.
 """
@@ -22,6 +23,11 @@ PATH_PREFIX = "/v1/ingest/"
 ITEMS_MAX_HINT = "Send at most {count} documents at once"
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
+# Kept of a message is what may matter later; this is the transport's own.
+_TRANSPORT = frozenset(
+    b"host accept accept-encoding accept-language connection content-length content-type transfer-encoding expect te"
+    b" upgrade via forwarded x-forwarded-for".split()
+)
 # Never kept: what proves who the sender is.
 _CREDENTIALS = frozenset((b"authorization", b"cookie", b"proxy-authorization", b"x-api-key"))
 _JSON = [(b"content-type", b"application/json")]
@@ -77,11 +83,16 @@ class IngestDoor:
         tenant_id, _, connection_id = scope["path"][len(PATH_PREFIX) :].partition("/")
         headers: dict[str, str] = {}
         credentials: dict[str, str] = {}
+        content_type = content_length = ""
         for name, value in scope["headers"]:
-            (credentials if name in _CREDENTIALS else headers)[name.decode("latin-1")] = value.decode("latin-1")
-        content = await self._read(receive, headers.get("content-length", ""))
+            if name not in _TRANSPORT:
+                (credentials if name in _CREDENTIALS else headers)[name.decode("latin-1")] = value.decode("latin-1")
+            elif name == b"content-type":
+                content_type = value.decode("latin-1")
+            elif name == b"content-length":
+                content_length = value.decode("latin-1")
+        content = await self._read(receive, content_length)
         sender = await self._senders.prove(tenant_id, connection_id, headers, credentials, content)
-        content_type = headers.get("content-type", "")
         parts = self._parts(content, content_type, arrays=sender.batch_arrays)
         name = headers.get("x-file-name", "")
         traceparent = headers.get("traceparent", "")

@@ -19,7 +19,7 @@ class SlidingWindow:
         self._hits: OrderedDict[str, deque[float]] = OrderedDict()
 
     def hit(self, key: str) -> float:
-        """Count one hit. Return 0, or after how many seconds the next would be allowed; a refused hit is not counted."""
+        """Count one hit. Return 0, or in how many seconds the next is allowed; a refused hit is not counted."""
         now = self._clock.monotonic()
         times = self._hits.setdefault(key, deque())
         self._hits.move_to_end(key)

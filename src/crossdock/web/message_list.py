@@ -50,8 +50,9 @@ def inbound(
     """Return inbound messages, newest first."""
     count = max(1, min(limit, PAGE_MAX))
     rows = connection.query(
-        "select message_id, partner, connection_id, state, name, size_bytes, received_at, document_count, error_code, error"
-        " from inbound_messages where tenant_id = ? and message_id < ? and (? = '' or state = ?) and (? = '' or partner = ?)"
+        "select message_id, partner, connection_id, state, name, size_bytes, received_at, document_count, error_code,"
+        " error from inbound_messages where tenant_id = ? and message_id < ? and (? = '' or state = ?)"
+        " and (? = '' or partner = ?)"
         " order by message_id desc limit ?",
         (tenant_id, cursor or "msg_~", state, state, partner, partner, count + 1),
     )
@@ -85,8 +86,9 @@ def outbound(
 def of_subject(connection: Any, tenant_id: str, subject: str, *, limit: int = PAGE_MAX) -> MessagesPage:
     """Return the messages about one subject (`order/SO-1001`), in and out, newest first."""
     received = connection.query(
-        "select distinct m.message_id, m.partner, m.connection_id, m.state, m.name, m.size_bytes, m.received_at, m.document_count,"
-        " m.error_code, m.error from documents d join inbound_messages m on m.tenant_id = d.tenant_id and m.message_id = d.message_id"
+        "select distinct m.message_id, m.partner, m.connection_id, m.state, m.name, m.size_bytes, m.received_at,"
+        " m.document_count, m.error_code, m.error from documents d"
+        " join inbound_messages m on m.tenant_id = d.tenant_id and m.message_id = d.message_id"
         " where d.tenant_id = ? and d.subject = ? and d.subject <> '' limit ?",
         (tenant_id, subject, limit),
     )
@@ -95,7 +97,9 @@ def of_subject(connection: Any, tenant_id: str, subject: str, *, limit: int = PA
         (tenant_id, subject, limit),
     )
     rows = [
-        MessageRow(r[0], "in", r[1], r[2], r[3], r[4], r[5], from_micros(r[6]), r[7], subject, error_code=r[8], error=r[9])
+        MessageRow(
+            r[0], "in", r[1], r[2], r[3], r[4], r[5], from_micros(r[6]), r[7], subject, error_code=r[8], error=r[9]
+        )
         for r in received
     ]
     rows += [_outbound(row) for row in sent]
@@ -114,6 +118,20 @@ def retries(connection: Any, tenant_id: str, *, limit: int = PAGE_MAX) -> tuple[
 
 def _outbound(row: Any) -> MessageRow:
     return MessageRow(
-        row[0], "out", row[1], row[2], row[3], row[4].replace("_", " "), row[5], from_micros(row[6]), 0, row[7], row[8], row[9],
-        from_micros(row[10]) if row[10] is not None else None, row[11], row[12], row[4],
-    )  # fmt: skip
+        row[0],
+        "out",
+        row[1],
+        row[2],
+        row[3],
+        row[4].replace("_", " "),
+        row[5],
+        from_micros(row[6]),
+        0,
+        row[7],
+        row[8],
+        row[9],
+        from_micros(row[10]) if row[10] is not None else None,
+        row[11],
+        row[12],
+        row[4],
+    )

@@ -1,6 +1,7 @@
 """Proof of who hands a document in: an API key, an HMAC over the raw body, or a Standard Webhooks signature.
 
-Authenticity comes before parsing. A connection that does not exist, or belongs to somebody else, takes the same way through
+Authenticity comes before parsing. A connection that does not exist, or belongs to somebody else, takes the same way
+through
 this code as one whose credential is wrong, so the answers tell nothing about which addresses exist.
 """
 
@@ -18,7 +19,6 @@ from ..sdk import signatures
 from .access import Gate, bearer
 from .hub_port import Hub
 from .problems import Unauthenticated
-
 
 # What an unknown address is checked against, so that it takes the same way as a wrong signature.
 _NOBODY = ("whsec_bm9ib2R5IGhvbGRzIHRoaXMgc2VjcmV0Lg==",)
@@ -67,7 +67,7 @@ class Senders:
         return Sender(spec, identity, bool(spec.settings.get("batch_arrays", False)))
 
     async def _key_fits(self, token: str, tenant_id: str, connection_id: str, spec: ConnectionSpec | None) -> None:
-        """Take a key made for this connection, a shared secret named in the pack, or a key that may hand in anywhere."""
+        """Take a key of this connection, a shared secret named in the pack, or a key that may hand in anywhere."""
         if spec is not None and spec.authentication.kind == "api_key" and spec.authentication.secrets:
             for secret in self._hub.inbound_secrets(tenant_id, spec.authentication.secrets):
                 if hmac.compare_digest(token.encode("utf-8", "replace"), secret.encode()):

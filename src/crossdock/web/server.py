@@ -38,8 +38,9 @@ async def open_doors(hub: StoppableHub, *, session_clock: Clock | None = None) -
     """Start listening and return the address; the hub closes the doors when it stops. Port 0 takes a free one."""
     web = hub.settings.web
     listener = _bind(web.host, web.port)
+    closing = asyncio.Event()
     config = uvicorn.Config(
-        create_app(hub, session_clock=session_clock),
+        create_app(hub, session_clock=session_clock, closing=closing),
         loop="none",
         http="httptools",
         ws="none",
@@ -61,6 +62,7 @@ async def open_doors(hub: StoppableHub, *, session_clock: Clock | None = None) -
     hub.url = f"http://{host}:{port}"
 
     async def close() -> None:
+        closing.set()
         server.should_exit = True
         await task
 

@@ -1,4 +1,5 @@
-"""The built CSS, JavaScript and icons: read once, kept in memory with a gzip twin, served for ever under a versioned address.
+"""The built CSS, JavaScript and icons: read once, kept in memory with a gzip twin, served for ever under a versioned
+address.
 
 A raw ASGI callable: nothing outside the list of files can be asked for, because there is no path to join.
 """

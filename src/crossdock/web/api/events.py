@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from ...canonical.events import Event, cloud_event
@@ -30,38 +30,56 @@ _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
     operation_id="streamEvents",
     summary="Follow the journal live",
     tags=["events"],
-    responses={200: ResponseSpec(str, description="server-sent events, data is a CloudEvent", media_type="text/event-stream")},
+    responses={
+        200: ResponseSpec(
+            str,
+            generate_examples=False,
+            description="server-sent events, data is a CloudEvent",
+            media_type="text/event-stream",
+        )
+    },
 )
 async def stream_events(
     request: Request[Any, Any, Any],
-    after: Annotated[str, Parameter(description="cursor of the last event seen; wins over Last-Event-ID")] = "",
-    type_: Annotated[str, Parameter(query="type", description="only events whose type starts with this")] = "",
-    subject: Annotated[str, Parameter(description="only events of this subject, such as order/SO-1001")] = "",
+    after: Annotated[str, QueryParameter(description="cursor of the last event seen; wins over Last-Event-ID")] = "",
+    type_: Annotated[str, QueryParameter(name="type", description="only events whose type starts with this")] = "",
+    subject: Annotated[str, QueryParameter(description="only events of this subject, such as order/SO-1001")] = "",
 ) -> Stream:
     """Send each committed event within a second of its commit."""
     principal = await api_principal(request)
     principal.require("event.read")
-    hub = web_of(request).hub
+    web = web_of(request)
     start = after or request.headers.get("last-event-id", "")
-    messages = follow(hub, principal.tenant_id, start, type_prefix=type_, subject=subject)
+    messages = follow(web.hub, principal.tenant_id, start, type_prefix=type_, subject=subject, closing=web.closing)
     return Stream(messages, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
 async def follow(
-    hub: Hub, tenant_id: str, start: str, *, type_prefix: str = "", subject: str = ""
+    hub: Hub,
+    tenant_id: str,
+    start: str,
+    *,
+    type_prefix: str = "",
+    subject: str = "",
+    closing: asyncio.Event | None = None,
 ) -> AsyncIterator[bytes]:
-    """Yield the bytes of the stream. The first message only tells the cursor, so that a client can resume from there."""
+    """Yield the bytes of the stream. The first message only tells the cursor to resume from."""
     cursor = start or str(await hub.store.read(journal.end))
     yield b"retry: 1000\nid: %s\nevent: cursor\ndata: {}\n\n" % cursor.encode()
     source = f"{public_address(hub)}/tenants/{tenant_id}"
     schema_root = f"{public_address(hub)}/schemas"
     events = hub.subscribe(tenant_id, cursor)
     waiting: asyncio.Task[tuple[str, Event] | None] | None = None
+    ending = asyncio.ensure_future((closing or asyncio.Event()).wait())
     try:
         while True:
             if waiting is None:
-                waiting = asyncio.ensure_future(anext(events, None))
-            done, _ = await asyncio.wait((waiting,), timeout=HEARTBEAT_SECONDS)
+                waiting = asyncio.ensure_future(_next(events))
+            done, _ = await asyncio.wait(
+                (waiting, ending), timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if ending in done:
+                return
             if not done:
                 yield b": still here\n\n"
                 continue
@@ -74,9 +92,17 @@ async def follow(
                 data = _ENCODE(cloud_event(event, source=source, schema_root=schema_root))
                 yield b"id: %s\nevent: crossdock\ndata: %s\n\n" % (cursor.encode(), data)
     finally:
+        ending.cancel()
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait((waiting,))
         close = getattr(events, "aclose", None)
         if close is not None:
             await close()
+
+
+async def _next(events: AsyncIterator[tuple[str, Event]]) -> tuple[str, Event] | None:
+    # Not `anext(events, None)`: its awaitable does not pass a cancellation on.
+    async for item in events:
+        return item
+    return None

@@ -1,4 +1,6 @@
-"""`GET /healthz` (the process answers) and `GET /readyz` (it takes work). No credential, no detail a stranger could use."""
+"""`GET /healthz` (the process answers) and `GET /readyz` (it takes work). No credential, no detail a stranger could
+use.
+"""
 
 from __future__ import annotations
 

@@ -7,18 +7,19 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from ...flow.replay import ReplayReport
 from ...views import issues as issues_view
 from ...views.issues import IssueDetail, IssueRow
 from ..console.issues import acknowledge_issue
 from ..context import api_principal, web_of
-from ..hub_port import ReplayRequest
+from ..hub_port import Hub, ReplayRequest
 from ..idempotency import once
 
 IdempotencyKey = Annotated[
-    str | None, Parameter(header="idempotency-key", description="the same key does the same work once", max_length=255)
+    str | None,
+    HeaderParameter(name="idempotency-key", description="the same key does the same work once", max_length=255),
 ]
 
 
@@ -45,17 +46,17 @@ class IssueReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
 
 
-_REPORT = {200: ResponseSpec(ReplayReport, description="what was done, or would be")}
+_REPORT = {200: ResponseSpec(ReplayReport, generate_examples=False, description="what was done, or would be")}
 
 
 @get("/v1/issues", operation_id="listIssues", summary="List issues", tags=["issues"])
 async def list_issues(
     request: Request[Any, Any, Any],
     issue_state: Annotated[
-        Literal["open", "resolved"], Parameter(query="state", description="open includes acknowledged")
+        Literal["open", "resolved"], QueryParameter(name="state", description="open includes acknowledged")
     ] = "open",
-    cursor: Annotated[str, Parameter(description="next_cursor of the page before, for resolved issues")] = "",
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    cursor: Annotated[str, QueryParameter(description="next_cursor of the page before, for resolved issues")] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> IssueList:
     """Return open issues, the most urgent first, or resolved ones, the newest first."""
     principal = await api_principal(request)
@@ -74,14 +75,12 @@ async def list_issues(
 
 
 @get("/v1/issues/{issue_id:str}", operation_id="getIssue", summary="Get an issue", tags=["issues"])
-async def get_issue(request: Request[Any, Any, Any], issue_id: str) -> IssueDetail:
+async def get_issue(request: Request[Any, Any, Any], issue_id: FromPath[str]) -> IssueDetail:
     """Return one issue with its newest members, its impact and how to fix it."""
     principal = await api_principal(request)
     principal.require("issue.read")
     hub = web_of(request).hub
-    return await hub.store.read(
-        lambda connection: issues_view.load(connection, principal.tenant_id, issue_id, now=hub.clock.now())
-    )
+    return await _load(hub, principal.tenant_id, issue_id)
 
 
 @post(
@@ -90,10 +89,10 @@ async def get_issue(request: Request[Any, Any, Any], issue_id: str) -> IssueDeta
     summary="Take an issue on",
     tags=["issues"],
     status_code=200,
-    responses={200: ResponseSpec(IssueDetail, description="the issue afterwards")},
+    responses={200: ResponseSpec(IssueDetail, generate_examples=False, description="the issue afterwards")},
 )
 async def acknowledge(
-    request: Request[Any, Any, Any], issue_id: str, idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any], issue_id: FromPath[str], idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
     """Mark an open issue as taken on by the caller. Doing it twice changes nothing."""
     principal = await api_principal(request)
@@ -102,7 +101,7 @@ async def acknowledge(
 
     async def act() -> IssueDetail:
         await acknowledge_issue(hub, principal.tenant_id, issue_id, principal.actor)
-        return await get_issue.fn(request, issue_id)
+        return await _load(hub, principal.tenant_id, issue_id)
 
     return await once(request, principal, "issue.acknowledge", None, act)
 
@@ -116,7 +115,10 @@ async def acknowledge(
     responses=_REPORT,
 )
 async def fix(
-    request: Request[Any, Any, Any], issue_id: str, data: FixRequest, idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    issue_id: FromPath[str],
+    data: JSONBody[FixRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Make a release with one more row in a lookup table, then replay what waits for it."""
     principal = await api_principal(request)
@@ -142,7 +144,10 @@ async def fix(
     responses=_REPORT,
 )
 async def replay(
-    request: Request[Any, Any, Any], issue_id: str, data: IssueReplayRequest, idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    issue_id: FromPath[str],
+    data: JSONBody[IssueReplayRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Run the members again, or with `dry_run` say what that would do."""
     principal = await api_principal(request)
@@ -155,7 +160,13 @@ async def replay(
     return await once(request, principal, "issue.replay", data, lambda: hub.replay(principal.tenant_id, wanted))
 
 
-async def _exists(hub: Any, tenant_id: str, issue_id: str) -> None:
+async def _exists(hub: Hub, tenant_id: str, issue_id: str) -> None:
     await hub.store.read(
         lambda connection: issues_view.load(connection, tenant_id, issue_id, now=hub.clock.now(), members_max=1)
+    )
+
+
+async def _load(hub: Hub, tenant_id: str, issue_id: str) -> IssueDetail:
+    return await hub.store.read(
+        lambda connection: issues_view.load(connection, tenant_id, issue_id, now=hub.clock.now())
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ...errors import CrossdockError, NotFound
 from ...flow.replay import ReplayReport
@@ -59,12 +59,12 @@ class Damaged(CrossdockError):
 @get("/v1/messages", operation_id="listMessages", summary="List messages", tags=["messages"])
 async def list_messages(
     request: Request[Any, Any, Any],
-    direction: Literal["in", "out"] = "in",
-    message_state: Annotated[str, Parameter(query="state")] = "",
-    partner: str = "",
-    subject: Annotated[str, Parameter(description="all about one subject, such as order/SO-1001")] = "",
-    cursor: Annotated[str, Parameter(description="next_cursor of the page before")] = "",
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    direction: FromQuery[Literal["in", "out"]] = "in",
+    message_state: Annotated[str, QueryParameter(name="state")] = "",
+    partner: FromQuery[str] = "",
+    subject: Annotated[str, QueryParameter(description="all about one subject, such as order/SO-1001")] = "",
+    cursor: Annotated[str, QueryParameter(description="next_cursor of the page before")] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> MessageList:
     """Return messages of one direction, newest first; with a subject, those of both about it."""
     principal = await api_principal(request)
@@ -82,7 +82,7 @@ async def list_messages(
 
 
 @get("/v1/messages/{message_id:str}", operation_id="getMessage", summary="Get a message", tags=["messages"])
-async def get_message(request: Request[Any, Any, Any], message_id: str) -> Message:
+async def get_message(request: Request[Any, Any, Any], message_id: FromPath[str]) -> Message:
     """Return envelope, documents with findings and canonical form, attempts, and what led here or followed."""
     view = await _view(request, message_id, "message.read")
     blank = msgspec.structs.replace(view, raw=msgspec.structs.replace(view.raw, content=b""))
@@ -94,9 +94,16 @@ async def get_message(request: Request[Any, Any, Any], message_id: str) -> Messa
     operation_id="getMessageBytes",
     summary="Get a message's bytes",
     tags=["messages"],
-    responses={200: ResponseSpec(bytes, description="the bytes as they came or went", media_type="application/octet-stream")},
+    responses={
+        200: ResponseSpec(
+            bytes,
+            generate_examples=False,
+            description="the bytes as they came or went",
+            media_type="application/octet-stream",
+        )
+    },
 )
-async def get_bytes(request: Request[Any, Any, Any], message_id: str) -> Response[bytes]:
+async def get_bytes(request: Request[Any, Any, Any], message_id: FromPath[str]) -> Response[bytes]:
     """Return the bytes, checked against their digest, always as a download."""
     view = await _view(request, message_id, "message.raw")
     if view.raw.damage is not None:
@@ -118,7 +125,7 @@ async def get_bytes(request: Request[Any, Any, Any], message_id: str) -> Respons
     summary="List the attempts of an outbound message",
     tags=["messages"],
 )
-async def list_attempts(request: Request[Any, Any, Any], message_id: str) -> AttemptList:
+async def list_attempts(request: Request[Any, Any, Any], message_id: FromPath[str]) -> AttemptList:
     """Return every try with the partner's answer; an inbound message has none."""
     view = await _view(request, message_id, "message.read")
     return AttemptList(view.attempts if isinstance(view, OutboundView) else ())
@@ -130,10 +137,13 @@ async def list_attempts(request: Request[Any, Any, Any], message_id: str) -> Att
     summary="Replay a message",
     tags=["messages"],
     status_code=200,
-    responses={200: ResponseSpec(ReplayReport, description="what was done, or would be")},
+    responses={200: ResponseSpec(ReplayReport, generate_examples=False, description="what was done, or would be")},
 )
 async def replay(
-    request: Request[Any, Any, Any], message_id: str, data: MessageReplayRequest, idempotency_key: IdempotencyKey = None
+    request: Request[Any, Any, Any],
+    message_id: FromPath[str],
+    data: JSONBody[MessageReplayRequest],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response[bytes]:
     """Run a message again, or with `dry_run` say what that would do."""
     principal = await api_principal(request)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from litestar import Request
-from litestar.openapi.plugins import JsonRenderPlugin
+from litestar import Request, Response, get
 
 DESCRIPTION = (
     "Orders, shipments, messages and issues of one tenant. The tenant always comes from the credential."
-    " Errors are `application/problem+json` with a stable `code`; lists are cursor pages; writes take an `Idempotency-Key`"
-    " that is kept for 24 hours. What exists in another tenant is answered exactly like what does not exist."
+    " Errors are `application/problem+json` with a stable `code`; lists are cursor pages;"
+    " writes take an `Idempotency-Key` that is kept for 24 hours."
+    " What exists in another tenant is answered exactly like what does not exist."
 )
 ERRORS = {
     "400": "The request cannot be understood",
@@ -30,12 +30,11 @@ ERRORS = {
 }
 
 
-class DocumentPlugin(JsonRenderPlugin):
-    """Serves the completed document at `/v1/openapi.json`; there is no page that would load scripts from elsewhere."""
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """Return the document."""
-        return msgspec.json.encode(completed(openapi_schema))
+@get("/v1/openapi.json", include_in_schema=False)
+async def serve_document(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Return the document; there is no page that would load scripts from elsewhere."""
+    content = msgspec.json.encode(completed(request.app.openapi_schema.to_schema()))
+    return Response(content, media_type="application/json")
 
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:
@@ -107,15 +106,21 @@ _INGEST: dict[str, Any] = {
         "summary": "Hand in documents",
         "tags": ["ingest"],
         "description": (
-            "Takes any bytes the connection was configured for. Answered after they are durable; a duplicate is answered like"
-            " the first. `application/x-ndjson` is one document a line; a JSON array is taken apart where the connection says so."
+            "Takes any bytes the connection was configured for. Answered after they are durable;"
+            " a duplicate is answered like the first. `application/x-ndjson` is one document a line;"
+            " a JSON array is taken apart where the connection says so."
             " Authenticate as the connection says: a bearer key, an HMAC header, or Standard Webhooks headers."
         ),
         "security": [{"key": []}, {}],
         "parameters": [
             {"name": "tenant", "in": "path", "required": True, "schema": {"type": "string"}},
             {"name": "connection", "in": "path", "required": True, "schema": {"type": "string"}},
-            {"name": "idempotency-key", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 255}},
+            {
+                "name": "idempotency-key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "maxLength": 255},
+            },
             {"name": "x-file-name", "in": "header", "required": False, "schema": {"type": "string", "maxLength": 255}},
         ],
         "requestBody": {

@@ -6,19 +6,19 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ...canonical.identifiers import search_key
 from ...errors import NotFound
 from ...governance.configuration import Configuration
-from ...views import orders_list, order_timeline
+from ...views import order_timeline, orders_list
 from ...views.order_timeline import OrderPage, ShipmentNode, Step
 from ..access import Principal
 from ..context import api_principal, web_of
 from ..problems import Unauthenticated
 
-Cursor = Annotated[str, Parameter(description="next_cursor of the page before")]
-Limit = Annotated[int, Parameter(ge=1, le=200, description="rows of a page")]
+Cursor = Annotated[str, QueryParameter(description="next_cursor of the page before")]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="rows of a page")]
 
 
 class OrderList(msgspec.Struct, frozen=True):
@@ -53,10 +53,10 @@ class ShipmentList(msgspec.Struct, frozen=True):
 @get("/v1/orders", operation_id="listOrders", summary="List orders", tags=["orders"])
 async def list_orders(
     request: Request[Any, Any, Any],
-    status: str = "",
-    site: str = "",
-    partner: str = "",
-    at_risk: bool = False,
+    status: FromQuery[str] = "",
+    site: FromQuery[str] = "",
+    partner: FromQuery[str] = "",
+    at_risk: FromQuery[bool] = False,
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> OrderList:
@@ -79,32 +79,44 @@ async def list_orders(
 
 
 @get("/v1/orders/{number:str}", operation_id="getOrder", summary="Get an order", tags=["orders"])
-async def get_order(request: Request[Any, Any, Any], number: str) -> OrderPage:
+async def get_order(request: Request[Any, Any, Any], number: FromPath[str]) -> OrderPage:
     """Return everything known of the order that `number` names: its number, our id, a PO, a tracking number."""
     return await _order(request, number)
 
 
-@get("/v1/orders/{number:str}/timeline", operation_id="getOrderTimeline", summary="Get an order's story", tags=["orders"])
-async def get_timeline(request: Request[Any, Any, Any], number: str) -> Timeline:
+@get(
+    "/v1/orders/{number:str}/timeline", operation_id="getOrderTimeline", summary="Get an order's story", tags=["orders"]
+)
+async def get_timeline(request: Request[Any, Any, Any], number: FromPath[str]) -> Timeline:
     """Return the steps of the order, each with the records it is made of."""
     page = await _order(request, number)
     return Timeline(page.number, page.steps)
 
 
-@get("/v1/orders/{number:str}/shipments", operation_id="listOrderShipments", summary="List an order's shipments", tags=["shipments"])
-async def list_shipments(request: Request[Any, Any, Any], number: str) -> ShipmentList:
+@get(
+    "/v1/orders/{number:str}/shipments",
+    operation_id="listOrderShipments",
+    summary="List an order's shipments",
+    tags=["shipments"],
+)
+async def list_shipments(request: Request[Any, Any, Any], number: FromPath[str]) -> ShipmentList:
     """Return what left for this order, with parcels and contents."""
     return ShipmentList(tuple(_shipments(await _order(request, number))))
 
 
 @get("/v1/shipments/{number:str}", operation_id="getShipment", summary="Get a shipment", tags=["shipments"])
-async def get_shipment(request: Request[Any, Any, Any], number: str) -> ShipmentOfOrder:
+async def get_shipment(request: Request[Any, Any, Any], number: FromPath[str]) -> ShipmentOfOrder:
     """Return the shipment that bears this number, tracking number or SSCC."""
     page = await _order(request, number, "shipment.read")
     wanted = search_key(number)
     for item in _shipments(page):
         shipment = item.shipment
-        names = (shipment.number, *shipment.tracking, *(p.id for p in shipment.parcels), *(p.tracking for p in shipment.parcels))
+        names = (
+            shipment.number,
+            *shipment.tracking,
+            *(p.id for p in shipment.parcels),
+            *(p.tracking for p in shipment.parcels),
+        )
         if wanted in map(search_key, names):
             return item
     raise NotFound()

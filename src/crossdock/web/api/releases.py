@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from ...errors import NotFound
 from ...governance import releases as release_store
@@ -22,7 +22,7 @@ class ReleaseList(msgspec.Struct, frozen=True):
 
 @get("/v1/releases", operation_id="listReleases", summary="List releases", tags=["releases"])
 async def list_releases(
-    request: Request[Any, Any, Any], limit: Annotated[int, Parameter(ge=1, le=1_000)] = 100
+    request: Request[Any, Any, Any], limit: Annotated[int, QueryParameter(ge=1, le=1_000)] = 100
 ) -> ReleaseList:
     """Return the releases of the tenant; one of them is active."""
     principal = await api_principal(request)

@@ -8,12 +8,32 @@ from .issues import acknowledge, fix, get_issue, list_issues
 from .issues import replay as replay_issue
 from .messages import get_bytes, get_message, list_attempts, list_messages
 from .messages import replay as replay_message
+from .openapi import serve_document
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .releases import active_release, list_releases
 from .search import search
 
 HANDLERS = [
-    health, ready, list_orders, get_order, get_timeline, list_shipments, get_shipment, list_messages, get_message, get_bytes,
-    list_attempts, replay_message, list_issues, get_issue, acknowledge, fix, replay_issue, search, list_releases,
-    active_release, stream_events,
-]  # fmt: skip
+    health,
+    ready,
+    list_orders,
+    get_order,
+    get_timeline,
+    list_shipments,
+    get_shipment,
+    list_messages,
+    get_message,
+    get_bytes,
+    list_attempts,
+    replay_message,
+    list_issues,
+    get_issue,
+    acknowledge,
+    fix,
+    replay_issue,
+    search,
+    list_releases,
+    active_release,
+    stream_events,
+    serve_document,
+]

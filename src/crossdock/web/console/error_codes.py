@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import Response, get
+from litestar.params import FromPath
 
 from ...error_codes import lookup
 from ...errors import NotFound
@@ -10,7 +11,7 @@ from ..rendering import page
 
 
 @get(["/docs/errors/{code:str}", "/console/errors/{code:str}"], include_in_schema=False)
-async def error_code(code: str) -> Response[bytes]:
+async def error_code(code: FromPath[str]) -> Response[bytes]:
     """Explain one code."""
     entry = lookup(code)
     if entry is None:

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from litestar import Request, Response, get
+from litestar.params import FromQuery
 
 from ...views import search
 from ...views.search import Hit
@@ -27,7 +28,7 @@ def address_of(hit: Hit) -> str:
 
 
 @get("/console/find/suggest", include_in_schema=False)
-async def suggest(request: Request[Any, Any, Any], q: str = "") -> Response[bytes]:
+async def suggest(request: Request[Any, Any, Any], q: FromQuery[str] = "") -> Response[bytes]:
     """Return the first hits while somebody types."""
     here = await visit(request, "search.read")
     answer = await here.read(lambda connection: search.find(connection, here.tenant_id, q, limit=SUGGESTIONS))
@@ -35,7 +36,7 @@ async def suggest(request: Request[Any, Any, Any], q: str = "") -> Response[byte
 
 
 @get(["/console/find", "/console/find.json"], include_in_schema=False)
-async def find(request: Request[Any, Any, Any], q: str = "") -> Response[bytes]:
+async def find(request: Request[Any, Any, Any], q: FromQuery[str] = "") -> Response[bytes]:
     """Show all hits; one exact hit leads straight to its page."""
     here = await visit(request, "search.read")
     answer = await here.read(lambda connection: search.find(connection, here.tenant_id, q))

@@ -1,4 +1,6 @@
-"""The frame of every console page: who is signed in, where one is, what is open; and the page as HTML or as its JSON twin."""
+"""The frame of every console page: who is signed in, where one is, what is open; and the page as HTML or as its JSON
+twin.
+"""
 
 from __future__ import annotations
 
@@ -131,5 +133,13 @@ async def show(
         live=here.principal.may("event.read"),
         notices=notices,
     )
-    context = {"frame": frame, "view": view, "now": here.now, "zone": here.zone, "currency": here.configuration.head.currency, "may": here.principal.may, **extra}
+    context = {
+        "frame": frame,
+        "view": view,
+        "now": here.now,
+        "zone": here.zone,
+        "currency": here.configuration.head.currency,
+        "may": here.principal.may,
+        **extra,
+    }
     return page(template, context, status_code=status_code)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath, FromQuery
 
 from ...durable.identity import to_micros
 from ...errors import NotFound
@@ -34,8 +34,8 @@ class ClosedPage(msgspec.Struct, frozen=True):
 @get(["/console/issues", "/console/issues.json"], include_in_schema=False)
 async def issues(
     request: Request[Any, Any, Any],
-    tab: Literal["open", "resolved", "retries"] = "open",
-    after: str = "",
+    tab: FromQuery[Literal["open", "resolved", "retries"]] = "open",
+    after: FromQuery[str] = "",
 ) -> Response[bytes]:
     """Show open issues, resolved ones, or the messages that will be tried again."""
     here = await visit(request, "issue.read")
@@ -58,7 +58,9 @@ async def issues(
         section="issues",
         crumbs=(("Overview", "/console"), ("Issues", "")),
         tab=tab,
-        next_href=f"/console/issues?tab=resolved&after={view.next_cursor}" if tab == "resolved" and view.next_cursor else "",
+        next_href=f"/console/issues?tab=resolved&after={view.next_cursor}"
+        if tab == "resolved" and view.next_cursor
+        else "",
         copies=(
             ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' {public}/v1/issues"),
             ("JSON", f"{public}/console/issues.json?tab={tab}"),
@@ -67,14 +69,14 @@ async def issues(
 
 
 @get("/console/issues/{issue_id:str}", include_in_schema=False)
-async def issue(request: Request[Any, Any, Any], issue_id: str) -> Response[bytes]:
+async def issue(request: Request[Any, Any, Any], issue_id: FromPath[str]) -> Response[bytes]:
     """Show one issue: what, where, why, how to fix it, whom it hurts; and its members."""
     here = await visit(request, "issue.read")
     return await _detail(here, issue_id.removesuffix(".json"))
 
 
 @post("/console/issues/{issue_id:str}/acknowledge", include_in_schema=False, status_code=303)
-async def acknowledge(request: Request[Any, Any, Any], issue_id: str, data: Form) -> Response[bytes]:
+async def acknowledge(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Form) -> Response[bytes]:
     """Take an issue on, in one's own name."""
     here = await visit(request, "issue.acknowledge")
     refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
@@ -83,7 +85,7 @@ async def acknowledge(request: Request[Any, Any, Any], issue_id: str, data: Form
 
 
 @post("/console/issues/{issue_id:str}/preview", include_in_schema=False, status_code=200)
-async def preview(request: Request[Any, Any, Any], issue_id: str, data: Form) -> Response[bytes]:
+async def preview(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Form) -> Response[bytes]:
     """Say what a replay of the issue's open members would do; nothing is changed."""
     here = await visit(request, "message.replay")
     refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
@@ -95,7 +97,7 @@ async def preview(request: Request[Any, Any, Any], issue_id: str, data: Form) ->
 
 
 @post("/console/issues/{issue_id:str}/replay", include_in_schema=False, status_code=200)
-async def replay(request: Request[Any, Any, Any], issue_id: str, data: Form) -> Response[bytes]:
+async def replay(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Form) -> Response[bytes]:
     """Run the issue's open members again under the active release."""
     here = await visit(request, "message.replay")
     refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
@@ -105,7 +107,7 @@ async def replay(request: Request[Any, Any, Any], issue_id: str, data: Form) -> 
 
 
 @post("/console/issues/{issue_id:str}/fix", include_in_schema=False, status_code=200)
-async def fix(request: Request[Any, Any, Any], issue_id: str, data: Form) -> Response[bytes]:
+async def fix(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Form) -> Response[bytes]:
     """Add the missing row, then replay what waits for it."""
     here = await visit(request, "issue.fix")
     here.principal.require("lookup.set")
@@ -123,7 +125,9 @@ async def fix(request: Request[Any, Any, Any], issue_id: str, data: Form) -> Res
 
 
 async def acknowledge_issue(hub: Any, tenant_id: str, issue_id: str, actor: str) -> None:
-    """Mark an open issue as taken on by `actor`; the act is audited. `NotFound` where the tenant has no such open issue."""
+    """Mark an open issue as taken on by `actor`; the act is audited. `NotFound` where the tenant has no such open
+    issue.
+    """
     now = hub.clock.now()
 
     def act(connection: Any) -> None:
@@ -143,9 +147,7 @@ async def acknowledge_issue(hub: Any, tenant_id: str, issue_id: str, actor: str)
 
 
 async def _detail(here: Visit, issue_id: str) -> Response[bytes]:
-    view = await here.read(
-        lambda connection: issues_view.load(connection, here.tenant_id, issue_id, now=here.now)
-    )
+    view = await here.read(lambda connection: issues_view.load(connection, here.tenant_id, issue_id, now=here.now))
     public = here.public_url
     return await show(
         here,

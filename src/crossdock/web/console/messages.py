@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, Parameter
+from litestar.params import Body, FromPath, FromQuery, QueryParameter
 
 from ...errors import Finding, NotFound
 from ...governance import releases
@@ -28,11 +28,11 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 @get(["/console/messages", "/console/messages.json"], include_in_schema=False)
 async def messages(
     request: Request[Any, Any, Any],
-    direction: Literal["in", "out"] = "in",
-    message_state: Annotated[str, Parameter(query="state")] = "",
-    partner: str = "",
-    subject: str = "",
-    after: str = "",
+    direction: FromQuery[Literal["in", "out"]] = "in",
+    message_state: Annotated[str, QueryParameter(name="state")] = "",
+    partner: FromQuery[str] = "",
+    subject: FromQuery[str] = "",
+    after: FromQuery[str] = "",
 ) -> Response[bytes]:
     """Show messages, newest first; with a subject, all about it."""
     here = await visit(request, "message.read")
@@ -70,7 +70,10 @@ async def messages(
 
 @get("/console/messages/{message_id:str}", include_in_schema=False)
 async def message(
-    request: Request[Any, Any, Any], message_id: str, document: str = "", tab: Literal["panes", "raw"] = "panes"
+    request: Request[Any, Any, Any],
+    message_id: FromPath[str],
+    document: FromQuery[str] = "",
+    tab: FromQuery[Literal["panes", "raw"]] = "panes",
 ) -> Response[bytes]:
     """Inspect one message, inbound or outbound."""
     here = await visit(request, "message.read")
@@ -84,18 +87,20 @@ async def message(
 
 
 @post("/console/messages/{message_id:str}/preview", include_in_schema=False, status_code=200)
-async def preview(request: Request[Any, Any, Any], message_id: str, data: Form) -> Response[bytes]:
+async def preview(request: Request[Any, Any, Any], message_id: FromPath[str], data: Form) -> Response[bytes]:
     """Say what a replay would do; nothing is changed."""
     return await _replay(request, message_id, data, dry_run=True)
 
 
 @post("/console/messages/{message_id:str}/replay", include_in_schema=False, status_code=200)
-async def replay(request: Request[Any, Any, Any], message_id: str, data: Form) -> Response[bytes]:
+async def replay(request: Request[Any, Any, Any], message_id: FromPath[str], data: Form) -> Response[bytes]:
     """Run the message again."""
     return await _replay(request, message_id, data, dry_run=False)
 
 
-async def _replay(request: Request[Any, Any, Any], message_id: str, data: dict[str, str], *, dry_run: bool) -> Response[bytes]:
+async def _replay(
+    request: Request[Any, Any, Any], message_id: str, data: dict[str, str], *, dry_run: bool
+) -> Response[bytes]:
     here = await visit(request, "message.replay")
     refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
     await here.read(lambda connection: message_exists(connection, here.tenant_id, message_id))
@@ -114,12 +119,20 @@ def message_exists(connection: Any, tenant_id: str, message_id: str) -> None:
 
 
 async def _inbound(here: Visit, view: InboundView, wanted: str) -> Response[bytes]:
-    chosen = next((one for one in view.documents if one.document_id == wanted), None) or next(iter(view.documents), None)
+    chosen = next((one for one in view.documents if one.document_id == wanted), None) or next(
+        iter(view.documents), None
+    )
     sees_raw = here.principal.may("message.raw")
     explained, caused = await here.read(lambda connection: _explain(connection, here, view, chosen))
-    raw = panes.raw_pane("Raw", view.raw.content if sees_raw else b"", view.raw.content_type, _fault_offsets(view, chosen))
+    findings = [msgspec.convert(one, Finding) for one in chosen.findings] if chosen else []
+    raw = panes.raw_pane(
+        "Raw",
+        view.raw.content if sees_raw else b"",
+        [one.offset for one in findings if one.offset is not None],
+        [one.value for one in findings if one.offset is None and one.value],
+    )
     canonical = panes.value_pane("Canonical", chosen.canonical if chosen else None)
-    outbound = [panes.raw_pane(f"{one.document_type} to {one.partner}", one.raw.content, one.raw.content_type) for one in caused]
+    outbound = [panes.raw_pane(f"{one.document_type} to {one.partner}", one.raw.content) for one in caused]
     panes.link(raw, canonical, outbound, explained.links if explained else (), explained.source if explained else None)
     return await show(
         here,
@@ -130,7 +143,7 @@ async def _inbound(here: Visit, view: InboundView, wanted: str) -> Response[byte
         direction="in",
         chosen=chosen,
         explained=explained,
-        findings=[msgspec.convert(one, Finding) for one in chosen.findings] if chosen else [],
+        findings=findings,
         raw=raw,
         canonical=canonical,
         outbound=list(zip(caused, outbound, strict=True)),
@@ -143,9 +156,9 @@ async def _inbound(here: Visit, view: InboundView, wanted: str) -> Response[byte
 async def _outbound(here: Visit, view: OutboundView) -> Response[bytes]:
     sees_raw = here.principal.may("message.raw")
     canonical = panes.value_pane("Canonical", view.canonical)
-    sent = panes.raw_pane("Outbound", view.raw.content if sees_raw else b"", view.raw.content_type)
+    sent = panes.raw_pane("Outbound", view.raw.content if sees_raw else b"")
     source = await here.read(lambda connection: _cause(connection, here.tenant_id, view))
-    raw = panes.raw_pane("Raw, the message that led here", source.raw.content if source and sees_raw else b"", source.raw.content_type if source else "")
+    raw = panes.raw_pane("Raw, the message that led here", source.raw.content if source and sees_raw else b"")
     panes.link(raw, canonical, [sent], (), None)
     return await show(
         here,
@@ -186,11 +199,6 @@ def _cause(connection: Any, tenant_id: str, view: OutboundView) -> InboundView |
         if one.direction == "in":
             return messages_view.load_inbound(connection, tenant_id, one.message_id)
     return None
-
-
-def _fault_offsets(view: InboundView, chosen: DocumentView | None) -> list[int]:
-    documents = [chosen] if chosen else list(view.documents)
-    return [f["offset"] for one in documents for f in one.findings if isinstance(f.get("offset"), int)]
 
 
 def _without_bytes(view: Any) -> Any:

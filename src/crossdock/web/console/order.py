@@ -6,6 +6,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from litestar import Request, Response, get
+from litestar.params import FromPath, FromQuery
 
 from ...views import customer_tracking, order_timeline
 from ..problems import BadRequest
@@ -18,9 +19,9 @@ ZOOMS = ("compact", "timeline", "raw")
 @get("/console/orders/{number:path}", include_in_schema=False)
 async def order(
     request: Request[Any, Any, Any],
-    number: str,
-    zoom: Literal["compact", "timeline", "raw"] = "timeline",
-    view: Literal["", "customer"] = "",
+    number: FromPath[str],
+    zoom: FromQuery[Literal["compact", "timeline", "raw"]] = "timeline",
+    view: FromQuery[Literal["", "customer"]] = "",
 ) -> Response[bytes]:
     """Show one order, found by any of its names."""
     here = await visit(request, "order.read")
@@ -51,7 +52,10 @@ async def order(
         skus={line.line_no: line for line in page.state.order.lines},
         copies=(
             ("CLI", f"crossdock trace {page.number} --tenant {here.tenant_id}"),
-            ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' {public}/v1/orders/{quote(page.number, safe='')}"),
+            (
+                "curl",
+                f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' {public}/v1/orders/{quote(page.number, safe='')}",
+            ),
             ("JSON", f"{public}{base}.json"),
         ),
     )

@@ -1,6 +1,7 @@
 """Lay out the split graph of an order: order, fulfillments, shipments, parcels, left to right.
 
-Pure geometry for an inline SVG; the text twin beside it lists the same nodes. A box is 176 by 44, columns stand 216 apart.
+Pure geometry for an inline SVG; the text twin beside it lists the same nodes. A box is 176 by 44, columns stand 216
+apart.
 """
 
 from __future__ import annotations
@@ -92,7 +93,14 @@ def _shipment(sheet: _Sheet, shipment: ShipmentNode, parent: int) -> None:
     index = sheet.add(2, start, shipment.number, _sites(shipment.site, shipment.lines), state, parent)
     shown, more = shipment.parcels[:PARCELS_MAX], len(shipment.parcels) - PARCELS_MAX
     for parcel in shown:
-        sheet.add(3, sheet.row, parcel.tracking or parcel.id, _contents(parcel), "delivered" if parcel.delivered else "shipped", index)
+        sheet.add(
+            3,
+            sheet.row,
+            parcel.tracking or parcel.id,
+            _contents(parcel),
+            "delivered" if parcel.delivered else "shipped",
+            index,
+        )
         sheet.row += 1
     if more > 0:
         sheet.add(3, sheet.row, f"and {more} more parcels", "", "shipped", index)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Request, Response, get
-from litestar.params import Parameter
+from litestar.params import FromQuery
 
 from ...views import orders_list
 from .frame import show, visit
@@ -17,11 +17,11 @@ ROWS = 50
 @get(["/console/orders", "/console/orders.json"], include_in_schema=False)
 async def orders(
     request: Request[Any, Any, Any],
-    status: str = "",
-    site: str = "",
-    partner: str = "",
-    at_risk: Annotated[bool, Parameter(query="at_risk")] = False,
-    after: str = "",
+    status: FromQuery[str] = "",
+    site: FromQuery[str] = "",
+    partner: FromQuery[str] = "",
+    at_risk: FromQuery[bool] = False,
+    after: FromQuery[str] = "",
 ) -> Response[bytes]:
     """Show the tenant's orders."""
     here = await visit(request, "order.read")
@@ -43,6 +43,7 @@ async def orders(
         query = {name: value for name, value in {**chosen, **changes}.items() if value}
         return "/console/orders" + ("?" + urlencode(query) if query else "")
 
+    query = urlencode({name: value for name, value in chosen.items() if value})
     return await show(
         here,
         "console/orders.html",
@@ -54,7 +55,10 @@ async def orders(
         link=link,
         next_href=link(after=view.next_cursor) if view.next_cursor else "",
         copies=(
-            ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' '{here.public_url}/v1/orders?{urlencode({k: v for k, v in chosen.items() if v})}'"),
+            (
+                "curl",
+                f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' '{here.public_url}/v1/orders?{query}'",
+            ),
             ("JSON", f"{here.public_url}{request.url.path.removesuffix('.json')}.json"),
         ),
     )

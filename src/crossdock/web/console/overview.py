@@ -25,7 +25,8 @@ async def overview(request: Request[Any, Any, Any]) -> Response[bytes]:
     history = await here.read(lambda connection: releases.history(connection, here.tenant_id, limit=5))
     silent = [one for one in view.partners if one.health == "silent"]
     notices = tuple(
-        Notice(f"No news from {one.name}: {one.reason}. {_call(here, one.partner)}", "purple", "wifi-off") for one in silent
+        Notice(f"No news from {one.name}: {one.reason}. {_call(here, one.partner)}", "purple", "wifi-off")
+        for one in silent
     )
     public = here.public_url
     return await show(

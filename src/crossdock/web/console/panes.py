@@ -18,6 +18,7 @@ SHOWN_BYTES_MAX = 120_000
 VALUE_LENGTH_MIN = 3
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[{}\[\],:]|\s+')
 _PLAIN_TOKEN = re.compile(r"[^,;|\t\r\n]+|[,;|\t\r\n]")
+_ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 _TRIVIAL = {"true", "false", "null", "0", "1", ""}
 
 
@@ -55,8 +56,11 @@ class _Union:
         self._parent[self.root(one)] = self.root(other)
 
 
-def raw_pane(title: str, content: bytes, content_type: str, faults: Iterable[int] = ()) -> Pane:
-    """Return the pane of a message's bytes: X12 by segment and element, JSON indented, other text by its delimiters."""
+def raw_pane(title: str, content: bytes, faults: Iterable[int] = (), values: Iterable[str] = ()) -> Pane:
+    """Return the pane of a message's bytes: X12 by segment and element, JSON indented, other text by its delimiters.
+
+    `faults` are the bytes findings point at, `values` what findings without a byte complain of.
+    """
     cut = content[:SHOWN_BYTES_MAX]
     more = f"; the first {SHOWN_BYTES_MAX} of {len(content)} bytes" if len(content) > SHOWN_BYTES_MAX else ""
     if cut.lstrip()[:3] == b"ISA":
@@ -67,11 +71,21 @@ def raw_pane(title: str, content: bytes, content_type: str, faults: Iterable[int
         try:
             pane = Pane(title, _plain(cut.decode("utf-8")), "as it came" + more)
         except UnicodeDecodeError as error:
-            return Pane(title, [Piece(_hex(cut, error.start))], f"not UTF-8: byte {error.start} is 0x{cut[error.start]:02x}")
+            return Pane(
+                title, [Piece(_hex(cut, error.start))], f"not UTF-8: byte {error.start} is 0x{cut[error.start]:02x}"
+            )
     for offset in faults:
-        at = max((p for p in pane.pieces if p.kind == "value" and 0 <= p.offset <= offset), key=lambda p: p.offset, default=None)
+        at = max(
+            (p for p in pane.pieces if p.kind == "value" and 0 <= p.offset <= offset),
+            key=lambda p: p.offset,
+            default=None,
+        )
         if at is not None:
             at.fault = True
+    for value in values:
+        for piece in pane.pieces:
+            if piece.kind == "value" and _plain_value(piece.text) == value:
+                piece.fault = True
     return pane
 
 
@@ -79,7 +93,7 @@ def value_pane(title: str, value: Any) -> Pane:
     """Return the pane of a document as JSON."""
     if value is None:
         return Pane(title, [], "nothing here yet")
-    return _json_pane(title, msgspec.json.encode(value, decimal_format="string"))
+    return _json_pane(title, _ENCODE(value))
 
 
 def link(raw: Pane, canonical: Pane, outbound: Sequence[Pane], links: Sequence[Link], source: Any) -> None:
@@ -129,7 +143,9 @@ def _join_equal(everything: list[Piece], index: dict[int, int], union: _Union) -
 
 def _json_pane(title: str, content: bytes) -> Pane:
     if len(content) > SHOWN_BYTES_MAX:
-        return Pane(title, [Piece(content[:SHOWN_BYTES_MAX].decode("utf-8", "replace"))], f"the first {SHOWN_BYTES_MAX} bytes")
+        return Pane(
+            title, [Piece(content[:SHOWN_BYTES_MAX].decode("utf-8", "replace"))], f"the first {SHOWN_BYTES_MAX} bytes"
+        )
     try:
         text = msgspec.json.format(content, indent=2).decode("utf-8")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -143,28 +159,28 @@ def _json(text: str) -> list[Piece]:
     path: list[str | int] = []
     kinds: list[str] = []
     for found in _JSON_TOKEN.finditer(text):
-        token = found[0]
-        if token in "{[":
-            kinds.append(token)
-            path.append("" if token == "{" else 0)
-            pieces.append(Piece(token))
-        elif token in "}]":
+        word = found[0]
+        if word in "{[":
+            kinds.append(word)
+            path.append("" if word == "{" else 0)
+            pieces.append(Piece(word))
+        elif word in "}]":
             kinds.pop()
             path.pop()
-            pieces.append(Piece(token))
-        elif token == ",":
+            pieces.append(Piece(word))
+        elif word == ",":
             last = path[-1]
             if isinstance(last, int):
                 path[-1] = last + 1
-            pieces.append(Piece(token))
-        elif token == ":" or token.isspace():
-            pieces.append(Piece(token))
+            pieces.append(Piece(word))
+        elif word == ":" or word.isspace():
+            pieces.append(Piece(word))
         elif kinds and kinds[-1] == "{" and _is_key(text, found.end()):
-            path[-1] = msgspec.json.decode(token.encode())
-            pieces.append(Piece(token, "key"))
+            path[-1] = msgspec.json.decode(word.encode())
+            pieces.append(Piece(word, "key"))
         else:
             pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
-            pieces.append(Piece(token, "value", pointer))
+            pieces.append(Piece(word, "value", pointer))
     return pieces
 
 
@@ -203,9 +219,9 @@ def _x12(content: bytes) -> list[Piece]:
 def _plain(text: str) -> list[Piece]:
     pieces: list[Piece] = []
     for found in _PLAIN_TOKEN.finditer(text):
-        token = found[0]
-        kind = "mark" if token in ",;|\t\r\n" else "value"
-        pieces.append(Piece(token, kind, offset=len(text[: found.start()].encode()) if len(text) < 20_000 else -1))
+        word = found[0]
+        kind = "mark" if word in ",;|\t\r\n" else "value"
+        pieces.append(Piece(word, kind, offset=len(text[: found.start()].encode()) if len(text) < 20_000 else -1))
     return pieces
 
 

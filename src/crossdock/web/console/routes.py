@@ -14,6 +14,25 @@ from .overview import overview
 from .sign_in import home, login, login_link, sign_in, sign_out
 
 HANDLERS = [
-    home, login, login_link, sign_in, sign_out, overview, orders, order, messages, message, preview_message, replay_message,
-    issues, issue, acknowledge, preview, replay, fix, find, suggest, error_code,
-]  # fmt: skip
+    home,
+    login,
+    login_link,
+    sign_in,
+    sign_out,
+    overview,
+    orders,
+    order,
+    messages,
+    message,
+    preview_message,
+    replay_message,
+    issues,
+    issue,
+    acknowledge,
+    preview,
+    replay,
+    fix,
+    find,
+    suggest,
+    error_code,
+]

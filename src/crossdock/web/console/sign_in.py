@@ -1,6 +1,7 @@
 """Signing in with a one-click link, and out again.
 
-`GET /login/{token}` shows a page with one button; only its POST redeems the token, so that mail scanners and link previews
+`GET /login/{token}` shows a page with one button; only its POST redeems the token, so that mail scanners and link
+previews
 that fetch every address do not use it up. Without JavaScript it works the same.
 """
 
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 from litestar import Request, Response, get, post
 from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from ...durable.identity import Clock
 from ...errors import AccessDenied
@@ -42,9 +43,11 @@ async def login(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/login/{token:str}", include_in_schema=False)
-async def login_link(request: Request[Any, Any, Any], token: str) -> Response[bytes]:
+async def login_link(request: Request[Any, Any, Any], token: FromPath[str]) -> Response[bytes]:
     """Ask for one click before the link is used."""
-    return page("console/sign_in.html", {"token": token, "next": _inside(request.query_params.get("next", "")), "wrong": False})
+    return page(
+        "console/sign_in.html", {"token": token, "next": _inside(request.query_params.get("next", "")), "wrong": False}
+    )
 
 
 @post("/login", include_in_schema=False, status_code=303)
@@ -64,7 +67,15 @@ async def sign_in(request: Request[Any, Any, Any], data: Form) -> Response[bytes
     response = _to(_inside(data.get("next", "")) or "/console")
     seconds = int((session.expires_at - at).total_seconds())
     response.set_cookie(
-        Cookie(SESSION_COOKIE, value=session_token, path="/", max_age=seconds, httponly=True, samesite="lax", secure=_is_secure(request))
+        Cookie(
+            SESSION_COOKIE,
+            value=session_token,
+            path="/",
+            max_age=seconds,
+            httponly=True,
+            samesite="lax",
+            secure=_is_secure(request),
+        )
     )
     return response
 

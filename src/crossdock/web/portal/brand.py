@@ -1,6 +1,7 @@
 """A tenant's brand as a stylesheet of its own, with its colours checked before anybody sees them.
 
-Colours are `#rgb`, `#rrggbb` or `oklch(L C H)`; nothing else is let into a stylesheet. A primary colour that its foreground
+Colours are `#rgb`, `#rrggbb` or `oklch(L C H)`; nothing else is let into a stylesheet. A primary colour that its
+foreground
 cannot be read on (below 4.5:1) is not used: the portal falls back to neutral colours rather than become unreadable.
 """
 

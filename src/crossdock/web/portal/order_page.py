@@ -1,6 +1,7 @@
 """The customer's own page of one order: order number and postcode in, the customer-facing story out.
 
-Works without JavaScript. A wrong pair, an unknown order and another tenant's order are answered with the same words; tries
+Works without JavaScript. A wrong pair, an unknown order and another tenant's order are answered with the same words;
+tries
 are limited for each address. Nothing here names Crossdock or any other tenant.
 """
 
@@ -9,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body
+from litestar.params import Body, FromPath
 
 from ...errors import NotFound
 from ...governance.configuration import Configuration
@@ -31,13 +33,21 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 
 
 @get("/p/{tenant_id:str}", include_in_schema=False)
-async def look_up_page(request: Request[Any, Any, Any], tenant_id: str) -> Response[bytes]:
+async def look_up_page(request: Request[Any, Any, Any], tenant_id: FromPath[str]) -> Response[bytes]:
     """Show the form."""
     return _form(_configuration(request, tenant_id))
 
 
+@get("/portal/{tenant_id:str}", include_in_schema=False)
+async def long_address(tenant_id: FromPath[str]) -> Response[bytes]:
+    """Lead to the short address."""
+    return Response(
+        b"", status_code=303, headers={"location": f"/p/{quote(tenant_id, safe='')}"}, media_type="text/html"
+    )
+
+
 @post("/p/{tenant_id:str}", include_in_schema=False, status_code=200)
-async def look_up(request: Request[Any, Any, Any], tenant_id: str, data: Form) -> Response[bytes]:
+async def look_up(request: Request[Any, Any, Any], tenant_id: FromPath[str], data: Form) -> Response[bytes]:
     """Find the order and lead to its page, or say in neutral words that the pair does not fit."""
     configuration = _configuration(request, tenant_id)
     web = web_of(request)
@@ -58,7 +68,9 @@ async def look_up(request: Request[Any, Any, Any], tenant_id: str, data: Form) -
 
 
 @get("/p/{tenant_id:str}/order/{token:str}", include_in_schema=False)
-async def order_page(request: Request[Any, Any, Any], tenant_id: str, token: str) -> Response[bytes]:
+async def order_page(
+    request: Request[Any, Any, Any], tenant_id: FromPath[str], token: FromPath[str]
+) -> Response[bytes]:
     """Show the order a link opens; a link that is over leads back to the form."""
     configuration = _configuration(request, tenant_id)
     web = web_of(request)
@@ -80,7 +92,7 @@ async def order_page(request: Request[Any, Any, Any], tenant_id: str, token: str
 
 
 @get("/p/{tenant_id:str}/brand.css", include_in_schema=False)
-async def brand_css(request: Request[Any, Any, Any], tenant_id: str) -> Response[bytes]:
+async def brand_css(request: Request[Any, Any, Any], tenant_id: FromPath[str]) -> Response[bytes]:
     """Return the tenant's theme as a stylesheet of its own, so that the content security policy needs no exception."""
     css = stylesheet(theme_of(_configuration(request, tenant_id).brand))
     return Response(css.encode(), media_type="text/css", headers={"cache-control": "public, max-age=300"})

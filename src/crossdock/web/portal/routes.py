@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .order_page import brand_css, look_up, look_up_page, order_page
+from .order_page import brand_css, long_address, look_up, look_up_page, order_page
 
-HANDLERS = [look_up_page, look_up, order_page, brand_css]
+HANDLERS = [look_up_page, look_up, order_page, brand_css, long_address]
