@@ -114,6 +114,8 @@ class Pipeline:
 
     async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
         """Take several messages in, in order and as one; the answers come in the same order."""
+        for place in {(offer.tenant_id, offer.connection_id) for offer in offers}:
+            self._specs(*place)
         if (
             len(self._offers) + len(self._work) >= self._limits.waiting_max
             or self._waiting_sends() >= self._limits.outbound_max

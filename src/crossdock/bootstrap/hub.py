@@ -1,7 +1,6 @@
-"""Put the rooms together: the only file that names an engine, a connector registry, a clock and a web server.
+"""One running worker: the record, the pipeline, the sender and the collector, wired and started.
 
-`Hub` is one running worker with its doors. Everything it holds in memory can be lost at any instant and is found again
-in the record at the next start.
+Everything it holds in memory can be lost at any instant and is found again in the record at the next start.
 """
 
 from __future__ import annotations
@@ -16,28 +15,26 @@ from typing import Any
 import msgspec
 import structlog
 
-from .canonical.events import Event
-from .config import Settings, load_root_key
-from .connectors import registry
-from .connectors.egress import Egress
-from .durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
-from .durable.retry import Circuit
-from .errors import ConfigurationError, CrossdockError, NotFound
-from .flow import recovery
-from .flow import replay as replays
-from .flow.batch import Batch
-from .flow.collect import Collector
-from .flow.ingest import InboundOffer, IngestAnswer
-from .flow.pipeline import Limits, Pipeline
-from .flow.send import Partner, Sender
-from .flow.stages import Stages
-from .flow.subscribe import Subscriptions
-from .governance import access, audit, releases, secrets, tenants
-from .governance.configuration import Configuration, compile_pack
-from .governance.pack import ConnectionSpec
-from .sdk import Connector, ConnectorContext
-from .store import aggregates, connections, journal, messages, outbound
-from .store.engine import Connection, Store, open_store
+from ..canonical.events import Event
+from ..config import Settings, load_root_key
+from ..connectors.egress import Egress
+from ..durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
+from ..durable.retry import Circuit
+from ..errors import ConfigurationError, CrossdockError
+from ..flow import recovery
+from ..flow import replay as replays
+from ..flow.batch import Batch
+from ..flow.collect import Collector
+from ..flow.ingest import InboundOffer, IngestAnswer
+from ..flow.pipeline import Limits, Pipeline
+from ..flow.send import Sender
+from ..flow.stages import Stages
+from ..flow.subscribe import Subscriptions
+from ..governance import audit, releases, tenants
+from ..governance.configuration import Configuration
+from ..store import aggregates, connections, journal, outbound
+from ..store.engine import Connection, Store, open_store
+from .tenancy import Tenancy
 
 log = structlog.get_logger()
 
@@ -60,25 +57,32 @@ class Hub:
         self.url = ""
         self._writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
-        self._active: dict[str, Configuration] = {}
-        self._secrets: dict[tuple[str, str], str] = {}
-        self._health: dict[str, dict[str, str]] = {}
-        self._egress = Egress(allow_networks=settings.security.allow_private_networks)
         self._subscriptions = Subscriptions(store)
         self._ticker: asyncio.Task[None] | None = None
         self._closing = False
         self._chores: set[asyncio.Task[Any]] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
+        self.tenancy = Tenancy(
+            store,
+            clock=clock,
+            ids=self._writer_ids,
+            root_key=self._root_key,
+            egress=Egress(allow_networks=settings.security.allow_private_networks),
+            chore=self._chore,
+        )
         self.sender = Sender(
             clock=clock,
-            partner_of=self._partner_of,
-            spec_of=self._spec_of,
+            partner_of=self.tenancy.partner_of,
+            spec_of=self.tenancy.sending,
             booked=lambda outcome: self.pipeline.booked(outcome),
             reserve=lambda ready: self.pipeline.reserve(ready),
             circuit_changed=self._circuit_changed,
         )
         self.stages = Stages(
-            ids=self._writer_ids, configuration_of=releases.load, health=self._health_of, mode_of=self.sender.mode_of
+            ids=self._writer_ids,
+            configuration_of=releases.load,
+            health=self.tenancy.health,
+            mode_of=self.sender.mode_of,
         )
         flow = settings.flow
         self.pipeline = Pipeline(
@@ -86,15 +90,16 @@ class Hub:
             self.stages,
             clock=clock,
             ids=self._writer_ids,
-            specs=self._specs,
+            specs=self.tenancy.receiving,
             dispatch=self.sender.dispatch,
             publish=self._subscriptions.publish,
             waiting_sends=self.sender.waiting,
             limits=Limits(flow.batch_events_max, flow.batch_bytes_max, outbound_max=flow.memory_outbound_max),
         )
         self.collector = Collector(
-            clock=clock, connector_of=self._connector_of, ingest_many=self.ingest_many, failed=self._poll_failed
+            clock=clock, connector_of=self.tenancy.connector_of, ingest_many=self.ingest_many, failed=self._poll_failed
         )
+        self.tenancy.attach(self.sender, self.pipeline, self.collector)
 
     # -- life
 
@@ -113,7 +118,7 @@ class Hub:
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
         try:
             for tenant in await hub.store.read(tenants.listed):
-                await hub._activate(tenant.tenant_id)
+                await hub.tenancy.activate(tenant.tenant_id)
             await hub._recover()
         except BaseException:
             await asyncio.to_thread(store.close)
@@ -158,7 +163,7 @@ class Hub:
         await self.pipeline.drained()
         if self._chores:
             await asyncio.wait(self._chores)
-        for tenant_id in list(self._active):
+        for tenant_id in self.tenancy.active():
             for connector in self.sender.forget(tenant_id):
                 await connector.close()
         await asyncio.to_thread(self.store.close)
@@ -172,16 +177,9 @@ class Hub:
                 log.error("tick.failed", error=str(error))
             await asyncio.sleep(interval)
 
-    async def _take_up_releases(self) -> None:
-        """Run under releases that another process applied: `crossdock apply` beside a running hub."""
-        for tenant_id, release_id in await self.store.read(releases.active_ids):
-            known = self._active.get(tenant_id)
-            if known is None or known.release_id != release_id:
-                await self._activate(tenant_id)
-
     async def tick(self) -> None:
         """Run what has become due: retries, probes, polls, deadlines, releases made elsewhere."""
-        await self._take_up_releases()
+        await self.tenancy.take_up_releases()
         self.sender.tick()
         self.collector.tick()
         now = self.clock.now()
@@ -234,12 +232,11 @@ class Hub:
 
     def configuration(self, tenant_id: str) -> Configuration | None:
         """Return the active configuration, or None for a tenant that does not exist."""
-        return self._active.get(tenant_id)
+        return self.tenancy.configuration(tenant_id)
 
     def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
         """Return resolved secrets of inbound connections; one that cannot be resolved is left out."""
-        found = (self._secrets.get((tenant_id, reference)) for reference in references)
-        return tuple(value for value in found if value is not None)
+        return self.tenancy.inbound_secrets(tenant_id, references)
 
     async def journal_end(self, tenant_id: str) -> str:
         """Return the cursor behind everything the journal holds now."""
@@ -271,26 +268,7 @@ class Hub:
 
         Creates the tenant if it is new.
         """
-        now = self.clock.now()
-
-        def apply(connection: Connection) -> releases.Release:
-            if not any(tenant.tenant_id == tenant_id for tenant in tenants.listed(connection)):
-                head = compile_pack(files, release_id="new").head
-                tenants.create(connection, tenant_id, head.name, at=now, operator=head.operator)
-            return releases.apply(
-                connection,
-                tenant_id,
-                files,
-                author=author,
-                note=note,
-                at=now,
-                ids=self._writer_ids,
-                connector_kinds=tuple(registry.manifests()),
-            )
-
-        release = await self.pipeline.write(apply)
-        await self._activate(tenant_id)
-        return release
+        return await self.tenancy.apply_pack(tenant_id, files, author, note)
 
     async def fix_issue(
         self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str
@@ -298,93 +276,26 @@ class Hub:
         """Add a row to a lookup table (a new release); documents that waited for it are released, dead letters
         rendered again.
         """
-        now = self.clock.now()
-        await self.pipeline.write(
-            lambda connection: releases.set_lookup_row(
-                connection, tenant_id, table, key, value, author=actor, at=now, ids=self._writer_ids
-            )
-        )
-        stored = await self._activate(tenant_id)
+        stored = await self.tenancy.set_lookup_row(tenant_id, table, key, value, actor)
         report = await self._replay(
             tenant_id, (), issue_id, "current", actor, f"added {key} to {table}", sends_only=True
         )
         return msgspec.structs.replace(report, messages=report.messages + stored)
 
-    async def _activate(self, tenant_id: str) -> int:
-        """Run under the tenant's active release; return how many messages it set free."""
-        try:
-            configuration = await self.store.read(lambda connection: releases.active(connection, tenant_id))
-        except NotFound:
-            return 0
-        self._active[tenant_id] = configuration
-        self._health.pop(tenant_id, None)
-        await self._resolve_secrets(configuration)
-        for connector in self.sender.forget(tenant_id):
-            self._chore(connector.close())
-        for spec in configuration.connections.values():
-            with contextlib.suppress(CrossdockError):
-                self.sender.remember(tenant_id, spec.connection, self._make_partner(configuration, spec))
-        self.collector.watch(tenant_id, _polls(configuration))
-        return await self._release_held(configuration)
-
-    async def _release_held(self, configuration: Configuration) -> int:
-        tenant_id = configuration.tenant_id
-
-        def find(connection: Connection) -> Any:
-            awaits = messages.awaited(connection, tenant_id, "held")
-            known = {one for one in awaits if _is_known(one, configuration)}
-            return recovery.released(connection, tenant_id, known, configuration.release_id) if known else []
-
-        stored = await self.store.read(find)
-        self.pipeline.resume(stored)
-        return len(stored)
-
-    async def _resolve_secrets(self, configuration: Configuration) -> None:
-        tenant_id = configuration.tenant_id
-        references: set[str] = set()
-        for spec in configuration.connections.values():
-            references |= set(spec.secrets.values()) | set(spec.authentication.secrets)
-
-        def resolve(connection: Connection) -> dict[str, str]:
-            values = {}
-            for reference in references:
-                with contextlib.suppress(CrossdockError):
-                    secret = secrets.resolve(
-                        reference, connection=connection, tenant_id=tenant_id, root_key=self._root_key
-                    )
-                    values[reference] = secret.reveal()
-            return values
-
-        for reference, value in (await self.store.read(resolve)).items():
-            self._secrets[(tenant_id, reference)] = value
-
     async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
         """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""
-        now = self.clock.now()
-        await self.store.write(
-            lambda connection: secrets.put(connection, tenant_id, name, value, root_key=self._root_key, at=now)
-        )
-        if tenant_id in self._active:
-            await self._activate(tenant_id)
+        await self.tenancy.set_secret(tenant_id, name, value)
 
     async def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> str:
         """Return a new API key of a tenant; `connection` binds it to one door."""
-        now = self.clock.now()
-
-        def create(record: Connection) -> Any:
-            return access.create_key(
-                record, tenant_id, role, connection_id=connection, label=label or role, at=now, ids=self._writer_ids
-            )
-
-        made = await self.pipeline.write(create)
-        return made if isinstance(made, str) else str(made[0])
+        return await self.tenancy.create_key(tenant_id, role, connection, label)
 
     # -- replay
 
     async def replay(self, tenant_id: str, request: Any) -> replays.ReplayReport:
         """Run messages or an issue's members again, or (dry run) say what that would do."""
         if request.dry_run:
-            configuration = self._require(tenant_id)
+            configuration = self.tenancy.require(tenant_id)
             now = self.clock.now()
 
             def look(connection: Connection) -> replays.ReplayReport:
@@ -414,7 +325,7 @@ class Hub:
         *,
         sends_only: bool = False,
     ) -> replays.ReplayReport:
-        configuration = self._require(tenant_id)
+        configuration = self.tenancy.require(tenant_id)
         now = self.clock.now()
 
         def run(connection: Connection) -> tuple[replays.Selection, list[Any]]:
@@ -454,65 +365,8 @@ class Hub:
 
     # -- ports of the flow
 
-    def _require(self, tenant_id: str) -> Configuration:
-        configuration = self._active.get(tenant_id)
-        if configuration is None:
-            raise NotFound(f"There is no tenant {tenant_id}")
-        return configuration
-
-    def _spec_of(self, tenant_id: str, connection_id: str) -> ConnectionSpec:
-        spec = self._require(tenant_id).connections.get(connection_id)
-        if spec is None:
-            raise NotFound(f"There is no connection {connection_id}", code="XD-ING-001")
-        return spec
-
-    def _specs(self, tenant_id: str, connection_id: str) -> tuple[ConnectionSpec, str]:
-        return self._spec_of(tenant_id, connection_id), self._active[tenant_id].release_id
-
-    def _make_partner(self, configuration: Configuration, spec: ConnectionSpec) -> Partner:
-        values = {}
-        for name, reference in spec.secrets.items():
-            value = self._secrets.get((configuration.tenant_id, reference))
-            if value is not None:
-                values[name] = value
-        context = ConnectorContext(
-            spec.connection,
-            configuration.tenant_id,
-            spec.settings,
-            values,
-            self._egress,
-            self.clock,
-            spec.timeout_seconds,
-        )
-        manifest = registry.manifests()[spec.connector]
-        idempotent = manifest.idempotent_push or bool(spec.settings.get("idempotent"))
-        return Partner(spec, registry.create(spec.connector, context), idempotent)
-
-    async def _partner_of(self, tenant_id: str, connection_id: str) -> Partner:
-        configuration = self._require(tenant_id)
-        return self._make_partner(configuration, self._spec_of(tenant_id, connection_id))
-
-    async def _connector_of(self, tenant_id: str, connection_id: str) -> Connector:
-        return (await self.sender.partner(tenant_id, connection_id)).connector
-
-    def _health_of(self, tenant_id: str) -> dict[str, str]:
-        """Return the health of each site: the worst of its partner's connections. Kept until a circuit changes."""
-        found = self._health.get(tenant_id)
-        if found is None:
-            configuration = self._active[tenant_id]
-            found = {}
-            for site in configuration.sites.values():
-                states = [
-                    self.sender.health(tenant_id, spec.connection)
-                    for spec in configuration.connections.values()
-                    if spec.partner == site.partner
-                ]
-                found[site.site] = "down" if "down" in states else "degraded" if "degraded" in states else "healthy"
-            self._health[tenant_id] = found
-        return found
-
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
-        self._health.pop(tenant_id, None)
+        self.tenancy.forget_health(tenant_id)
         now = to_micros(self.clock.now())
         state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
         self._chore(
@@ -535,21 +389,6 @@ class Hub:
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chores.discard)
-
-
-def _polls(configuration: Configuration) -> dict[str, float]:
-    """Return what is fetched: file connectors that take documents in, and APIs with an address to poll."""
-    return {
-        spec.connection: spec.poll_seconds
-        for spec in configuration.connections.values()
-        if spec.inbound and not spec.paused and (spec.connector in ("sftp", "folder") or spec.settings.get("poll_url"))
-    }
-
-
-def _is_known(awaits: str, configuration: Configuration) -> bool:
-    kind, _, rest = awaits.partition(":")
-    table, _, key = rest.partition(":")
-    return kind == "lookup" and key in configuration.lookups.get(table, {})
 
 
 def _next_deadline(connection: Connection) -> datetime | None:

@@ -1,0 +1,275 @@
+"""What a running hub knows of its tenants: the active configuration, resolved secrets, connectors, health of sites.
+
+All of it is a copy of what the record says, made when a release becomes active. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
+
+from ..connectors import registry
+from ..connectors.egress import Egress
+from ..durable.identity import Clock, Ids
+from ..errors import CrossdockError, NotFound
+from ..flow import recovery
+from ..flow.collect import Collector
+from ..flow.pipeline import Pipeline
+from ..flow.send import Partner, Sender
+from ..governance import access, releases, secrets, tenants
+from ..governance.configuration import Configuration, compile_pack
+from ..governance.pack import ConnectionSpec
+from ..sdk import Connector, ConnectorContext
+from ..store import messages
+from ..store.engine import Connection, Store
+
+Chore = Callable[[Coroutine[Any, Any, Any]], None]
+
+
+class Tenancy:
+    """The tenants of one hub. `attach` gives it the moving parts, which need it first."""
+
+    sender: Sender
+    pipeline: Pipeline
+    collector: Collector
+
+    def __init__(self, store: Store, *, clock: Clock, ids: Ids, root_key: bytes, egress: Egress, chore: Chore) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._root_key = root_key
+        self._egress = egress
+        self._chore = chore
+        self._active: dict[str, Configuration] = {}
+        self._secrets: dict[tuple[str, str], str] = {}
+        self._health: dict[str, dict[str, str]] = {}
+        self._specs: dict[tuple[str, str], tuple[ConnectionSpec, str]] = {}
+
+    def attach(self, sender: Sender, pipeline: Pipeline, collector: Collector) -> None:
+        """Take the moving parts."""
+        self.sender, self.pipeline, self.collector = sender, pipeline, collector
+
+    # -- what is known
+
+    def active(self) -> list[str]:
+        """Return the tenants that have a configuration."""
+        return list(self._active)
+
+    def configuration(self, tenant_id: str) -> Configuration | None:
+        """Return the active configuration, or None for a tenant that does not exist."""
+        return self._active.get(tenant_id)
+
+    def require(self, tenant_id: str) -> Configuration:
+        """Return the active configuration, or raise NotFound."""
+        configuration = self._active.get(tenant_id)
+        if configuration is None:
+            raise NotFound(f"There is no tenant {tenant_id}")
+        return configuration
+
+    def receiving(self, tenant_id: str, connection_id: str) -> tuple[ConnectionSpec, str]:
+        """Return a connection and the release it stands in, or raise NotFound.
+
+        One that a new release dropped is still answered for, under its last release: what came in through it is ours.
+        """
+        place = (tenant_id, connection_id)
+        configuration = self._active.get(tenant_id)
+        spec = configuration.connections.get(connection_id) if configuration is not None else None
+        if configuration is not None and spec is not None:
+            known = self._specs.get(place)
+            if known is None or known[1] != configuration.release_id:
+                known = self._specs[place] = (spec, configuration.release_id)
+            return known
+        if place in self._specs:
+            return self._specs[place]
+        raise NotFound(f"There is no connection {connection_id}", code="XD-ING-001")
+
+    def sending(self, tenant_id: str, connection_id: str) -> ConnectionSpec:
+        """Return a connection to send on. One that is not in the release any more holds what waits for it."""
+        configuration = self._active.get(tenant_id)
+        spec = configuration.connections.get(connection_id) if configuration is not None else None
+        return spec or ConnectionSpec(connection_id, partner="", connector="", paused=True)
+
+    def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
+        """Return resolved secrets of inbound connections; one that cannot be resolved is left out."""
+        found = (self._secrets.get((tenant_id, reference)) for reference in references)
+        return tuple(value for value in found if value is not None)
+
+    def health(self, tenant_id: str) -> dict[str, str]:
+        """Return the health of each site: the worst of its partner's connections. Kept until a circuit changes."""
+        found = self._health.get(tenant_id)
+        if found is None:
+            configuration = self._active[tenant_id]
+            found = {}
+            for site in configuration.sites.values():
+                states = [
+                    self.sender.health(tenant_id, spec.connection)
+                    for spec in configuration.connections.values()
+                    if spec.partner == site.partner
+                ]
+                found[site.site] = "down" if "down" in states else "degraded" if "degraded" in states else "healthy"
+            self._health[tenant_id] = found
+        return found
+
+    def forget_health(self, tenant_id: str) -> None:
+        """A circuit changed: judge the sites anew when they are asked for."""
+        self._health.pop(tenant_id, None)
+
+    # -- connectors
+
+    async def partner_of(self, tenant_id: str, connection_id: str) -> Partner:
+        """Make the connector of a connection. Raises what the connector raises for settings that cannot work."""
+        configuration = self.require(tenant_id)
+        spec = configuration.connections.get(connection_id)
+        if spec is None:
+            raise NotFound(f"There is no connection {connection_id}", code="XD-ING-001")
+        return self._make_partner(configuration, spec)
+
+    async def connector_of(self, tenant_id: str, connection_id: str) -> Connector:
+        """Return the connector the sender uses too."""
+        return (await self.sender.partner(tenant_id, connection_id)).connector
+
+    def _make_partner(self, configuration: Configuration, spec: ConnectionSpec) -> Partner:
+        values = {}
+        for name, reference in spec.secrets.items():
+            value = self._secrets.get((configuration.tenant_id, reference))
+            if value is not None:
+                values[name] = value
+        context = ConnectorContext(
+            spec.connection,
+            configuration.tenant_id,
+            spec.settings,
+            values,
+            self._egress,
+            self._clock,
+            spec.timeout_seconds,
+        )
+        manifest = registry.manifests()[spec.connector]
+        idempotent = manifest.idempotent_push or bool(spec.settings.get("idempotent"))
+        return Partner(spec, registry.create(spec.connector, context), idempotent)
+
+    # -- changes
+
+    async def apply_pack(self, tenant_id: str, files: Mapping[str, str], author: str, note: str) -> releases.Release:
+        """Make a release of a tenant's files and run under it. Creates the tenant if it is new."""
+        now = self._clock.now()
+
+        def apply(connection: Connection) -> releases.Release:
+            if not any(tenant.tenant_id == tenant_id for tenant in tenants.listed(connection)):
+                head = compile_pack(files, release_id="new").head
+                tenants.create(connection, tenant_id, head.name, at=now, operator=head.operator)
+            return releases.apply(
+                connection,
+                tenant_id,
+                files,
+                author=author,
+                note=note,
+                at=now,
+                ids=self._ids,
+                connector_kinds=tuple(registry.manifests()),
+            )
+
+        release = await self.pipeline.write(apply)
+        await self.activate(tenant_id)
+        return release
+
+    async def set_lookup_row(self, tenant_id: str, table: str, key: str, value: str, actor: str) -> int:
+        """Make a release with one more row in a lookup table; return how many messages it set free."""
+        now = self._clock.now()
+        await self.pipeline.write(
+            lambda connection: releases.set_lookup_row(
+                connection, tenant_id, table, key, value, author=actor, at=now, ids=self._ids
+            )
+        )
+        return await self.activate(tenant_id)
+
+    async def take_up_releases(self) -> None:
+        """Run under releases that another process applied: `crossdock apply` beside a running hub."""
+        for tenant_id, release_id in await self._store.read(releases.active_ids):
+            known = self._active.get(tenant_id)
+            if known is None or known.release_id != release_id:
+                await self.activate(tenant_id)
+
+    async def activate(self, tenant_id: str) -> int:
+        """Run under the tenant's active release; return how many messages it set free."""
+        try:
+            configuration = await self._store.read(lambda connection: releases.active(connection, tenant_id))
+        except NotFound:
+            return 0
+        self._active[tenant_id] = configuration
+        self._health.pop(tenant_id, None)
+        await self._resolve_secrets(configuration)
+        for connector in self.sender.forget(tenant_id):
+            self._chore(connector.close())
+        for spec in configuration.connections.values():
+            with contextlib.suppress(CrossdockError):
+                self.sender.remember(tenant_id, spec.connection, self._make_partner(configuration, spec))
+        self.collector.watch(tenant_id, _polls(configuration))
+        return await self._release_held(configuration)
+
+    async def _release_held(self, configuration: Configuration) -> int:
+        tenant_id = configuration.tenant_id
+
+        def find(connection: Connection) -> Any:
+            awaits = messages.awaited(connection, tenant_id, "held")
+            known = {one for one in awaits if _is_known(one, configuration)}
+            return recovery.released(connection, tenant_id, known, configuration.release_id) if known else []
+
+        stored = await self._store.read(find)
+        self.pipeline.resume(stored)
+        return len(stored)
+
+    async def _resolve_secrets(self, configuration: Configuration) -> None:
+        tenant_id = configuration.tenant_id
+        references: set[str] = set()
+        for spec in configuration.connections.values():
+            references |= set(spec.secrets.values()) | set(spec.authentication.secrets)
+
+        def resolve(connection: Connection) -> dict[str, str]:
+            values = {}
+            for reference in references:
+                with contextlib.suppress(CrossdockError):
+                    secret = secrets.resolve(
+                        reference, connection=connection, tenant_id=tenant_id, root_key=self._root_key
+                    )
+                    values[reference] = secret.reveal()
+            return values
+
+        for reference, value in (await self._store.read(resolve)).items():
+            self._secrets[(tenant_id, reference)] = value
+
+    async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
+        """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""
+        now = self._clock.now()
+        await self.pipeline.write(
+            lambda connection: secrets.put(connection, tenant_id, name, value, root_key=self._root_key, at=now)
+        )
+        if tenant_id in self._active:
+            await self.activate(tenant_id)
+
+    async def create_key(self, tenant_id: str, role: str, connection_id: str, label: str) -> str:
+        """Return a new API key of a tenant; a connection binds it to one door."""
+        now = self._clock.now()
+
+        def create(connection: Connection) -> Any:
+            return access.create_key(
+                connection, tenant_id, role, connection_id=connection_id, label=label or role, at=now, ids=self._ids
+            )
+
+        made = await self.pipeline.write(create)
+        return made if isinstance(made, str) else str(made[0])
+
+
+def _polls(configuration: Configuration) -> dict[str, float]:
+    """Return what is fetched: file connectors that take documents in, and APIs with an address to poll."""
+    return {
+        spec.connection: spec.poll_seconds
+        for spec in configuration.connections.values()
+        if spec.inbound and not spec.paused and (spec.connector in ("sftp", "folder") or spec.settings.get("poll_url"))
+    }
+
+
+def _is_known(awaits: str, configuration: Configuration) -> bool:
+    kind, _, rest = awaits.partition(":")
+    table, _, key = rest.partition(":")
+    return kind == "lookup" and key in configuration.lookups.get(table, {})
