@@ -9,6 +9,7 @@ from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery
 
 from ...views import customer_tracking, order_timeline
+from ...views.order_facts import Fault
 from ..problems import BadRequest
 from .frame import show, visit
 from .order_graph import draw
@@ -49,6 +50,8 @@ async def order(
         base=base,
         tracking=tracking,
         drawing=draw(page),
+        faults=_grouped(page.faults),
+        reached=max((place for place, point in enumerate(page.milestones) if point.actual_at), default=-1),
         skus={line.line_no: line for line in page.state.order.lines},
         copies=(
             ("CLI", f"crossdock trace {page.number} --tenant {here.tenant_id}"),
@@ -59,3 +62,12 @@ async def order(
             ("JSON", f"{public}{base}.json"),
         ),
     )
+
+
+def _grouped(faults: tuple[Fault, ...]) -> list[tuple[Fault, int]]:
+    """Return each fault once with how often it stands there: one cause, one line."""
+    counts: dict[tuple[str, str, str], tuple[Fault, int]] = {}
+    for fault in faults:
+        key = (fault.issue_id, fault.code, fault.detail)
+        counts[key] = (fault, counts[key][1] + 1 if key in counts else 1)
+    return list(counts.values())

@@ -220,6 +220,8 @@ def _plain(text: str) -> list[Piece]:
     pieces: list[Piece] = []
     for found in _PLAIN_TOKEN.finditer(text):
         word = found[0]
+        if word == "\r":
+            continue  # a browser would show it as one more line
         kind = "mark" if word in ",;|\t\r\n" else "value"
         pieces.append(Piece(word, kind, offset=len(text[: found.start()].encode()) if len(text) < 20_000 else -1))
     return pieces
