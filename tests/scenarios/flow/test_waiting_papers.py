@@ -49,12 +49,12 @@ async def test_a_held_document_that_lacks_a_second_code_waits_on(world: World) -
 async def test_a_held_document_is_released_at_the_next_start(world: World) -> None:
     """A release that was applied just before the process died still sets free what waited for it."""
     answer = await world.hand_in("erp", order("SO-1", ("SAW", 1)))
-    started = world.hub._release_held
+    started = world.hub.tenancy._release_held
 
     async def dies(configuration: object) -> int:
         return 0
 
-    world.hub._release_held = dies  # type: ignore[method-assign]
+    world.hub.tenancy._release_held = dies  # type: ignore[method-assign]
     await world.hub.fix_issue("acme", world.issue_id("XD-MAP-014"), "items", "SAW", "H-100", "anna")
     assert started is not None
     hub = await world.restart()
