@@ -40,7 +40,7 @@ async def _serve(settings: Settings, *, links: bool) -> None:
     hub = await Hub.start(settings)
     try:
         url = await open_doors(hub)
-        talk.print(f"Crossdock listens on {url}  (console {url}/console, API {url}/v1/openapi.json)")
+        talk.print(f"Crossdock listens on {url}  (console {url}/console, API {url}/v1/openapi.json)", soft_wrap=True)
         known = await hub.store.read(tenants.listed)
         if not known:
             talk.print("There is no tenant yet. In another terminal: crossdock apply packs/northgate")
