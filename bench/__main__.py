@@ -1,4 +1,4 @@
-"""Everything `make bench` measures: the limits of this machine, the product on SQLite and PostgreSQL, and the pure rooms.
+"""What `make bench` measures: the limits of this machine, the product on SQLite and PostgreSQL, the pure rooms.
 
     python -m bench [--events N] [--rounds N] [--skip-postgres] [--skip-rooms]
 

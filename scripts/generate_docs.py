@@ -145,10 +145,9 @@ def milestones_page() -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for one in MILESTONES.values():
-        lines.append(
-            f"| `{one.code}` | {one.rank} | {one.customer or '-'} | {' '.join(one.x12) or '-'} | {' '.join(one.rec24) or '-'} |"
-            f" {one.dcsa or '-'} | {one.shopify or '-'} | {'yes' if one.needs_evidence else '-'} |"
-        )
+        cells = [one.customer, " ".join(one.x12), " ".join(one.rec24), one.dcsa, one.shopify]
+        evidence = "yes" if one.needs_evidence else "-"
+        lines.append(f"| `{one.code}` | {one.rank} | {' | '.join(cell or '-' for cell in cells)} | {evidence} |")
     return "\n".join(lines) + "\n"
 
 

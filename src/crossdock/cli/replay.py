@@ -118,9 +118,8 @@ def _show(report: dict[str, Any]) -> None:
     verb = "Would run" if report["dry_run"] else "Running"
     typer.echo(f"{verb} {report['messages']} messages and {len(report.get('sends', ()))} dead letters again")
     for document in report.get("documents", ()):
-        typer.echo(
-            f"  {document['document_id']}  {document['type']}  {document['before'] or 'new'} → {document['after']}  {document['reason']}"
-        )
+        change = f"{document['before'] or 'new'} → {document['after']}"
+        typer.echo(f"  {document['document_id']}  {document['type']}  {change}  {document['reason']}")
         for difference in document.get("differences", ()):
             typer.echo(f"      {difference['pointer']}: {difference['before']!r} → {difference['after']!r}")
     for effect in report.get("effects", ()):

@@ -91,7 +91,8 @@ def sqlite_ceiling_per_second(folder: Path, batch: int = 64, seconds: float = 1.
             "insert into inbox (event_id, raw) values (?, ?)", [(f"ev-{number}", body) for number in numbers]
         )
         connection.executemany(
-            "insert into orders values (?, 'x', 1, 1) on conflict (order_id) do update set version = version + 1, qty = qty + 1",
+            "insert into orders values (?, 'x', 1, 1)"
+            " on conflict (order_id) do update set version = version + 1, qty = qty + 1",
             [(f"SO-{number // 5}",) for number in numbers],
         )
         connection.executemany(
