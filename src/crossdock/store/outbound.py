@@ -131,7 +131,8 @@ def load(connection: Connection, tenant_id: str, message_id: str) -> Row | None:
 def find_request(connection: Connection, tenant_id: str, request_key: str, connection_id: str) -> Row | None:
     """Return the outbound message of one effect (OUTBOUND_COLUMNS), or None."""
     return connection.one(
-        f"select {OUTBOUND_COLUMNS} from outbound_messages where tenant_id = ? and request_key = ? and connection_id = ?",
+        f"select {OUTBOUND_COLUMNS} from outbound_messages"
+        " where tenant_id = ? and request_key = ? and connection_id = ?",
         (tenant_id, request_key, connection_id),
     )
 
