@@ -99,7 +99,7 @@ def load_stored(
     again: dict[str, dict[int, AgainDocument]] | None = None,
     damaged: list[Damaged] | None = None,
 ) -> list[Stored]:
-    """Return messages (store.messages.INBOUND_COLUMNS) with their bytes; `release_id` overrides the one of their coming.
+    """Return messages (INBOUND_COLUMNS) with their bytes; `release_id` overrides the one of their coming.
 
     Messages whose bytes are damaged are entered in `damaged` and left out; without it they raise PayloadDamaged.
     """
