@@ -107,6 +107,17 @@ def search_key(value: str) -> str:
     return folded.lstrip("0") or folded
 
 
+def match_key(value: str) -> str:
+    """Return the form under which two identifiers are the same one: case and spaces do not count, all else does.
+
+    People search more loosely (`search_key`); what is applied to an order must not be: A-1 and A1 are two orders.
+
+    >>> match_key(" so-0001 ") == match_key("SO-0001"), match_key("A-1") == match_key("A1")
+    (True, False)
+    """
+    return "".join(value.split()).lower()
+
+
 def check_digit_is_right(digits: str) -> bool:
     """Tell whether a GTIN, GLN, GSIN or SSCC ends in its GS1 check digit.
 
@@ -115,7 +126,7 @@ def check_digit_is_right(digits: str) -> bool:
     >>> check_digit_is_right("00012345600013")
     False
     """
-    if not digits.isdigit() or len(digits) < 8:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) < 8:
         return False
     weights = [3 if position % 2 == 0 else 1 for position in range(len(digits) - 1)]
     total = sum(int(digit) * weight for digit, weight in zip(reversed(digits[:-1]), weights, strict=True))
@@ -125,4 +136,4 @@ def check_digit_is_right(digits: str) -> bool:
 def gtin14(value: str) -> str:
     """Return a GTIN padded to the 14 digits under which GTINs compare; other text comes back unchanged."""
     digits = value.strip()
-    return digits.zfill(14) if digits.isdigit() and 8 <= len(digits) <= 14 else digits
+    return digits.zfill(14) if digits.isascii() and digits.isdigit() and 8 <= len(digits) <= 14 else digits

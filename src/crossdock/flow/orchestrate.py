@@ -16,7 +16,7 @@ import msgspec
 
 from ..canonical.catalog import EVENT_TYPES, OBJECTS
 from ..canonical.events import Event
-from ..canonical.identifiers import search_key
+from ..canonical.identifiers import match_key
 from ..canonical.orders import Order
 from ..canonical.requests import EVENT_PREFIX
 from ..durable.identity import from_micros, to_micros
@@ -173,7 +173,7 @@ class Orchestration:
             names = names_of(item.paper.value)
             # An order number needs no looking up, and it comes first where a paper has one.
             if names and names[0][0] != "order":
-                wanted += [name for kind, name in names if (kind, search_key(name)) not in known]
+                wanted += [name for kind, name in names if (kind, match_key(name)) not in known]
         if wanted:
             known.update(aggregates.resolve(self._batch.connection, tenant_id, wanted))
 
@@ -317,7 +317,7 @@ class Orchestration:
             batch.set_timer(tenant_id, subject, change.name, change.due_at)
         for reference in outcome.references:
             batch.names.append((tenant_id, reference.type, subject, reference.value))
-            self._known.setdefault(tenant_id, {})[(reference.type, search_key(reference.value))] = subject
+            self._known.setdefault(tenant_id, {})[(reference.type, match_key(reference.value))] = subject
             self._fresh_names.setdefault(tenant_id, []).append(f"{reference.type}:{reference.value}")
         for exception in outcome.exceptions:
             self._except(exception, tenant_id, subject)

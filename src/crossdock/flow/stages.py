@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from ..canonical.events import Event
-from ..canonical.identifiers import search_key
+from ..canonical.identifiers import match_key
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import CrossdockError
 from ..governance.configuration import Configuration
@@ -221,7 +221,7 @@ class Stages:
             return
         known = aggregates.resolve(batch.connection, tenant_id, [value for paper in faulty for _, value in paper.names])
         for paper in faulty:
-            found = (known.get((kind, search_key(value))) for kind, value in paper.names)
+            found = (known.get((kind, match_key(value))) for kind, value in paper.names)
             paper.subject = next((subject for subject in found if subject), "")
 
     # -- settling papers and messages

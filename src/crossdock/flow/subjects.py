@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..canonical.identifiers import search_key
+from ..canonical.identifiers import match_key
 from ..canonical.inventory import InventoryAdjustment, InventorySnapshot
 from ..canonical.orders import FulfillmentAnswer, Order, OrderChange, ServiceCase
 from ..canonical.shipments import Milestone, Shipment
@@ -51,7 +51,7 @@ def _given(*names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
 def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
     """Return the subject of a canonical object.
 
-    `known` maps (type, search key) to a subject. An order number that is not known stands for itself: `decide` parks
+    `known` maps (type, match key) to a subject. An order number that is not known stands for itself: `decide` parks
     it.
     """
     if isinstance(value, Order):
@@ -62,7 +62,7 @@ def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
     if names and names[0][0] == "order":
         return Subject("order/" + names[0][1])
     for kind, name in names:
-        found = known.get((kind, search_key(name)))
+        found = known.get((kind, match_key(name)))
         if found is not None:
             return Subject(found)
     for kind, name in names:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from ..canonical.identifiers import search_key
+from ..canonical.identifiers import match_key, search_key
 from .engine import Connection, Row
 
 
@@ -73,15 +73,16 @@ def name(connection: Connection, rows: Iterable[tuple[str, str, str, str]]) -> N
 
 
 def resolve(connection: Connection, tenant_id: str, values: Sequence[str]) -> dict[tuple[str, str], str]:
-    """Return the subjects that some names belong to: (type, search key) → subject."""
+    """Return the subjects that some names belong to: (type, match key) → subject."""
     if not values:
         return {}
     rows = connection.many(
-        "select type, search_key, subject from identifiers where tenant_id = ? and search_key in ({})",
+        "select type, value, subject from identifiers where tenant_id = ? and search_key in ({})",
         [tenant_id],
         list({search_key(value) for value in values}),
     )
-    return {(row[0], row[1]): row[2] for row in rows}
+    # The index finds loosely; what differs in more than case and spaces is another name.
+    return {(row[0], match_key(row[1])): row[2] for row in rows}
 
 
 def set_timers(connection: Connection, rows: Iterable[tuple[str, str, str, int]]) -> None:
