@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
+from crossdock.flow import recovery
 from crossdock.flow.ingest import InboundOffer
 from tests.scenarios.flow.world import World, order, shipment
 
@@ -46,17 +51,14 @@ async def test_a_held_document_that_lacks_a_second_code_waits_on(world: World) -
     assert (["applied"], []) == (world.document_states(answer.message_id), world.issues())
 
 
-async def test_a_held_document_is_released_at_the_next_start(world: World) -> None:
+async def test_a_held_document_is_released_at_the_next_start(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A release that was applied just before the process died still sets free what waited for it."""
     answer = await world.hand_in("erp", order("SO-1", ("SAW", 1)))
-    started = world.hub.tenancy._release_held
-
-    async def dies(configuration: object) -> int:
-        return 0
-
-    world.hub.tenancy._release_held = dies  # type: ignore[method-assign]
-    await world.hub.fix_issue("acme", world.issue_id("XD-MAP-014"), "items", "SAW", "H-100", "anna")
-    assert started is not None
+    with monkeypatch.context() as died:
+        died.setattr(recovery, "released", lambda *_: [])
+        await world.hub.fix_issue("acme", world.issue_id("XD-MAP-014"), "items", "SAW", "H-100", "anna")
+        await world.hub.settle()
+        assert ["held"] == world.document_states(answer.message_id)
     hub = await world.restart()
     await hub.settle()
 
@@ -77,8 +79,6 @@ async def test_a_shipment_before_its_order_waits_for_it(world: World) -> None:
 
 async def test_a_shipment_and_its_order_in_one_cycle_find_each_other(world: World) -> None:
     """What is parked and what sets it free may come in one batch, in the wrong order."""
-    import json
-
     offers = [
         InboundOffer("acme", "reno", json.dumps(shipment("S1", "SO-1")).encode()),
         InboundOffer("acme", "erp", json.dumps(order("SO-1")).encode()),
