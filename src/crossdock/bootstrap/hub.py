@@ -34,6 +34,7 @@ from ..governance import audit, releases, tenants
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, journal, outbound
 from ..store.engine import Connection, Store, open_store
+from . import logs
 from .tenancy import Tenancy
 
 log = structlog.get_logger()
@@ -109,6 +110,7 @@ class Hub:
 
         The doors are opened by `web.server.open_doors`.
         """
+        logs.configure(settings.log)
         store = open_store(settings.store.url, readers=settings.store.reader_count)
         try:
             store.claim()

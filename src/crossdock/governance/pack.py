@@ -86,7 +86,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     """One configured use of a connector.
 
     `receipt_key` lists where the identity of an inbound message is taken from, first hit wins:
-    `header:NAME`, `field:PATH` (a path into the JSON document), `name` (file name), `interchange`; last always the
+    `header:NAME`, `field:PATH` (a path into the JSON document), `name` (file name), `name+digest`; last always the
     digest.
     `outbound_headers` and `outbound_name` are expressions-free templates with {identity}, {document}, {number}.
     """

@@ -83,7 +83,7 @@ def _check_connection(
     if connection.authentication.kind in ("hmac", "standard_webhooks") and not connection.authentication.secrets:
         reader.add(file, line, f"authentication: {connection.authentication.kind} needs at least one secret")
     for key in connection.receipt_key:
-        if key not in ("name", "name+digest", "interchange") and not (
+        if key not in ("name", "name+digest") and not (
             key.startswith(_RECEIPT_KEYS) and key.partition(":")[2]
         ):
             reader.add(
@@ -91,7 +91,7 @@ def _check_connection(
                 line,
                 f"receipt_key: {key} is none",
                 value=key,
-                hint="header:NAME, field:PATH, name, name+digest or interchange",
+                hint="header:NAME, field:PATH, name or name+digest",
             )
     for rule in connection.inbound:
         if rule.format == "x12" and connection.x12 is None:

@@ -74,7 +74,8 @@ class IngestDoor:
         except CrossdockError as error:
             await _refuse(send, problem_of(error, instance=scope["path"]))
             return
-        await send({"type": "http.response.start", "status": status, "headers": _JSON})
+        length = (b"content-length", b"%d" % len(body))
+        await send({"type": "http.response.start", "status": status, "headers": [*_JSON, length]})
         await send({"type": "http.response.body", "body": body})
 
     async def _take(self, scope: Any, receive: Any) -> tuple[int, bytes]:

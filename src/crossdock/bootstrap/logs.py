@@ -1,0 +1,39 @@
+"""How the process logs: events with keys, for people on a terminal, as JSON elsewhere.
+
+Tracebacks never show local variables: payloads and secrets live there.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+from ..config import LogSettings
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(settings: LogSettings) -> None:
+    """Set up structlog once for the process; whoever configured it before keeps their way."""
+    if structlog.is_configured():
+        return
+    people = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if people:
+        last: list[structlog.typing.Processor] = [
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        ]
+    else:
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(settings.level, logging.INFO)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
