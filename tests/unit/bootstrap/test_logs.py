@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -12,42 +12,40 @@ from crossdock.bootstrap import logs
 from crossdock.config import LogSettings
 
 
-@pytest.fixture
-def log_lines(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """Give a fresh structlog that writes into a buffer; put the old one back afterwards."""
+@pytest.fixture(autouse=True)
+def _fresh_structlog() -> Iterator[None]:
+    """Give each test a structlog that nobody configured; put the old one back afterwards."""
     before = structlog.get_config() if structlog.is_configured() else None
     structlog.reset_defaults()
-    buffer = io.StringIO()
-    monkeypatch.setattr("sys.stderr", buffer)
-    yield buffer  # type: ignore[misc]
+    yield
     structlog.reset_defaults()
     if before is not None:
         structlog.configure(**before)
 
 
 @pytest.mark.parametrize("style", ["json", "console"])
-def test_a_traceback_never_shows_what_was_in_the_variables(log_lines: io.StringIO, style: str) -> None:
+def test_a_traceback_never_shows_what_was_in_the_variables(capsys: pytest.CaptureFixture[str], style: str) -> None:
     """Payloads and secrets stand in local variables: the trace names the place, not the values."""
     logs.configure(LogSettings(format=style))  # type: ignore[arg-type]
     payload = "not-for-the-log"
     try:
-        raise ValueError("broken")
+        raise ValueError("broken" if payload else "")
     except ValueError as error:
         structlog.get_logger().error("message.poisoned", message_id="msg_1", exc_info=error)
 
-    written = log_lines.getvalue()
+    written = capsys.readouterr().err
 
     assert "broken" in written
     assert "message.poisoned" in written
-    assert payload not in written.replace(f'payload = "{payload}"', "")
+    assert payload not in written
 
 
-def test_json_lines_hold_an_event_and_keys(log_lines: io.StringIO) -> None:
+def test_json_lines_hold_an_event_and_keys(capsys: pytest.CaptureFixture[str]) -> None:
     """A log line is one JSON object with the event, its keys, the level and the time."""
     logs.configure(LogSettings(format="json"))
     structlog.get_logger().info("message.sent", message_id="msg_1", attempt=2)
 
-    line = json.loads(log_lines.getvalue())
+    line = json.loads(capsys.readouterr().err)
 
     assert ("message.sent", "msg_1", 2, "info") == (line["event"], line["message_id"], line["attempt"], line["level"])
     assert line["timestamp"].endswith("Z")
