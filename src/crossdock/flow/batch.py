@@ -76,10 +76,12 @@ class Batch:
         self.now = now
         self.now_micros = to_micros(now)
         self.events: list[Event] = []
+        self.encoded: list[bytes | None] = []
         self.inbound_settled: list[tuple[str, int, int, str, str, str, str, str]] = []
         self.documents: list[messages.DocumentRow] = []
         self.documents_settled: list[tuple[Any, ...]] = []
-        self.aggregates: dict[tuple[str, str, str], aggregates.AggregateRow] = {}
+        self.aggregates: list[aggregates.AggregateRow] = []
+        self.states: list[aggregates.AggregateRow] = []
         self.names: list[tuple[str, str, str, str]] = []
         self.timers_set: dict[tuple[str, str, str], int] = {}
         self.timers_cancelled: set[tuple[str, str, str]] = set()
@@ -127,9 +129,10 @@ class Batch:
             traceparent=traceparent,
         )
 
-    def record(self, event: Event) -> None:
-        """Add an event to the journal."""
+    def record(self, event: Event, encoded: bytes | None = None) -> None:
+        """Add an event to the journal; `encoded` spares writing its data once more."""
         self.events.append(event)
+        self.encoded.append(encoded)
 
     def resolve(self, tenant_id: str, object_id: str, resolution: str) -> None:
         """Take back the open faults of an object."""
@@ -176,11 +179,13 @@ class Batch:
         if self.inbound_settled:
             messages.settle_inbound(connection, self.inbound_settled)
         if self.aggregates:
-            aggregates.save(connection, self.aggregates.values())
+            aggregates.save(connection, self.aggregates)
+        if self.states:
+            aggregates.save_states(connection, self.states)
         if self.names:
             aggregates.name(connection, self.names)
         if self.events:
-            journal.append(connection, self.events)
+            journal.append(connection, self.events, self.encoded)
         if self.contents:
             payloads.save(connection, self.contents)
         if self.outbound:

@@ -89,10 +89,13 @@ class _Stock(Mapping[tuple[str, str], StockPosition]):
 class _Entry:
     """One aggregate while the batch works on it."""
 
-    __slots__ = ("aggregate_id", "created_at", "state", "version")
+    __slots__ = ("aggregate_id", "created_at", "listed", "state", "version")
 
-    def __init__(self, aggregate_id: str, version: int, created_at: int, state: Any) -> None:
+    def __init__(
+        self, aggregate_id: str, version: int, created_at: int, state: Any, listed: tuple[Any, ...] | None = None
+    ) -> None:
         self.aggregate_id = aggregate_id
+        self.listed = listed
         self.version = version
         self.created_at = created_at
         self.state = state
@@ -110,6 +113,7 @@ class Orchestration:
         self._fresh_names: dict[str, list[str]] = {}
         self._waiting: dict[tuple[str, str], list[Item]] = {}
         self.requests: list[PlacedRequest] = []
+        self._changed: dict[tuple[str, str], _Entry] = {}
         self.freed: list[Item] = []
         self._restocked: dict[str, Configuration] = {}
         self.duplicates = 0
@@ -186,7 +190,7 @@ class Orchestration:
         for subject, key in zip(missing, keys, strict=True):
             row = rows.get(key)
             self._entries[(tenant_id, subject)] = (
-                None if row is None else _Entry(row[0], row[1], row[2], _decode_order(row[3]))
+                None if row is None else _Entry(row[0], row[1], row[2], _decode_order(row[3]), tuple(row[4:]))
             )
 
     def _load_stock_for(self, tenant_id: str, subjects: set[str]) -> None:
@@ -264,7 +268,7 @@ class Orchestration:
             return
         if fresh and outcome.state is not None:
             self._entries[(item.tenant_id, event.subject)] = entry
-        batch.record(msgspec.structs.replace(event, correlation_id=entry.aggregate_id))
+        batch.record(msgspec.structs.replace(event, correlation_id=entry.aggregate_id), paper.canonical)
         self._forward(event, item)
         self._follow(event, outcome, entry, item.configuration)
 
@@ -357,25 +361,17 @@ class Orchestration:
                     position.on_hand -= shipped - shipped_before
         entry.state = state
         entry.version += 1
-        summary = summary_of(state)
-        key = subject.partition("/")[2]
-        batch.aggregates[(tenant_id, "order", key)] = aggregates.AggregateRow(
-            tenant_id,
-            "order",
-            key,
-            entry.aggregate_id,
-            entry.version,
-            summary.status,
-            summary.customer,
-            summary.region,
-            None if summary.due_at is None else to_micros(summary.due_at),
-            int(summary.at_risk),
-            0 if summary.value is None else int(summary.value.amount * 100),
-            entry.created_at,
-            batch.now_micros,
-            _encode(state),
-            _sites(state),
-        )
+        self._changed[(tenant_id, subject)] = entry
+
+    def finish(self) -> None:
+        """Enter the changed aggregates in the batch, each once. Call it when everything has been applied."""
+        for (tenant_id, subject), entry in self._changed.items():
+            row = _aggregate_row(tenant_id, subject.partition("/")[2], entry, self._batch.now_micros)
+            if entry.listed is not None and entry.listed == aggregates.listed(row):
+                self._batch.states.append(row)
+            else:
+                self._batch.aggregates.append(row)
+        self._changed = {}
 
     # -- what waits
 
@@ -425,6 +421,28 @@ class Orchestration:
         paper = paper_of_row(row)
         self._batch.set_timer(row[19], f"document/{row[0]}", "parked", None)
         return Item(row[19], configuration, paper, row[1], partner="", received_at=self._batch.now)
+
+
+def _aggregate_row(tenant_id: str, key: str, entry: _Entry, now_micros: int) -> aggregates.AggregateRow:
+    state = entry.state
+    summary = summary_of(state)
+    return aggregates.AggregateRow(
+        tenant_id,
+        "order",
+        key,
+        entry.aggregate_id,
+        entry.version,
+        summary.status,
+        summary.customer,
+        summary.region,
+        None if summary.due_at is None else to_micros(summary.due_at),
+        int(summary.at_risk),
+        0 if summary.value is None else int(summary.value.amount * 100),
+        entry.created_at,
+        now_micros,
+        _encode(state),
+        _sites(state),
+    )
 
 
 def _sites(state: OrderState) -> str:

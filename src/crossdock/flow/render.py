@@ -38,6 +38,7 @@ CONTENT_TYPES = {"json": "application/json", "csv": "text/csv", "fixed": "text/p
 EXTENSIONS = {"json": "json", "csv": "csv", "fixed": "txt", "x12": "edi"}
 
 _UNSAFE = re.compile(r"[^0-9A-Za-z._-]")
+_SAFE_ASCII = {code: "-" for code in range(128) if _UNSAFE.match(chr(code))}
 
 SendMode = Callable[[str, str], str]
 
@@ -379,15 +380,9 @@ def file_name(template: str, draft: Draft, identity: str, message_id: str) -> st
     """Return the name under which a file partner gets the message: the same at every attempt, safe on any file
     system.
     """
-    text = template
-    number = draft.document.get("number", "") if isinstance(draft.document, dict) else ""
-    fields = {
-        "{identity}": identity,
-        "{document}": draft.set_code or draft.kind,
-        "{number}": str(number),
-        "{message_id}": message_id,
-    }
-    for field, value in fields.items():
-        text = text.replace(field, value)
-    safe = _UNSAFE.sub("-", text).strip(".")
+    text = template.replace("{identity}", identity).replace("{document}", draft.set_code or draft.kind)
+    if "{" in text:
+        number = draft.document.get("number", "") if isinstance(draft.document, dict) else ""
+        text = text.replace("{number}", str(number)).replace("{message_id}", message_id)
+    safe = (text.translate(_SAFE_ASCII) if text.isascii() else _UNSAFE.sub("-", text)).strip(".")
     return safe if "." in safe else f"{safe}.{EXTENSIONS[draft.format]}"

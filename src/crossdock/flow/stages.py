@@ -141,6 +141,7 @@ class Stages:
             self._settle(batch, translation)
         for item in orchestration.freed:
             settle_stored(batch, item.tenant_id, item.configuration.release_id, item.paper)
+        orchestration.finish()
         render_requests(batch, orchestration.requests, self._mode_of)
         batch.save()
         self.parked = self.parked or orchestration.parked_now
@@ -333,6 +334,7 @@ class Stages:
             orchestration.apply_event(event, active(connection, tenant_id))
         for row in late:
             self._warn_overdue(batch, *row)
+        orchestration.finish()
         render_requests(batch, orchestration.requests, self._mode_of)
         batch.save()
         return Worked(batch.ready, batch.events)

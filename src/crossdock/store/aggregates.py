@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -36,12 +37,16 @@ _SAVE = f"""insert into aggregates ({", ".join(AggregateRow.__struct_fields__)})
  value_cents = excluded.value_cents, updated_at = excluded.updated_at, state = excluded.state, sites = excluded.sites"""
 
 
+_LISTED = "status, customer, region, due_at, at_risk, value_cents, sites"
+_KEEP = """update aggregates set version = ?, updated_at = ?, state = ? where tenant_id = ? and kind = ? and key = ?"""
+
+
 def load(connection: Connection, tenant_id: str, kind: str, keys: Sequence[str]) -> dict[str, Row]:
-    """Return the aggregates of some keys: key → (aggregate_id, version, created_at, state)."""
+    """Return the aggregates of some keys: key → (aggregate_id, version, created_at, state, *what lists show)."""
     if not keys:
         return {}
     rows = connection.many(
-        "select key, aggregate_id, version, created_at, state from aggregates where tenant_id = ? and"
+        f"select key, aggregate_id, version, created_at, state, {_LISTED} from aggregates where tenant_id = ? and"
         " kind = ? and key in ({})",
         [tenant_id, kind],
         keys,
@@ -61,6 +66,18 @@ def with_status(connection: Connection, tenant_id: str, kind: str, status: str, 
 def save(connection: Connection, rows: Iterable[AggregateRow]) -> None:
     """Write aggregates, new and changed."""
     connection.executemany(_SAVE, [msgspec.structs.astuple(row) for row in rows])
+
+
+def save_states(connection: Connection, rows: Iterable[AggregateRow]) -> None:
+    """Write aggregates of which lists show nothing new: only version, time and state, and no index is touched."""
+    connection.executemany(
+        _KEEP, [(row.version, row.updated_at, row.state, row.tenant_id, row.kind, row.key) for row in rows]
+    )
+
+
+def listed(row: AggregateRow) -> tuple[Any, ...]:
+    """Return what lists show of an aggregate, in the order in which `load` returns it."""
+    return (row.status, row.customer, row.region, row.due_at, row.at_risk, row.value_cents, row.sites)
 
 
 def name(connection: Connection, rows: Iterable[tuple[str, str, str, str]]) -> None:

@@ -7,7 +7,8 @@ taken early and committed late is then never passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import zip_longest
 
 import msgspec
 
@@ -42,13 +43,13 @@ class Cursor(msgspec.Struct, frozen=True, order=True):
         return cls()
 
 
-def append(connection: Connection, events: Iterable[Event]) -> None:
-    """Add events to the journal, in order."""
+def append(connection: Connection, events: Sequence[Event], encoded: Sequence[bytes | None] = ()) -> None:
+    """Add events to the journal, in order. `encoded` holds the data of those that were written as JSON already."""
     encode = _json.encode
     rows = []
     # The events of a batch share their recording time: it is converted once.
     recorded_at, recorded_micros = None, 0
-    for event in events:
+    for event, data in zip_longest(events, encoded):
         if event.recorded_at is not recorded_at:
             recorded_at, recorded_micros = event.recorded_at, to_micros(event.recorded_at)
         occurred_micros = recorded_micros if event.occurred_at is recorded_at else to_micros(event.occurred_at)
@@ -58,7 +59,7 @@ def append(connection: Connection, events: Iterable[Event]) -> None:
                 event.id,
                 event.type,
                 event.subject,
-                encode(event.data),
+                encode(event.data) if data is None else data,
                 occurred_micros,
                 recorded_micros,
                 event.correlation_id,

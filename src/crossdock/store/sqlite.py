@@ -105,9 +105,10 @@ class SqliteStore:
         raw = apsw.Connection(self._path, flags=flags, vfs=self._vfs, statementcachesize=300)
         raw.set_busy_timeout(5000)
         for pragma in (
+            "page_size=8192",
             "journal_mode=wal",
             "synchronous=full",
-            "wal_autocheckpoint=4000",
+            "wal_autocheckpoint=8000",
             "journal_size_limit=-1",
             "cache_size=-65536",
             "temp_store=memory",

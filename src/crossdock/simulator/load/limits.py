@@ -15,6 +15,8 @@ import psycopg
 
 from . import job
 
+# Those of the product's own store.
+_PRAGMAS = ("page_size=8192", "journal_mode=wal", "synchronous=full", "wal_autocheckpoint=8000", "cache_size=-65536")
 _DOCUMENT = job.event(0).ljust(1536, b" ")
 
 
@@ -39,7 +41,7 @@ def sqlite_rows_per_second(folder: Path, rows_per_commit: int, seconds: float = 
     """Return durable inserts per second: WAL, FULL, primary key and unique key, documents of 1.5 KB."""
     path = folder / f"limit-{rows_per_commit}.db"
     connection = apsw.Connection(str(path))
-    for pragma in ("journal_mode=wal", "synchronous=full", "wal_autocheckpoint=4000", "cache_size=-65536"):
+    for pragma in _PRAGMAS:
         connection.execute(f"pragma {pragma}").fetchall()
     connection.execute("create table t (id integer primary key, key text unique, document blob)")
     count = 0
@@ -69,7 +71,7 @@ def sqlite_ceiling_per_second(folder: Path, batch: int = 64, seconds: float = 1.
     """
     path = folder / "ceiling.db"
     connection = apsw.Connection(str(path))
-    for pragma in ("journal_mode=wal", "synchronous=full", "wal_autocheckpoint=4000", "cache_size=-65536"):
+    for pragma in _PRAGMAS:
         connection.execute(f"pragma {pragma}").fetchall()
     connection.execute("create table inbox (seq integer primary key, event_id text unique, raw blob)")
     connection.execute(
