@@ -27,13 +27,16 @@ ENDED = ("delivered", "cancelled")
 
 def settle(draft: Draft) -> None:
     """Add everything that follows from the changed state to the draft."""
-    _journal_moves(draft)
+    before = draft.status
     _book_deliveries(draft)
     _release_invoice(draft)
-    if not any(line.open for line in draft.lines.values()):
-        draft.hold = ""
-    before, draft.status = draft.status, draft.current_status()
-    _tell_customer(draft)
+    # Most events are carriers' milestones, which move no quantity: what follows from quantities is skipped then.
+    if draft.quantities_moved() or not draft.told.accepted:
+        _journal_moves(draft)
+        if not any(line.open for line in draft.lines.values()):
+            draft.hold = ""
+        draft.status = draft.current_status()
+        _tell_customer(draft)
     watch(draft)
     _take_back(draft)
     _set_timers(draft)

@@ -6,6 +6,7 @@ A draft lives for one call of `decide`; when a handler fails it is thrown away a
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -122,6 +123,21 @@ class Draft:
             "customer": customer.code if customer is not None else "",
             "partner": settings.partner if settings is not None else "",
         }
+
+    def quantities_moved(self) -> bool:
+        """Tell whether any line, fulfillment or shipment differs from before, or the hold does.
+
+        All of them are frozen: what was not put anew is the same object.
+        """
+        before = self.before
+        return (
+            self.hold != before.hold
+            or any(map(operator.is_not, self.lines.values(), before.lines))
+            or len(self.fulfillments) != len(before.fulfillments)
+            or any(map(operator.is_not, self.fulfillments.values(), before.fulfillments))
+            or len(self.shipments) != len(before.shipments)
+            or any(map(operator.is_not, self.shipments.values(), before.shipments))
+        )
 
     def current_status(self) -> str:
         return status_of(self.hold, self.lines.values(), self.fulfillments.values())
