@@ -6,11 +6,14 @@ All of it is a copy of what the record says, made when a release becomes active.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from ..connectors import registry
 from ..connectors.egress import Egress
+from ..connectors.leases import LeasedConnector
 from ..durable.identity import Clock, Ids
 from ..errors import CrossdockError, NotFound
 from ..flow import recovery
@@ -25,6 +28,15 @@ from ..store import messages
 from ..store.engine import Connection, Store
 
 Chore = Callable[[Coroutine[Any, Any, Any]], None]
+
+
+class _Made(msgspec.Struct, frozen=True):
+    """A connector and what it was made of. The same makings need no new connector."""
+
+    spec: ConnectionSpec
+    secrets: dict[str, str]
+    partner: Partner
+    connector: LeasedConnector
 
 
 class Tenancy:
@@ -42,7 +54,8 @@ class Tenancy:
         self._egress = egress
         self._chore = chore
         self._active: dict[str, Configuration] = {}
-        self._secrets: dict[tuple[str, str], str] = {}
+        self._secrets: dict[str, dict[str, str]] = {}
+        self._made: dict[tuple[str, str], _Made] = {}
         self._health: dict[str, dict[str, str]] = {}
         self._specs: dict[tuple[str, str], tuple[ConnectionSpec, str]] = {}
 
@@ -92,7 +105,8 @@ class Tenancy:
 
     def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
         """Return resolved secrets of inbound connections; one that cannot be resolved is left out."""
-        found = (self._secrets.get((tenant_id, reference)) for reference in references)
+        known = self._secrets.get(tenant_id, {})
+        found = (known.get(reference) for reference in references)
         return tuple(value for value in found if value is not None)
 
     def health(self, tenant_id: str) -> dict[str, str]:
@@ -125,16 +139,21 @@ class Tenancy:
             raise NotFound(f"There is no connection {connection_id}", code="XD-ING-001")
         return self._make_partner(configuration, spec)
 
-    async def connector_of(self, tenant_id: str, connection_id: str) -> Connector:
-        """Return the connector the sender uses too."""
-        return (await self.sender.partner(tenant_id, connection_id)).connector
+    @contextlib.asynccontextmanager
+    async def connector_of(self, tenant_id: str, connection_id: str) -> AsyncIterator[Connector]:
+        """Lend the connector the sender uses too; it stays open for as long, even if a release replaces it."""
+        connector = (await self.sender.partner(tenant_id, connection_id)).connector
+        with connector.in_use() if isinstance(connector, LeasedConnector) else contextlib.nullcontext():
+            yield connector
 
     def _make_partner(self, configuration: Configuration, spec: ConnectionSpec) -> Partner:
-        values = {}
-        for name, reference in spec.secrets.items():
-            value = self._secrets.get((configuration.tenant_id, reference))
-            if value is not None:
-                values[name] = value
+        """Return the connector of a connection: the one there is, unless its settings or secrets have changed."""
+        place = (configuration.tenant_id, spec.connection)
+        resolved = self._secrets.get(configuration.tenant_id, {})
+        values = {name: resolved[reference] for name, reference in spec.secrets.items() if reference in resolved}
+        made = self._made.get(place)
+        if made is not None and made.spec == spec and made.secrets == values:
+            return made.partner
         context = ConnectorContext(
             spec.connection,
             configuration.tenant_id,
@@ -146,7 +165,29 @@ class Tenancy:
         )
         manifest = registry.manifests()[spec.connector]
         idempotent = manifest.idempotent_push or bool(spec.settings.get("idempotent"))
-        return Partner(spec, registry.create(spec.connector, context), idempotent)
+        connector = LeasedConnector(registry.create(spec.connector, context))
+        partner = Partner(spec, connector, idempotent)
+        self._made[place] = _Made(spec, values, partner, connector)
+        return partner
+
+    def _replace_connectors(self, configuration: Configuration) -> None:
+        """Have the sender use the connectors of a release. What it replaces is closed after its last use.
+
+        Nothing is awaited: no send may find a tenant half replaced.
+        """
+        tenant_id = configuration.tenant_id
+        before = {place: made for place, made in self._made.items() if place[0] == tenant_id}
+        self.sender.forget(tenant_id)
+        for spec in configuration.connections.values():
+            try:
+                self.sender.remember(tenant_id, spec.connection, self._make_partner(configuration, spec))
+            except CrossdockError:
+                self._made.pop((tenant_id, spec.connection), None)
+        for place, made in before.items():
+            if place[1] not in configuration.connections:
+                del self._made[place]
+            if self._made.get(place) is not made:
+                self._chore(made.connector.close())
 
     # -- changes
 
@@ -196,15 +237,12 @@ class Tenancy:
             configuration = await self._store.read(lambda connection: releases.active(connection, tenant_id))
         except NotFound:
             return 0
+        await self._resolve_secrets(configuration)
         self._active[tenant_id] = configuration
         self._health.pop(tenant_id, None)
-        await self._resolve_secrets(configuration)
-        for connector in self.sender.forget(tenant_id):
-            self._chore(connector.close())
-        for spec in configuration.connections.values():
-            with contextlib.suppress(CrossdockError):
-                self.sender.remember(tenant_id, spec.connection, self._make_partner(configuration, spec))
-        self.collector.watch(tenant_id, _polls(configuration))
+        self._replace_connectors(configuration)
+        timeouts = {spec.connection: spec.timeout_seconds for spec in configuration.connections.values()}
+        self.collector.watch(tenant_id, _polls(configuration), timeouts)
         return await self._release_held(configuration)
 
     async def _release_held(self, configuration: Configuration) -> int:
@@ -235,8 +273,8 @@ class Tenancy:
                     values[reference] = secret.reveal()
             return values
 
-        for reference, value in (await self._store.read(resolve)).items():
-            self._secrets[(tenant_id, reference)] = value
+        # A new book: what was removed or renamed must not go on working.
+        self._secrets[tenant_id] = await self._store.read(resolve)
 
     async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
         """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""
