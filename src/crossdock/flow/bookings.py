@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from ..canonical.events import Event
 from ..durable.identity import Ids, to_micros
-from ..durable.retry import RetryPolicy, next_step
+from ..durable.retry import ErrorClass, RetryPolicy, next_step
+from ..durable.states import AttemptOutcome
 from ..sdk import PushResult
 from ..store import issues, outbound
 from ..store.engine import Connection
@@ -18,12 +19,21 @@ from .batch import Ready
 
 DETAIL_LENGTH_MAX = 2_000
 RESPONSE_BYTES_MAX = 8_192
+NAME_LENGTH_MAX = 255
+RETRY_AFTER_SECONDS_MAX = 7 * 86_400.0
 
+_KNOWN: dict[str, AttemptOutcome] = {"done": "done", "failed": "failed", "unknown": "unknown"}
+_CLASSES: dict[str, ErrorClass] = {
+    one: one
+    for one in ("partner", "data", "system", "unknown", "")  # what a connector may name
+}
 _STATES = {"settle": "sent", "retry": "pending", "resolve": "unknown", "dead": "dead"}
 
 
 class Outcome(msgspec.Struct):
-    """One attempt that is over; `number` counts from 1."""
+    """One attempt that is over; `number` counts from 1. `result` is what a partner or a connector said: make it `sound`
+    first.
+    """
 
     ready: Ready
     number: int
@@ -44,10 +54,47 @@ class Outcome(msgspec.Struct):
         )
 
 
-def book_outcomes(
-    connection: Connection, outcomes: list[Outcome], *, ids: Ids, now: datetime
-) -> tuple[list[Ready], list[Event]]:
-    """Write a batch of outcomes; return what must follow by itself (nothing yet) and events for subscribers."""
+def sound(result: PushResult) -> PushResult:
+    """Return what a partner said as the record can keep it: texts cut and printable, numbers within reason.
+
+    Never raises, whatever a connector put in: PostgreSQL refuses NUL, neither engine can write half a surrogate pair.
+    """
+    response: object = result.response
+    retry_after, http_status = result.retry_after_seconds, result.http_status
+    if not isinstance(retry_after, int | float) or not math.isfinite(retry_after):
+        retry_after = None
+    if not isinstance(http_status, int) or not 0 <= http_status <= 999:
+        http_status = None
+    return msgspec.structs.replace(
+        result,
+        outcome=_KNOWN.get(result.outcome, "unknown"),
+        code=_printable(result.code, NAME_LENGTH_MAX),
+        detail=_printable(result.detail, DETAIL_LENGTH_MAX),
+        reference=_printable(result.reference, NAME_LENGTH_MAX),
+        error_class=_CLASSES.get(result.error_class, "unknown"),
+        http_status=http_status,
+        retry_after_seconds=None if retry_after is None else min(max(retry_after, 0.0), RETRY_AFTER_SECONDS_MAX),
+        response=bytes(response[:RESPONSE_BYTES_MAX]) if isinstance(response, bytes | bytearray) else b"",
+    )
+
+
+def _printable(text: object, length_max: int) -> str:
+    text = ("" if text is None else str(text))[:length_max]
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in text)
+
+
+def lost(outcome: Outcome) -> Outcome:
+    """Return what is booked in place of an outcome that the record refuses: unknown, so it is asked for."""
+    result = PushResult(
+        "unknown", error_class="system", code="XD-SYS-050", detail="the outcome of this attempt could not be written"
+    )
+    return msgspec.structs.replace(outcome, result=result)
+
+
+def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, now: datetime) -> None:
+    """Write a batch of outcomes: the attempt, the state after it, and the issue when it did not go through."""
     now_micros = to_micros(now)
     attempts: list[AttemptRow] = []
     states: list[tuple[str, int, int | None, int | None, str, str, str, str, str, str]] = []
@@ -67,9 +114,10 @@ def book_outcomes(
                 to_micros(outcome.started_at + timedelta(milliseconds=result.duration_ms))
                 if step.action == "settle"
                 else None,
-                result.error_class,
+                # What is given up without knowing is asked for when it is taken up again, whoever was at fault.
+                "unknown" if result.outcome == "unknown" else result.error_class,
                 result.code,
-                result.detail[:DETAIL_LENGTH_MAX],
+                result.detail,
                 result.reference,
                 ready.tenant_id,
                 ready.message_id,
@@ -86,7 +134,6 @@ def book_outcomes(
         issues.resolve_objects(connection, tenant_id, message_ids, "a later attempt went through", now_micros)
     if faults:
         issues.raise_faults(connection, faults, ids=ids, now_micros=now_micros)
-    return [], []
 
 
 def reserve_sends(connection: Connection, ready: list[Ready]) -> None:
@@ -107,8 +154,8 @@ def _attempt(outcome: Outcome, number: int) -> AttemptRow:
         result.duration_ms,
         result.http_status,
         result.code,
-        result.detail[:DETAIL_LENGTH_MAX],
-        bytes(result.response[:RESPONSE_BYTES_MAX]) or None,
+        result.detail,
+        result.response or None,
     )
 
 
@@ -130,7 +177,7 @@ def _fault(outcome: Outcome, action: str) -> issues.Fault:
         title=title,
         object_kind="outbound",
         object_id=ready.message_id,
-        detail=result.detail[:DETAIL_LENGTH_MAX],
+        detail=result.detail,
         subject=outcome.subject,
         error_class=result.error_class or "partner",
         partner=outcome.partner,

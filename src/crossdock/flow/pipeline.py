@@ -55,7 +55,6 @@ class _Cycle(msgspec.Struct):
     ready: list[Ready] = []
     events: list[Event] = []
     duplicates: int = 0
-    follow: list[Ready] = []
 
 
 class Pipeline:
@@ -121,8 +120,6 @@ class Pipeline:
             or self._waiting_sends() >= self._limits.outbound_max
         ):
             raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
-        for place in {(offer.tenant_id, offer.connection_id) for offer in offers}:
-            self._specs(*place)
         loop = asyncio.get_running_loop()
         futures: list[asyncio.Future[IngestAnswer]] = [loop.create_future() for _ in offers]
         self._offers.extend(zip(offers, futures, strict=True))
@@ -191,8 +188,7 @@ class Pipeline:
         now = self._clock.now()
         self._take(cycle)
         if cycle.outcomes:
-            cycle.follow, events = book_outcomes(connection, cycle.outcomes, ids=self._ids, now=now)
-            cycle.events += events
+            book_outcomes(connection, cycle.outcomes, ids=self._ids, now=now)
         if cycle.reserved:
             reserve_sends(connection, cycle.reserved)
         if cycle.offers:
@@ -244,8 +240,6 @@ class Pipeline:
                 future.set_result(answer)
         self.counts["duplicates"] += cycle.duplicates
         self._work.extend(cycle.fresh)
-        if cycle.follow:
-            self._dispatch(cycle.follow)
         if cycle.reserved:
             self._dispatch(cycle.reserved)
         if cycle.ready:

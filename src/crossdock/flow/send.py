@@ -13,7 +13,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -25,7 +25,7 @@ from ..errors import ConfigurationError, CrossdockError, NotFound, PermanentErro
 from ..governance.pack import ConnectionSpec
 from ..sdk import Connector, Outbound, PushResult
 from .batch import Ready
-from .bookings import Outcome
+from .bookings import Outcome, sound
 
 log = structlog.get_logger()
 
@@ -285,7 +285,7 @@ class Sender:
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
         subject = ready.lane if "/" in ready.lane else ""
-        outcome = Outcome(ready, ready.attempts + 1, result, started_at, queue.partner, subject, queue.policy)
+        outcome = Outcome(ready, ready.attempts + 1, sound(result), started_at, queue.partner, subject, queue.policy)
         queue.in_flight -= 1
         self._settle(place, queue, ready, outcome)
         self._booked(outcome)
@@ -295,7 +295,8 @@ class Sender:
         try:
             partner = await self.partner(*place)
         except CrossdockError as error:
-            return _result_of(error)
+            # Nothing was sent; what was of unknown outcome before is so still.
+            return _still_unknown(_result_of(error)) if ready.state == "unknown" else _result_of(error)
         outbound = Outbound(
             ready.message_id,
             ready.identity,
@@ -306,39 +307,51 @@ class Sender:
             ready.name,
             ready.attempts + 1,
         )
+        pushed_is_final = ready.state != "unknown"
         try:
-            if ready.state == "unknown" or ready.attempts:
-                found = await self._ask(partner, ready, outbound)
+            if ready.state == "unknown":
+                found, pushed_is_final = await self._ask(partner, outbound)
                 if found is not None:
                     return found
             async with asyncio.timeout(partner.spec.timeout_seconds + 5):
-                return await partner.connector.push(outbound)
+                result = await partner.connector.push(outbound)
         except TimeoutError:
             return PushResult(
                 "unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed"
             )
         except CrossdockError as error:
-            return _result_of(error)
+            result = _result_of(error)
+        # A partner that acts once gives one identity one answer: taken or refused for good counts for both attempts.
+        settled = result.outcome == "done" or (result.permanent and result.error_class != "system")
+        return result if pushed_is_final or settled else _still_unknown(result)
 
-    async def _ask(self, partner: Partner, ready: Ready, outbound: Outbound) -> PushResult | None:
-        """Ask the partner whether an effect of unknown outcome is there. None means: send under the same identity."""
-        if ready.state != "unknown":
-            return None
-        async with asyncio.timeout(partner.spec.timeout_seconds + 5):
-            answer = await partner.connector.find(outbound)
+    async def _ask(self, partner: Partner, outbound: Outbound) -> tuple[PushResult | None, bool]:
+        """Ask the partner whether an effect of unknown outcome is there.
+
+        No result means: send under the same identity. The flag says that the answer to that send settles the matter:
+        the partner said that the effect is absent. A question that fails settles nothing.
+        """
+        try:
+            async with asyncio.timeout(partner.spec.timeout_seconds + 5):
+                answer = await partner.connector.find(outbound)
+        except CrossdockError as error:
+            return _still_unknown(_result_of(error)), False
         if answer.answer == "found":
-            return PushResult(
-                "done",
-                reference=answer.reference,
-                detail="the partner has it: " + (answer.detail or "found by its identity"),
-            )
-        if answer.answer == "absent" or partner.idempotent:
-            return None
-        return PushResult(
-            "unknown",
-            error_class="unknown",
-            code="XD-PTR-003",
-            detail="the partner cannot be asked and does not promise to act once; a person must look: " + answer.detail,
+            detail = "the partner has it: " + (answer.detail or "found by its identity")
+            return PushResult("done", reference=answer.reference, detail=detail), True
+        if answer.answer == "absent":
+            return None, True
+        if partner.idempotent:
+            return None, False
+        return (
+            PushResult(
+                "unknown",
+                error_class="unknown",
+                code="XD-PTR-003",
+                detail="the partner cannot be asked and does not promise to act once; a person must look: "
+                + answer.detail,
+            ),
+            False,
         )
 
     def _settle(self, place: Place, queue: _Queue, ready: Ready, outcome: Outcome) -> None:
@@ -409,6 +422,12 @@ def _result_of(error: CrossdockError) -> PushResult:
     return PushResult("failed", permanent=permanent, error_class="partner", code=error.code, detail=detail)
 
 
-def instant(seconds: float) -> datetime:
-    """Return the aware instant of seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC)
+def _still_unknown(result: PushResult) -> PushResult:
+    """Return the outcome of an attempt that says nothing about the earlier one, whose outcome is unknown."""
+    return msgspec.structs.replace(
+        result,
+        outcome="unknown",
+        permanent=False,
+        error_class="unknown",
+        detail="whether it was taken is still unknown: " + result.detail,
+    )

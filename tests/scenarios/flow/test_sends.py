@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from crossdock.errors import TransientError
-from crossdock.sdk import FindResult
+from crossdock.bootstrap import Hub
+from crossdock.errors import ConfigurationError, PermanentError, TransientError
+from crossdock.flow.send import Partner
+from crossdock.sdk import FindResult, Outbound
 from tests.scenarios.flow.world import (
     BUSY,
     LOST_ANSWER,
@@ -248,3 +250,82 @@ async def test_a_connection_that_a_release_removed_stops_nothing(world: World) -
     await world.restart()
     await drive(world, 60)
     assert [("fulfillment_request", "sent")] == world.outbound("reno")
+
+
+async def test_a_question_that_fails_leaves_the_outcome_unknown(world: World) -> None:
+    """The partner took it, the answer was lost, and so was the first question: asked again, never sent again."""
+    partner = world.partner("kc")
+    partner.answer(LOST_ANSWER)
+    find, failures = partner.find, [TransientError("cannot connect"), TimeoutError(), PermanentError("404")]
+
+    async def fails_first(outbound: Outbound) -> FindResult:
+        if failures:
+            raise failures.pop()
+        return await find(outbound)
+
+    await world.apply(files=with_line(pack_files(), "connections/kc.yaml", "attempts_max: 3", "attempts_max: 9"))
+    partner.find = fails_first  # type: ignore[method-assign]
+    await world.hand_in("erp", order("SO-1", ("DRILL", 1)))
+    await drive(world, 2)
+    assert [("fulfillment_request", "unknown")] == world.outbound("kc")
+    await drive(world, 60)
+
+    assert 1 == len(partner.pushed)
+    assert [("fulfillment_request", "sent")] == world.outbound("kc")
+
+
+async def test_a_connector_that_cannot_be_made_leaves_the_outcome_unknown(world: World) -> None:
+    """A secret is missing when the question is due: nothing was learned, so nothing is sent unasked."""
+    partner = world.partner("kc")
+    partner.answer(LOST_ANSWER)
+    await world.hand_in("erp", order("SO-1", ("DRILL", 1)))
+    sender = world.hub.sender
+    make = sender._partner_of
+
+    async def cannot(*place: str) -> Partner:
+        raise ConfigurationError("the secret is missing")
+
+    del sender._partners[("acme", "kc")]
+    sender._partner_of = cannot
+    await drive(world, 1)
+    assert [("fulfillment_request", "unknown")] == world.outbound("kc")
+    sender._partner_of = make
+    await drive(world, 60)
+
+    assert 1 == len(partner.pushed) and 1 == len(partner.asked)
+    assert [("fulfillment_request", "sent")] == world.outbound("kc")
+
+
+async def test_what_was_given_up_as_unknown_is_asked_for_when_it_is_taken_up_again(world: World) -> None:
+    """A connector that stumbles to the end leaves a dead letter of unknown outcome: a replay asks before it sends."""
+    partner = world.partner("kc")
+    partner.answer(lambda outbound: (partner.effects.update({outbound.identity: [b""]}), 1 / 0)[0])  # type: ignore[arg-type]
+
+    async def stumbles(outbound: Outbound) -> FindResult:
+        raise ZeroDivisionError
+
+    find, partner.find = partner.find, stumbles  # type: ignore[method-assign]
+    await world.hand_in("erp", order("SO-1", ("DRILL", 1)))
+    await drive(world, 60)
+    assert [("dead", "unknown")] == world.query(
+        "select state, error_class from outbound_messages where connection_id = 'kc'"
+    )
+    partner.find = find  # type: ignore[method-assign]
+    (message_id,) = world.column("select message_id from outbound_messages where connection_id = 'kc'")
+    await Hub._replay(world.hub, "acme", (message_id,), "", "current", "anna", "repaired")
+    await world.hub.settle()
+
+    assert 1 == len(partner.pushed) and 1 == len(partner.asked)
+    assert [("fulfillment_request", "sent")] == world.outbound("kc")
+
+
+async def test_not_now_to_the_second_send_says_nothing_about_the_first(world: World) -> None:
+    """It cannot tell and acts once: sent again, answered 503. What became of the first is as unknown as before."""
+    partner = world.partner("reno")
+    partner.answer(LOST_ANSWER, BUSY)
+    partner.find_answers.append(FindResult("cannot_tell"))
+    await world.hand_in("erp", order("SO-1"))
+    await world.later(seconds=31)
+
+    assert 2 == len(partner.pushed)
+    assert [("fulfillment_request", "unknown")] == world.outbound("reno")
