@@ -94,6 +94,8 @@ class Batch:
         self.judged_again: list[tuple[str, str, str]] = []
         self.positions: dict[tuple[str, str, str], Position] = {}
         self.positions_changed: set[tuple[str, str, str]] = set()
+        self.reports_known: dict[tuple[str, str, str], bytes] = {}
+        self.reports: list[tuple[str, str, str, bytes, str, int]] = []
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
 
@@ -159,6 +161,11 @@ class Batch:
             # A marker that this SKU was looked up, so that an unknown SKU is not asked for again.
             self.positions[(tenant_id, "", sku)] = Position(Decimal(0), Decimal(0), None)
 
+    def load_reports(self, tenant_id: str, reports: set[str]) -> None:
+        """Bring into memory which of some stock reports were applied before."""
+        for (report, site), digest in stock.reports_of(self.connection, tenant_id, sorted(reports)).items():
+            self.reports_known.setdefault((tenant_id, report, site), digest)
+
     def position(self, tenant_id: str, site: str, sku: str) -> Position:
         """Return a position to change; a new one starts at zero."""
         key = (tenant_id, site, sku)
@@ -206,6 +213,8 @@ class Batch:
                 found = self.positions[key]
                 rows.append((*key, found.on_hand, found.reserved, found.as_of, self.now_micros))
             stock.save(connection, rows)
+        if self.reports:
+            stock.insert_reports(connection, self.reports)
         if self.interchange_rows:
             connection.executemany(
                 "insert into interchanges (tenant_id, sender, receiver, control_number, usage, digest, message_id,"

@@ -1,15 +1,20 @@
-"""Apply what sites say of their stock. A snapshot replaces, an adjustment adds; neither is ever taken for the other."""
+"""Apply what sites say of their stock. A snapshot replaces, an adjustment adds; neither is ever taken for the other.
+
+Each is applied once: an adjustment is known by its number at the site, a snapshot by its content. A snapshot that was
+run again would bring back what has been shipped since.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from ..canonical.inventory import InventoryAdjustment, InventorySnapshot
 from ..durable.identity import to_micros
 from ..processes.order_state import ACTIVE_STATES, OrderState
-from ..store import stock
+from ..store import payloads, stock
 from .batch import Batch, Position
+from .papers import Paper, Trouble
 
 AVAILABLE = "available"
 
@@ -30,12 +35,46 @@ def commitments(state: OrderState | None) -> Commitments:
     return result
 
 
-def apply_stock(batch: Batch, tenant_id: str, value: Any) -> None:
-    """Change the positions of a site by a snapshot or an adjustment."""
+def report_key(paper: Paper) -> str:
+    """Return under what a stock report is applied once at its site; empty for every other paper."""
+    if isinstance(paper.value, InventoryAdjustment):
+        return "adjustment:" + paper.value.number
+    if isinstance(paper.value, InventorySnapshot):
+        return "snapshot:" + payloads.digest_of(paper.canonical or b"").hex()
+    return ""
+
+
+def apply_stock(batch: Batch, tenant_id: str, paper: Paper) -> Literal["applied", "repeated", "contradicted"]:
+    """Change the positions of a site by a snapshot or an adjustment, unless it was applied before.
+
+    `contradicted` says that this number was applied with other content. The caller loads the reports first.
+    """
+    value: Any = paper.value
+    digest = payloads.digest_of(paper.canonical or b"")
+    report = (tenant_id, report_key(paper), value.site)
+    known = batch.reports_known.get(report)
+    if known is not None:
+        return "repeated" if known == digest else "contradicted"
+    batch.reports_known[report] = digest
+    batch.reports.append((*report, digest, paper.document_id, batch.now_micros))
     if isinstance(value, InventorySnapshot):
         _apply_snapshot(batch, tenant_id, value)
-    elif isinstance(value, InventoryAdjustment):
+    else:
         _apply_adjustment(batch, tenant_id, value)
+    return "applied"
+
+
+def contradiction(paper: Paper) -> Trouble:
+    """Say that the number of an adjustment was used before for another content."""
+    value: InventoryAdjustment = paper.value
+    return Trouble(
+        code="XD-ORD-011",
+        cause=f"XD-ORD-011|{value.site}",
+        title=f"{value.site} used the number of an adjustment again",
+        detail=f"adjustment {value.number} was applied before with other content; this one changed no stock",
+        pointer="/number",
+        error_class="partner",
+    )
 
 
 def _apply_snapshot(batch: Batch, tenant_id: str, snapshot: InventorySnapshot) -> None:

@@ -28,7 +28,7 @@ from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition
 from ..store import aggregates, issues, messages
 from ..store.engine import Row
 from .batch import Batch
-from .inventory import apply_stock, commitments
+from .inventory import apply_stock, commitments, contradiction, report_key
 from .papers import Paper, Trouble
 from .subjects import business_key_of, names_of, occurred_at, subject_of
 
@@ -154,6 +154,7 @@ class Orchestration:
             subjects = set()
             stock_subjects = set()
             skus: set[str] = set()
+            reports: set[str] = set()
             for item in mine:
                 found = subject_of(item.paper.value, known)
                 item.paper.subject = found.subject
@@ -164,6 +165,10 @@ class Orchestration:
                     skus.update([line.sku for line in value.lines])
                 elif item.paper.object in ("shipment", "fulfillment_answer", "order_change"):
                     stock_subjects.add(found.subject)
+                elif report := report_key(item.paper):
+                    reports.add(report)
+            if reports:
+                self._batch.load_reports(tenant_id, reports)
             self._load(tenant_id, subjects)
             if skus:
                 self._batch.load_stock(tenant_id, skus)
@@ -227,17 +232,43 @@ class Orchestration:
         )
         kind = EVENT_TYPES[paper.event_type].aggregate
         if kind == "inventory":
-            apply_stock(batch, item.tenant_id, paper.value)
-            self._restocked[item.tenant_id] = item.configuration
-            batch.record(event)
+            self._apply_to_stock(item, event)
         elif kind == "order":
             self._apply_to_order(item, event)
         else:
             batch.record(event)
-        if kind != "order":
             self._forward(event, item)
         if paper.stored_before and paper.state == "applied":
             batch.resolve(item.tenant_id, paper.document_id, "released by itself")
+
+    def _apply_to_stock(self, item: Item, event: Event) -> None:
+        result = apply_stock(self._batch, item.tenant_id, item.paper)
+        if result == "repeated":
+            self._note_duplicate(item, event.subject, "")
+        elif result == "contradicted":
+            item.paper.state, item.paper.trouble = "rejected", contradiction(item.paper)
+        else:
+            self._restocked[item.tenant_id] = item.configuration
+            self._batch.record(event)
+            self._forward(event, item)
+
+    def _note_duplicate(self, item: Item, subject: str, correlation_id: str) -> None:
+        """Record that a paper told nothing new: the same was applied before."""
+        self.duplicates += 1
+        paper = item.paper
+        note = {"object": paper.object, "number": paper.business_key, "document_id": paper.document_id}
+        self._batch.record(
+            self._batch.event(
+                item.tenant_id,
+                "crossdock.document.duplicate.v1",
+                subject,
+                note,
+                correlation_id=correlation_id,
+                causation_id=paper.document_id,
+                message_id=item.message_id,
+                partner=item.partner,
+            )
+        )
 
     def _apply_to_order(self, item: Item, event: Event) -> None:
         batch, paper = self._batch, item.paper
@@ -251,20 +282,7 @@ class Orchestration:
             self._park(item, outcome.parked_until)
             return
         if outcome.duplicate:
-            self.duplicates += 1
-            note = {"object": paper.object, "number": paper.business_key, "document_id": paper.document_id}
-            batch.record(
-                batch.event(
-                    item.tenant_id,
-                    "crossdock.document.duplicate.v1",
-                    event.subject,
-                    note,
-                    correlation_id=entry.aggregate_id,
-                    causation_id=paper.document_id,
-                    message_id=item.message_id,
-                    partner=item.partner,
-                )
-            )
+            self._note_duplicate(item, event.subject, entry.aggregate_id)
             return
         if fresh and outcome.state is not None:
             self._entries[(item.tenant_id, event.subject)] = entry

@@ -1,4 +1,4 @@
-"""Stock positions: what a site last reported, and what orders have reserved since."""
+"""Stock positions: what a site last reported, what orders have reserved since, and which reports were applied."""
 
 from __future__ import annotations
 
@@ -39,4 +39,22 @@ def save(connection: Connection, rows: Iterable[tuple[str, str, str, Decimal, De
         " on conflict (tenant_id, site, sku) do update set on_hand = excluded.on_hand, reserved = excluded.reserved,"
         " as_of = excluded.as_of, updated_at = excluded.updated_at",
         [(t, site, sku, str(on_hand), str(reserved), as_of, at) for t, site, sku, on_hand, reserved, as_of, at in rows],
+    )
+
+
+def reports_of(connection: Connection, tenant_id: str, reports: Sequence[str]) -> dict[tuple[str, str], bytes]:
+    """Return which of some reports were applied, at any site: (report, site) → digest of its content."""
+    if not reports:
+        return {}
+    rows = connection.many(
+        "select report, site, digest from stock_reports where tenant_id = ? and report in ({})", [tenant_id], reports
+    )
+    return {(row[0], row[1]): bytes(row[2]) for row in rows}
+
+
+def insert_reports(connection: Connection, rows: Iterable[tuple[str, str, str, bytes, str, int]]) -> None:
+    """Write that reports were applied: (tenant_id, report, site, digest, document_id, recorded_at)."""
+    connection.executemany(
+        "insert into stock_reports (tenant_id, report, site, digest, document_id, recorded_at) values (?,?,?,?,?,?)",
+        rows,
     )

@@ -34,7 +34,7 @@ START = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 TABLES = (
     *("tenants", "releases", "active_releases", "audit", "payloads", "receipts", "inbound_messages", "documents"),
     *("interchanges", "events", "aggregates", "identifiers", "outbound_messages", "attempts", "control_numbers"),
-    *("sent_sets", "timers", "issues", "exceptions", "inventory", "connection_states"),
+    *("sent_sets", "timers", "issues", "exceptions", "inventory", "stock_reports", "connection_states"),
 )
 
 # Compiled releases are kept by their id, for the whole process: no two worlds may make the same ids.

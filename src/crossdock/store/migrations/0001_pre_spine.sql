@@ -385,6 +385,17 @@ create table inventory (
     primary key (tenant_id, site, sku)
 ){without_rowid};
 
+-- What sites said of their stock and was applied: an adjustment by its number, a snapshot by its content. Once each.
+create table stock_reports (
+    tenant_id text not null,
+    report text not null,
+    site text not null,
+    digest {bytes} not null,
+    document_id text not null,
+    recorded_at {big} not null,
+    primary key (tenant_id, report, site)
+){without_rowid};
+
 -- What the hub knows of a connection's health; written when it changes, not per message.
 create table connection_states (
     tenant_id text not null,
