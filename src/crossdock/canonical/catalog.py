@@ -1,12 +1,13 @@
 """The one catalogue of event types and canonical objects: name, version, shape, who may see it.
 
 To add an event: give it a line here; its object lives beside its noun in this folder.
-JSON Schemas are generated from the types by `schemas`.
+JSON Schemas are generated from the types by `schemas`; `faults_of` checks what a type cannot say.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -120,6 +121,39 @@ _ROWS = (
 )
 
 EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}
+
+
+class Fault(NamedTuple):
+    """A value that its type allows and the trade does not. `pointer` is a JSON pointer into the object."""
+
+    pointer: str
+    message: str
+    value: str
+    expected: str
+
+
+def faults_of(value: Any) -> tuple[Fault, ...]:
+    """Return the quantities of a canonical object that nobody could order or ship.
+
+    An ordered quantity is more than zero; a shipped one may be zero, which is how a site says that nothing left.
+    """
+    if isinstance(value, Order):
+        return tuple(
+            Fault(f"/lines/{index}/quantity", "an ordered quantity must be more than 0", str(line.quantity), "> 0")
+            for index, line in enumerate(value.lines)
+            if not _more_than(line.quantity, zero_too=False)
+        )
+    if isinstance(value, Shipment):
+        return tuple(
+            Fault(f"/lines/{index}/quantity", "a shipped quantity cannot be below 0", str(line.quantity), ">= 0")
+            for index, line in enumerate(value.lines)
+            if not _more_than(line.quantity, zero_too=True)
+        )
+    return ()
+
+
+def _more_than(quantity: Decimal, *, zero_too: bool) -> bool:
+    return quantity.is_finite() and (quantity > 0 or (zero_too and quantity == 0))
 
 
 def schemas() -> dict[str, dict[str, Any]]:

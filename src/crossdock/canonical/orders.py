@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -17,7 +18,7 @@ class OrderLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
     line_no: str
     sku: str
-    quantity: Decimal
+    quantity: Annotated[Decimal, msgspec.Meta(description="more than zero")]
     uom: str = "EA"
     description: str = ""
     unit_price: Decimal | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ class ShipmentLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """What was shipped of one order line. `ordered` and `short` are what the site says, when it says them."""
 
     sku: str
-    quantity: Decimal
+    quantity: Annotated[Decimal, msgspec.Meta(description="zero or more")]
     line_no: str = ""
     uom: str = "EA"
     ordered: Decimal | None = None

@@ -54,10 +54,14 @@ class IngestAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class AgainDocument(msgspec.Struct, frozen=True):
-    """A document that is run a second time, and the state it was left in."""
+    """A document that is run a second time, and the state it was left in.
+
+    `whole` says that it stands for a message nobody could read: what comes of the message now may be many documents.
+    """
 
     document_id: str
     state: str
+    whole: bool = False
 
 
 class Stored(msgspec.Struct):
@@ -180,7 +184,8 @@ def _row(
     now_micros: int,
     first: tuple[str, bytes] | None,
 ) -> InboundRow:
-    state = "failed" if answer.state == "conflict" else answer.state
+    clash = answer.state == "conflict" and first is not None
+    state = "failed" if clash else answer.state
     return InboundRow(
         offer.tenant_id,
         message_id,
@@ -197,7 +202,13 @@ def _row(
         release_id,
         first[0] if first else "",
         clean(offer.traceparent),
+        "XD-ING-005" if clash else "",
+        _clash_words(key, first[0]) if clash and first else "",
     )
+
+
+def _clash_words(key: str, first_id: str) -> str:
+    return f"{key} was {first_id} before, with other bytes; neither overwrote the other"
 
 
 def _conflict(offer: InboundOffer, message_id: str, first_id: str, key: str, spec: ConnectionSpec) -> issues.Fault:
@@ -208,7 +219,7 @@ def _conflict(offer: InboundOffer, message_id: str, first_id: str, key: str, spe
         title=f"{spec.partner} used one identity for two different contents",
         object_kind="message",
         object_id=message_id,
-        detail=f"{key} was {first_id} before, with other bytes; neither overwrote the other",
+        detail=_clash_words(key, first_id),
         error_class="partner",
         partner=spec.partner,
         connection_id=offer.connection_id,

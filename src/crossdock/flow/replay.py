@@ -108,17 +108,20 @@ def select(
             wanted.setdefault(message_id, None)
         else:
             outbound_ids.append(message_id)
-    for row in messages.load_documents(connection, tenant_id, document_ids):
+    documents = messages.load_documents(connection, tenant_id, document_ids)
+    for message_id in {row[1] for row in documents}:
+        wanted.setdefault(message_id, None)
+    found = {one: messages.load_inbound(connection, tenant_id, one) for one in sorted(wanted)}
+    for row in documents:
         before[row[0]] = row
         limited = wanted.get(row[1])
         if limited is None:
             limited = wanted[row[1]] = {}
-        limited[row[2]] = AgainDocument(row[0], row[8])
+        message = found[row[1]]
+        limited[row[2]] = AgainDocument(row[0], row[8], whole=message is not None and message[3] == "failed")
     dead += outbound.load_many(connection, tenant_id, outbound_ids)
     release_id = active_release_id if under == "current" else ""
-    rows = [
-        row for row in (messages.load_inbound(connection, tenant_id, one) for one in sorted(wanted)) if row is not None
-    ]
+    rows = [row for row in found.values() if row is not None]
     again = {message_id: limited for message_id, limited in wanted.items() if limited}
     return Selection(load_stored(connection, rows, release_id=release_id, again=again), dead, before)
 

@@ -18,7 +18,7 @@ import structlog
 from ..canonical.events import Event
 from ..canonical.identifiers import match_key
 from ..durable.identity import Ids, from_micros, to_micros
-from ..errors import CrossdockError
+from ..errors import CrossdockError, Finding
 from ..governance.configuration import Configuration
 from ..store import aggregates, issues, messages, outbound
 from ..store.engine import Connection, StoreUnavailable
@@ -230,6 +230,7 @@ class Stages:
     def _settle(self, batch: Batch, translation: Translation) -> None:
         message = translation.message
         state, trouble = translation.state, translation.trouble
+        count, told = self._told(batch, translation)
         if (
             translation.interchanges
             and translation.papers
@@ -240,9 +241,8 @@ class Stages:
             (
                 state,
                 batch.now_micros,
-                len(translation.papers),
-                trouble.code if trouble else "",
-                trouble.detail or trouble.title if trouble else "",
+                count,
+                *told,
                 message.release_id,
                 message.tenant_id,
                 message.message_id,
@@ -250,7 +250,7 @@ class Stages:
         )
         if message.runs and state != "failed":
             batch.resolve(message.tenant_id, message.message_id, "a later run went through")
-        if message.again is not None and state == "processed" and trouble is None:
+        if message.again is not None and state in ("processed", "ignored") and trouble is None:
             self._resolve_again(batch, translation)
         if trouble is not None and not translation.papers:
             batch.faults.append(
@@ -267,7 +267,28 @@ class Stages:
         for paper in translation.papers:
             self._settle_paper(batch, message, paper)
 
+    def _told(self, batch: Batch, translation: Translation) -> tuple[int, tuple[str, str]]:
+        """Return how many documents the message has, and code and words of its first trouble: its own, or a paper's."""
+        message, papers = translation.message, translation.papers
+        count = len(papers)
+        trouble = translation.trouble or next((paper.trouble for paper in papers if paper.trouble is not None), None)
+        told = (trouble.code, trouble.detail or trouble.title) if trouble is not None else ("", "")
+        if message.again is not None:
+            # The papers this run was not about still stand as they were.
+            mine = {paper.document_id for paper in papers if paper.stored_before}
+            others = messages.documents_of(batch.connection, message.tenant_id, message.message_id)
+            others = [row for row in others if row[0] not in mine]
+            count += len(others)
+            left = next((row for row in others if row[8] in ("rejected", "held") and row[13]), None)
+            if trouble is None and left is not None:
+                finding = msgspec.json.decode(left[13], type=list[Finding])[0]
+                told = (finding.code, finding.message)
+        return count, told
+
     def _resolve_again(self, batch: Batch, translation: Translation) -> None:
+        if not translation.papers:
+            for before in (translation.message.again or {}).values():
+                batch.resolve(translation.message.tenant_id, before.document_id, "ignored by the rules as now")
         for paper in translation.papers:
             if paper.state in ("applied", "parked") and paper.stored_before:
                 batch.resolve(translation.message.tenant_id, paper.document_id, "released by itself")
@@ -391,9 +412,12 @@ def _taken_again(papers: list[Paper], again: dict[int, AgainDocument]) -> list[P
     A document that was applied is not touched: its replay becomes a document of its own, linked to it.
     """
     kept = []
+    whole = any(before.whole for before in again.values())
     for paper in papers:
         before = again.get(paper.position)
         if before is None:
+            if whole:
+                kept.append(paper)
             continue
         if before.state == "applied":
             paper.replay_of = before.document_id

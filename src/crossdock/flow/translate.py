@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from .. import edi
-from ..canonical.catalog import OBJECTS
+from ..canonical.catalog import OBJECTS, faults_of
+from ..error_codes import lookup
 from ..errors import DocumentRejected, Finding, HeldAwaiting
 from ..formats import FORMATS, JsonOptions, options_of
 from ..governance.configuration import Configuration
@@ -34,8 +35,30 @@ def translate(message: Stored, configuration: Configuration) -> Translation:
     spec = configuration.connections[message.connection_id]
     kind = _format_of(message, spec)
     if kind == "x12":
-        return _translate_x12(message, spec, configuration)
-    return _translate_plain(message, spec, configuration, kind)
+        translation = _translate_x12(message, spec, configuration)
+    else:
+        translation = _translate_plain(message, spec, configuration, kind)
+    for paper in translation.papers:
+        if paper.trouble is not None:
+            paper.findings = _explained(paper.findings, paper.trouble)
+    return translation
+
+
+def _explained(findings: tuple[Finding, ...], trouble: Trouble) -> tuple[Finding, ...]:
+    """Return the findings of a refused or held paper: at least one error, and for each what to do about it."""
+    if not any(finding.severity == "error" for finding in findings):
+        message = f"{trouble.title}: {trouble.detail}" if trouble.detail else trouble.title
+        findings = (*findings, Finding(trouble.code, message, pointer=trouble.pointer))
+    return tuple(
+        finding if finding.hint else msgspec.structs.replace(finding, hint=_fix_of(finding.code, trouble.code))
+        for finding in findings
+    )
+
+
+def _fix_of(*codes: str) -> str:
+    """Return the steps of the first code the catalogue knows, as one sentence."""
+    entry = next((entry for entry in map(lookup, codes) if entry is not None), None)
+    return "; ".join(entry.fix) if entry is not None else "Replay the message once the cause is corrected"
 
 
 def _format_of(message: Stored, spec: ConnectionSpec) -> str:
@@ -63,7 +86,7 @@ def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Confi
             message.connection_id, format=kind, set_code="", name=message.name, document=None
         )
         if rule is None:
-            return _no_rule(message, f"a {kind} file named {message.name!r}")
+            return _no_rule(message, spec, kind, f"a {kind} file named {message.name!r}")
         if rule.ignore:
             return Translation(message, [], "ignored")
     options = _options(configuration.maps[rule.map]) if rule else _json_options(spec, configuration)
@@ -85,9 +108,14 @@ def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Confi
             paper.byte_offset, paper.byte_length = place.offset_start, place.offset_end - place.offset_start
         if chosen is None:
             if len(documents) == 1:
-                return _no_rule(message, "a JSON document of this shape")
+                return _no_rule(message, spec, kind, "a JSON document of this shape")
             _reject(
-                paper, "XD-DOC-020", "No map reads this document", f"no inbound rule of {spec.connection} fits", spec
+                paper,
+                "XD-DOC-020",
+                "No map reads this document",
+                f"no inbound rule of {spec.connection} fits",
+                spec,
+                pointer,
             )
         elif chosen.ignore:
             continue
@@ -240,6 +268,7 @@ def _translate_set(
             f"No map reads a {one.code} of {spec.partner}",
             f"{spec.connection} has no rule for it",
             spec,
+            one.pointer,
         )
         return [paper]
     if rule.ignore:
@@ -377,6 +406,23 @@ def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> N
             (finding,),
         )
         return
+    faults = faults_of(paper.value)
+    if faults:
+        findings = tuple(
+            Finding(
+                "XD-DOC-021",
+                f"{fault.message}, not {fault.value}",
+                pointer=fault.pointer,
+                value=fault.value,
+                expected=fault.expected,
+            )
+            for fault in faults
+        )
+        paper.value = None
+        title = f"{spec.partner} sent a quantity that cannot be"
+        first = findings[0]
+        _reject(paper, first.code, title, first.message, spec, first.pointer, findings)
+        return
     paper.canonical = _encode(paper.value)
 
 
@@ -429,19 +475,18 @@ def _place(pointer: str) -> str:
     return "".join("#" if character.isdigit() else character for character in pointer.rpartition(">")[2].strip())
 
 
-def _no_rule(message: Stored, what: str) -> Translation:
-    return Translation(
-        message,
-        [],
-        "failed",
-        Trouble(
-            code="XD-DOC-020",
-            cause=f"XD-DOC-020|{message.connection_id}",
-            title=f"No inbound rule of {message.connection_id} reads {what}",
-            detail="the bytes are kept; add a rule and replay",
-            error_class="system",
-        ),
+def _no_rule(message: Stored, spec: ConnectionSpec, kind: str, what: str) -> Translation:
+    """Nobody said what this is: one refused paper stands for the whole message."""
+    count = len(spec.inbound)
+    trouble = Trouble(
+        code="XD-DOC-020",
+        cause=f"XD-DOC-020|{message.connection_id}",
+        title=f"No inbound rule of {message.connection_id} reads {what}",
+        detail=f"none of its {count} rules fits" if count > 1 else "its only rule does not fit",
+        error_class="system",
     )
+    paper = Paper(0, "", kind, "rejected", trouble=trouble, byte_length=len(message.content))
+    return Translation(message, [paper], "failed", trouble)
 
 
 def _unreadable(message: Stored, kind: str, error: DocumentRejected) -> Translation:

@@ -28,6 +28,8 @@ class InboundRow(msgspec.Struct):
     release_id: str
     duplicate_of: str
     traceparent: str
+    error_code: str = ""
+    error: str = ""
 
 
 class DocumentRow(msgspec.Struct):
@@ -78,7 +80,7 @@ def insert_receipts(connection: Connection, rows: Iterable[tuple[str, str, str, 
 
 
 _INSERT_INBOUND = (
-    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 15)})"
+    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 17)})"
 )
 _INSERT_DOCUMENT = f"insert into documents ({', '.join(DocumentRow.__struct_fields__)}) values ({','.join('?' * 20)})"
 

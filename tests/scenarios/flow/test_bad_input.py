@@ -7,7 +7,8 @@ import json
 import pytest
 
 from crossdock.error_codes import lookup
-from tests.scenarios.flow.world import World, order, x12_945
+from crossdock.web.hub_port import ReplayRequest
+from tests.scenarios.flow.world import World, order, pack_files, with_line, x12_945
 
 GOOD_ROW = b"S1,SO-1-1,1,H-100,5\n"
 HEAD = b"SHIPMENT,TICKET,LINE,SKU,QTY\n"
@@ -106,3 +107,75 @@ async def test_the_same_fault_in_many_messages_is_one_issue(world: World) -> Non
 
     assert 1 == len(world.issues())
     assert [20] == world.column("select count(*) from exceptions where state = 'open'")
+
+
+UNREAD = {
+    "an unknown shape": ("erp", b'{"hello": 1}', "XD-DOC-020", "failed"),
+    "an envelope of somebody else": ("kc", x12_945(("S1", "SO-1-1"), sender="OTHER"), "XD-ING-002", "processed"),
+    "a set with a wrong count": ("kc", x12_945(("S1", "SO-1-1"), bad=[0]), "XD-EDI-010", "processed"),
+    "quantity -7": ("erp", json.dumps(order("SO-9", ("HAMMER", -7))).encode(), "XD-DOC-021", "processed"),
+    "quantity 0": ("erp", json.dumps(order("SO-9", ("HAMMER", 0))).encode(), "XD-DOC-021", "processed"),
+}
+
+
+@pytest.mark.parametrize("name", list(UNREAD))
+async def test_what_never_reached_a_map_still_says_what_where_and_how_to_fix_it(world: World, name: str) -> None:
+    """Its document is rejected with a finding of code, words, place and hint; the message names the first trouble."""
+    connection_id, content, code, state = UNREAD[name]
+    answer = await world.hand_in(connection_id, content)
+
+    assert ["rejected"] == world.document_states(answer.message_id)
+    ((found,),) = world.query("select findings from documents where message_id = ?", (answer.message_id,))
+    findings = json.loads(found)
+    assert all(one["code"] and one["message"] and one["hint"] for one in findings)
+    ((error_code, error, count),) = world.query(
+        "select error_code, error, document_count from inbound_messages where message_id = ?", (answer.message_id,)
+    )
+    assert (code, True, 1) == (error_code, bool(error), count)
+    assert state == world.message_state(answer.message_id)
+    assert [code] == world.issues()
+    assert [] == world.column("select key from aggregates")
+
+
+async def test_a_quantity_below_one_is_named_with_its_line(world: World) -> None:
+    """The second line orders -7: the finding points at its quantity and shows the value; no order comes to be."""
+    answer = await world.hand_in("erp", order("SO-9", ("HAMMER", 5), ("HAMMER", -7)))
+
+    ((found,),) = world.query("select findings from documents where message_id = ?", (answer.message_id,))
+    (finding,) = json.loads(found)
+    assert ("/lines/1/quantity", "-7", "> 0") == (finding["pointer"], finding["value"], finding["expected"])
+
+
+async def test_a_message_nobody_could_read_becomes_all_its_documents_once_a_rule_does(world: World) -> None:
+    """A file without a rule is one refused document; replayed under a rule for it, each shipment is applied."""
+    for n in range(1, 4):
+        await world.hand_in("erp", order(f"SO-{n}"))
+    rule = "{format: csv, map: reno-rows"
+    narrow = with_line(pack_files(), "connections/reno-files.yaml", rule, rule + ', name_glob: "*.csv"')
+    await world.apply(files=narrow)
+    rows = b"".join(b"S%d,SO-%d-1,1,H-100,5\n" % (n, n) for n in range(1, 4))
+    answer = await world.hand_in("reno-files", HEAD + rows, name="w.odd")
+    assert ["rejected"] == world.document_states(answer.message_id)
+    await world.apply()
+
+    await world.hub.replay("acme", ReplayRequest(message_ids=(answer.message_id,), actor="tester"))
+    await world.hub.settle()
+
+    assert ["applied"] * 3 == world.document_states(answer.message_id)
+    assert [] == world.issues()
+    row = world.query(
+        "select state, error_code, document_count from inbound_messages where message_id = ?", (answer.message_id,)
+    )
+    assert [("processed", "", 3)] == [tuple(one) for one in row]
+
+
+async def test_a_clash_of_two_contents_is_said_on_the_message(world: World) -> None:
+    """Two contents under one identity: the second message carries code and reason itself."""
+    await world.hand_in("erp", order("SO-1"), receipt_key="one")
+    answer = await world.hand_in("erp", order("SO-2"), receipt_key="one")
+
+    ((state, code, error),) = world.query(
+        "select state, error_code, error from inbound_messages where message_id = ?", (answer.message_id,)
+    )
+    assert ("failed", "XD-ING-005") == (state, code)
+    assert "with other bytes" in error
