@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -30,7 +30,7 @@ from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.stages import Stages
 from ..flow.subscribe import Subscriptions
-from ..governance import audit, releases, tenants
+from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, journal, outbound
 from ..store.engine import Connection, Store, open_store
@@ -38,6 +38,9 @@ from . import logs
 from .tenancy import Tenancy
 
 log = structlog.get_logger()
+
+# Nothing that is durable waits longer than this to be found by whoever lost it.
+SWEEP_EVERY = timedelta(seconds=15)
 
 
 class HubHealth(msgspec.Struct, frozen=True):
@@ -61,6 +64,8 @@ class Hub:
         self._subscriptions = Subscriptions(store)
         self._ticker: asyncio.Task[None] | None = None
         self._closing = False
+        self._sweep_due_at = clock.now() + SWEEP_EVERY
+        self._forget_due_at = clock.now()
         self._chores: set[asyncio.Task[Any]] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self.tenancy = Tenancy(
@@ -95,6 +100,7 @@ class Hub:
             dispatch=self.sender.dispatch,
             publish=self._subscriptions.publish,
             waiting_sends=self.sender.waiting,
+            sender_knows=self.sender.knows,
             limits=Limits(flow.batch_events_max, flow.batch_bytes_max, outbound_max=flow.memory_outbound_max),
         )
         self.collector = Collector(
@@ -119,9 +125,9 @@ class Hub:
             raise
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
         try:
-            for tenant in await hub.store.read(tenants.listed):
-                await hub.tenancy.activate(tenant.tenant_id)
+            await hub.tenancy.load()
             await hub._recover()
+            await hub.tenancy.release_held()
         except BaseException:
             await asyncio.to_thread(store.close)
             raise
@@ -131,6 +137,7 @@ class Hub:
 
     async def _recover(self) -> None:
         now = self.clock.now()
+        await self.pipeline.write(connections.reset_circuits)
         sends = await self.pipeline.write(
             lambda connection: recovery.open_sends(connection, ids=self._writer_ids, now=now)
         )
@@ -181,10 +188,13 @@ class Hub:
 
     async def tick(self) -> None:
         """Run what has become due: retries, probes, polls, deadlines, releases made elsewhere."""
-        await self.tenancy.take_up_releases()
         self.sender.tick()
         self.collector.tick()
+        await self.tenancy.take_up_releases()
         now = self.clock.now()
+        if now >= self._forget_due_at:
+            self._forget_due_at = now + timedelta(hours=1)
+            await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
         due = await self.store.read(_next_deadline)
         if due is not None and due <= now:
             await self.pipeline.deadlines(now, releases.active)
@@ -259,7 +269,7 @@ class Hub:
             return HubHealth(False, f"the record stopped after an I/O error: {broken}")
         if self._closing:
             return HubHealth(False, "the hub is shutting down")
-        return HubHealth(True)
+        return HubHealth(True, self.tenancy.trouble())
 
     # -- configuration
 
@@ -372,7 +382,7 @@ class Hub:
         now = to_micros(self.clock.now())
         state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
         self._chore(
-            self.store.write(
+            self.pipeline.write(
                 lambda connection: connections.save_circuit(
                     connection, tenant_id, connection_id, state, failures, int(probe_at * 1e6), error, now
                 )
@@ -382,7 +392,7 @@ class Hub:
     def _poll_failed(self, tenant_id: str, connection_id: str, error: str) -> None:
         now = to_micros(self.clock.now())
         self._chore(
-            self.store.write(
+            self.pipeline.write(
                 lambda connection: connections.save_error(connection, tenant_id, connection_id, error, now)
             )
         )
@@ -390,7 +400,12 @@ class Hub:
     def _chore(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
-        task.add_done_callback(self._chores.discard)
+        task.add_done_callback(self._chore_done)
+
+    def _chore_done(self, task: asyncio.Task[Any]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("chore.failed", exc_info=task.exception())
 
 
 def _next_deadline(connection: Connection) -> datetime | None:

@@ -5,11 +5,14 @@ All of it is a copy of what the record says, made when a release becomes active.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from ..connectors import registry
 from ..connectors.egress import Egress
@@ -26,6 +29,8 @@ from ..governance.pack import ConnectionSpec
 from ..sdk import Connector, ConnectorContext
 from ..store import messages
 from ..store.engine import Connection, Store
+
+log = structlog.get_logger()
 
 Chore = Callable[[Coroutine[Any, Any, Any]], None]
 
@@ -58,6 +63,10 @@ class Tenancy:
         self._made: dict[tuple[str, str], _Made] = {}
         self._health: dict[str, dict[str, str]] = {}
         self._specs: dict[tuple[str, str], tuple[ConnectionSpec, str]] = {}
+        self._troubles: dict[str, str] = {}
+        self._secret_stamps: dict[str, tuple[int, int]] = {}
+        # One at a time for a tenant: an older release that was read earlier must not come into force later.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def attach(self, sender: Sender, pipeline: Pipeline, collector: Collector) -> None:
         """Take the moving parts."""
@@ -113,7 +122,9 @@ class Tenancy:
         """Return the health of each site: the worst of its partner's connections. Kept until a circuit changes."""
         found = self._health.get(tenant_id)
         if found is None:
-            configuration = self._active[tenant_id]
+            configuration = self._active.get(tenant_id)
+            if configuration is None:
+                return {}
             found = {}
             for site in configuration.sites.values():
                 states = [
@@ -224,26 +235,63 @@ class Tenancy:
         )
         return await self.activate(tenant_id)
 
-    async def take_up_releases(self) -> None:
-        """Run under releases that another process applied: `crossdock apply` beside a running hub."""
-        for tenant_id, release_id in await self._store.read(releases.active_ids):
-            known = self._active.get(tenant_id)
-            if known is None or known.release_id != release_id:
-                await self.activate(tenant_id)
+    async def load(self) -> None:
+        """Take up every tenant's active release at the start, without setting free what waits: see `release_held`."""
+        for tenant in await self._store.read(tenants.listed):
+            await self._take_up(tenant.tenant_id, release_held=False)
 
-    async def activate(self, tenant_id: str) -> int:
-        """Run under the tenant's active release; return how many messages it set free."""
+    async def release_held(self) -> None:
+        """Set free what waited for what the active releases know; after a start, behind what was under way."""
+        for tenant_id, configuration in list(self._active.items()):
+            try:
+                await self._release_held(configuration)
+            except Exception as error:  # noqa: BLE001 - the worker: one tenant's fault stops nobody else
+                self._note_trouble(tenant_id, error)
+
+    async def take_up_releases(self) -> None:
+        """Run under what another process applied beside this one: releases (`crossdock apply`) and secrets.
+
+        A tenant whose release cannot be loaded goes on under its old one and is told of in `trouble`.
+        """
+        stamps, active = await self._store.read(lambda one: (secrets.stamps(one), releases.active_ids(one)))
+        for tenant_id, release_id in active:
+            known = self._active.get(tenant_id)
+            changed = self._secret_stamps.get(tenant_id) != stamps.get(tenant_id)
+            if known is None or known.release_id != release_id or changed or tenant_id in self._troubles:
+                await self._take_up(tenant_id)
+
+    async def _take_up(self, tenant_id: str, *, release_held: bool = True) -> None:
         try:
-            configuration = await self._store.read(lambda connection: releases.active(connection, tenant_id))
-        except NotFound:
-            return 0
-        await self._resolve_secrets(configuration)
-        self._active[tenant_id] = configuration
-        self._health.pop(tenant_id, None)
-        self._replace_connectors(configuration)
-        timeouts = {spec.connection: spec.timeout_seconds for spec in configuration.connections.values()}
-        self.collector.watch(tenant_id, _polls(configuration), timeouts)
-        return await self._release_held(configuration)
+            await self.activate(tenant_id, release_held=release_held)
+        except Exception as error:  # noqa: BLE001 - the worker: one tenant's fault stops nobody else
+            self._note_trouble(tenant_id, error)
+
+    def _note_trouble(self, tenant_id: str, error: Exception) -> None:
+        """Keep it for `trouble`; log it when it changes, not each time it is met."""
+        trouble = f"{type(error).__name__}: {error}"
+        if self._troubles.get(tenant_id) != trouble:
+            log.error("tenant.not_taken_up", tenant_id=tenant_id, exc_info=error)
+        self._troubles[tenant_id] = trouble
+
+    def trouble(self) -> str:
+        """Say in words which tenants' configuration could not be taken up, and why; empty when all is well."""
+        return "; ".join(f"the release of {tenant} cannot run: {why}" for tenant, why in sorted(self._troubles.items()))
+
+    async def activate(self, tenant_id: str, *, release_held: bool = True) -> int:
+        """Run under the tenant's active release; return how many messages it set free."""
+        async with self._turns[tenant_id]:
+            try:
+                configuration = await self._store.read(lambda connection: releases.active(connection, tenant_id))
+            except NotFound:
+                return 0
+            await self._resolve_secrets(configuration)
+            self._active[tenant_id] = configuration
+            self._health.pop(tenant_id, None)
+            self._replace_connectors(configuration)
+            timeouts = {spec.connection: spec.timeout_seconds for spec in configuration.connections.values()}
+            self.collector.watch(tenant_id, _polls(configuration), timeouts)
+            self._troubles.pop(tenant_id, None)
+            return await self._release_held(configuration) if release_held else 0
 
     async def _release_held(self, configuration: Configuration) -> int:
         tenant_id = configuration.tenant_id
@@ -263,7 +311,7 @@ class Tenancy:
         for spec in configuration.connections.values():
             references |= set(spec.secrets.values()) | set(spec.authentication.secrets)
 
-        def resolve(connection: Connection) -> dict[str, str]:
+        def resolve(connection: Connection) -> tuple[dict[str, str], tuple[int, int] | None]:
             values = {}
             for reference in references:
                 with contextlib.suppress(CrossdockError):
@@ -271,10 +319,13 @@ class Tenancy:
                         reference, connection=connection, tenant_id=tenant_id, root_key=self._root_key
                     )
                     values[reference] = secret.reveal()
-            return values
+            return values, secrets.stamps(connection).get(tenant_id)
 
         # A new book: what was removed or renamed must not go on working.
-        self._secrets[tenant_id] = await self._store.read(resolve)
+        self._secrets[tenant_id], stamp = await self._store.read(resolve)
+        self._secret_stamps.pop(tenant_id, None)
+        if stamp is not None:
+            self._secret_stamps[tenant_id] = stamp
 
     async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
         """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""

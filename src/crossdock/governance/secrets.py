@@ -120,6 +120,17 @@ def listed(connection: Connection, tenant_id: str) -> list[SecretEntry]:
     return [SecretEntry(row[0], _version(bytes(row[1])), from_micros(row[2])) for row in rows]
 
 
+def stamps(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return for every tenant what changes when a secret is stored or removed; never a value.
+
+    A running hub compares it to notice secrets that another process has changed.
+    """
+    rows = connection.query(
+        "select tenant_id, count(*), sum(created_at - 1700000000000000) from secrets group by tenant_id"
+    )
+    return {row[0]: (int(row[1]), int(row[2])) for row in rows}
+
+
 def rewrap(
     connection: Connection,
     tenant_id: str,

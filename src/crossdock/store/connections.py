@@ -35,3 +35,10 @@ def save_error(connection: Connection, tenant_id: str, connection_id: str, error
         " last_error_at = excluded.last_error_at",
         (tenant_id, connection_id, error, now_micros),
     )
+
+
+def reset_circuits(connection: Connection) -> None:
+    """Write every circuit as closed: that is how a worker starts, whatever the last one knew."""
+    connection.execute(
+        "update connection_states set circuit = 'closed', failures = 0, probe_at = 0 where circuit <> 'closed'"
+    )
