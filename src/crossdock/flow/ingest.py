@@ -23,6 +23,8 @@ from ..store.messages import InboundRow
 
 RECEIPT_KEY_LENGTH_MAX = 255
 NAME_LENGTH_MAX = 255
+# A document in one of these states has had no effect: another run may still give it one.
+_STILL_OPEN = ("held", "rejected")
 
 
 class InboundOffer(msgspec.Struct):
@@ -83,6 +85,60 @@ class Stored(msgspec.Struct):
     traceparent: str
     runs: int = 0
     again: dict[int, AgainDocument] | None = None
+
+
+def still_to_run(connection: Connection, stored: list[Stored]) -> list[Stored]:
+    """Leave out of second runs what another run has settled since they were selected; ask in the same transaction.
+
+    Two releases, or two clicks on replay, may select the same held document: it is applied once, by the later of the
+    two. What was applied when it was selected is meant to run again, as a document of its own.
+    """
+    second = [message for message in stored if message.runs]
+    if not second:
+        return stored
+    states, apart = _present_states(connection, second)
+    seen: set[str] = set()
+    kept: list[Stored] = []
+    for message in reversed(stored):
+        if not message.runs:
+            kept.append(message)
+        elif message.again is None:
+            if message.message_id not in apart and message.message_id not in seen:
+                kept.append(message)
+            seen.add(message.message_id)
+        else:
+            left = _left_of(message.again, states, seen)
+            seen.update(one.document_id for one in left.values())
+            if left:
+                kept.append(msgspec.structs.replace(message, again=left))
+    return kept[::-1]
+
+
+def _present_states(connection: Connection, second: list[Stored]) -> tuple[dict[str, str], set[str]]:
+    """Return the states of the documents that are to run again, and which whole messages have documents now."""
+    states: dict[str, str] = {}
+    apart: set[str] = set()
+    for tenant_id in {message.tenant_id for message in second}:
+        mine = [message for message in second if message.tenant_id == tenant_id]
+        documents = [one.document_id for message in mine for one in (message.again or {}).values()]
+        whole = [message.message_id for message in mine if message.again is None]
+        if documents:
+            states |= messages.document_states(connection, tenant_id, documents)
+        if whole:
+            apart |= messages.taken_apart(connection, tenant_id, whole)
+    return states, apart
+
+
+def _left_of(again: dict[int, AgainDocument], states: dict[str, str], seen: set[str]) -> dict[int, AgainDocument]:
+    left = {}
+    for position, one in again.items():
+        state = states.get(one.document_id, one.state)
+        meant = state == one.state and state != "superseded"
+        if state == "applied" and meant:
+            left[position] = one
+        elif (meant or state in _STILL_OPEN) and one.document_id not in seen:
+            left[position] = AgainDocument(one.document_id, state)
+    return left
 
 
 def store_offers(

@@ -99,6 +99,9 @@ def select(
             document_ids.append(object_id)
         elif kind == "message":
             wanted[object_id] = None
+            # A second run that failed left documents: those still open are meant, not the whole message once more.
+            rows = messages.documents_of(connection, tenant_id, object_id)
+            document_ids += [row[0] for row in rows if row[8] in ("held", "parked", "rejected")]
         elif kind == "outbound":
             outbound_ids.append(object_id)
     for message_id in message_ids:

@@ -24,7 +24,7 @@ from ..store import aggregates, issues, messages, outbound
 from ..store.engine import Connection, StoreUnavailable
 from . import acknowledge
 from .batch import Batch, Ready
-from .ingest import AgainDocument, Stored
+from .ingest import AgainDocument, Stored, still_to_run
 from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
 from .render import SendMode, finish, render_requests
@@ -128,7 +128,7 @@ class Stages:
         batch = Batch(connection, self._ids, now)
         items: list[Item] = []
         done: list[Translation] = []
-        for message in stored:
+        for message in still_to_run(connection, stored):
             configuration = self._configuration_of(connection, message.tenant_id, message.release_id)
             translation = translate(message, configuration)
             done.append(translation)

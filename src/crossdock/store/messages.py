@@ -137,6 +137,18 @@ def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Row
     )
 
 
+def waiting_ids(
+    connection: Connection, before_micros: int, limit: int, after: tuple[str, str]
+) -> list[tuple[str, str]]:
+    """Return (tenant_id, message_id) of messages not yet looked at that came before an instant, behind such a pair."""
+    rows = connection.query(
+        "select tenant_id, message_id from inbound_messages where state = 'received' and received_at <= ?"
+        " and (tenant_id, message_id) > (?, ?) order by tenant_id, message_id limit ?",
+        (before_micros, *after, limit),
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def waiting_inbound(connection: Connection, limit: int, after: tuple[str, str] = ("", "")) -> list[Row]:
     """Return messages of all tenants that were stored but not yet looked at (INBOUND_COLUMNS).
 
@@ -181,6 +193,24 @@ def load_documents(connection: Connection, tenant_id: str, document_ids: Sequenc
         document_ids,
     )
     return sorted(rows, key=lambda row: row[0])
+
+
+def document_states(connection: Connection, tenant_id: str, document_ids: Sequence[str]) -> dict[str, str]:
+    """Return the present state of some documents by their id."""
+    rows = connection.many(
+        "select document_id, state from documents where tenant_id = ? and document_id in ({})",
+        [tenant_id],
+        document_ids,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def taken_apart(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> set[str]:
+    """Return which of some messages have documents already."""
+    rows = connection.many(
+        "select distinct message_id from documents where tenant_id = ? and message_id in ({})", [tenant_id], message_ids
+    )
+    return {row[0] for row in rows}
 
 
 def awaited(connection: Connection, tenant_id: str, state: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.scenarios.flow.test_replay import replay
-from tests.scenarios.flow.world import World, order, pack_files, shipment, with_line
+from tests.scenarios.flow.world import World, order, pack_files, shipment
 
 ADJUSTMENT = """map: adjustment
 from: {format: json}
@@ -137,7 +137,3 @@ async def test_a_corrected_snapshot_of_the_same_instant_replaces(yard: World) ->
     await yard.hand_in("yard", snapshot("2026-11-23T12:00:00Z", 700))
 
     assert 480 == on_hand(yard)
-
-
-def with_saw() -> dict[str, str]:
-    return with_line(files(), "lookups/items.yaml", "HAMMER: H-100", "HAMMER: H-100, SAW: H-100")
