@@ -90,6 +90,8 @@ def encode(document: Any, options: JsonOptions = JsonOptions()) -> bytes:  # noq
 def _is_suspect(data: bytes, root: Any) -> bool:
     """Tell whether a document needs the slow look: wrong suspicion costs time, wrong trust never happens."""
     escaped = b"\\" in data
+    if not escaped and _comes_out_as_it_went_in(data, root):
+        return False
     if escaped and (b"\\u0000" in data or b"\\u003" in data):
         return True
     if root.__class__ is not dict and root.__class__ is not list:
@@ -103,6 +105,16 @@ def _is_suspect(data: bytes, root: Any) -> bool:
     texts: list[str] = []
     keys = _keys_of(root, texts)
     return keys != colons - "\n".join(texts).count(":")
+
+
+def _comes_out_as_it_went_in(data: bytes, root: Any) -> bool:
+    """Tell whether the encoder writes a compact document byte for byte as it was: then no key of it was lost.
+
+    It has no more levels than brackets. A number with an exponent is written with `E+` or `E-` and left to the slow look.
+    """
+    if data.count(b"{") + data.count(b"[") > DEPTH_MAX or b"E+" in data or b"E-" in data:
+        return False
+    return _ENCODER.encode(root) == data
 
 
 def _keys_of(root: Any, texts: list[str] | None) -> int:
