@@ -8,32 +8,36 @@ group, control numbers; a rejection is never taken for a receipt.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from .. import edi
-from ..durable.identity import to_micros
+from ..durable.identity import Ids, to_micros
 from ..governance.configuration import Configuration
 from ..store import issues, outbound, payloads
-from ..store.engine import Connection
+from ..store.engine import Connection, Row
 from .batch import Batch, Ready, ready_of_row
 from .papers import InterchangeNote, Paper, Translation, Trouble
 from .render import Draft, delimiters_of, interchange_bytes, local_time
 
-_STATES = {"A": "accepted", "E": "accepted_with_errors", "R": "rejected", "P": "accepted_with_errors"}
+# Everything else is a rejection: a group that is accepted in part (P) without saying which sets is one as well.
+_STATES = {"A": "accepted", "E": "accepted_with_errors"}
+_GROUP_REFUSED = frozenset("RMWX")
 
 
 def judge_interchanges(batch: Batch, translation: Translation) -> set[int]:
     """Return the positions of papers that must not run: their interchange came before.
 
-    Enters new interchanges in the ledger.
+    Enters new interchanges in the ledger. One whose envelope does not fit its connection is never entered: whoever sent
+    it would use up a control number of the partner it names.
     """
     barred: set[int] = set()
     message = translation.message
     entered: set[tuple[str, ...]] = set()
     for note in translation.interchanges:
-        if note.last_position < note.first_position:
+        if note.foreign or note.last_position < note.first_position:
             continue
         digest = payloads.digest_of(note.interchange.raw)
         key = (message.tenant_id, note.sender, note.receiver, note.control_number, note.usage)
@@ -119,25 +123,51 @@ def _services(note: InterchangeNote) -> tuple[Any, ...]:
     return (edi.technical_acknowledgment(note.interchange),) if wanted else ()
 
 
-def answer_duplicates(connection: Connection, repeated: Sequence[tuple[str, str]]) -> list[Ready]:
+def answer_duplicates(
+    connection: Connection, repeated: Sequence[tuple[str, str]], *, ids: Ids, now: datetime
+) -> list[Ready]:
     """Return the stored acknowledgments of messages that came once more: (tenant_id, message_id of the first).
 
-    Whoever repeats an interchange byte for byte has not seen our answer; it goes out again as it was.
+    Whoever repeats an interchange byte for byte has not seen our answer; it goes out again as it was. One whose bytes
+    are damaged is an issue and does not go out; what else came in with it is not concerned.
     """
-    ready = []
+    ready: list[Ready] = []
+    faults: list[issues.Fault] = []
     for tenant_id, message_id in dict.fromkeys(repeated):
         for row in outbound.sent_acknowledgments(connection, tenant_id, message_id):
-            content = payloads.load(connection, tenant_id, [row[0]])[row[0]]
-            ready.append(ready_of_row(row, content))
+            _send_again(connection, tenant_id, row, ready, faults)
+    if faults:
+        issues.raise_faults(connection, faults, ids=ids, now_micros=to_micros(now))
     return ready
+
+
+def _send_again(
+    connection: Connection, tenant_id: str, row: Row, ready: list[Ready], faults: list[issues.Fault]
+) -> None:
+    sound, damaged = payloads.load_sound(connection, tenant_id, [row[0]])
+    ready += [ready_of_row(row, content) for content in sound.values()]
+    for error in damaged.values():
+        faults.append(
+            issues.Fault(
+                tenant_id=tenant_id,
+                code=error.code,
+                cause=f"{error.code}|{row[1]}|out",
+                title="The stored bytes of an acknowledgment are damaged; it was not sent again",
+                object_kind="outbound",
+                object_id=row[0],
+                detail=str(error),
+                error_class="system",
+                partner=row[2],
+                connection_id=row[1],
+            )
+        )
 
 
 def _answer_again(batch: Batch, tenant_id: str, request_key: str, connection_id: str) -> None:
     """Send the stored acknowledgment once more: identical bytes, identical control numbers."""
     row = outbound.find_request(batch.connection, tenant_id, request_key, connection_id)
     if row is not None and row[9] == "sent":
-        content = payloads.load(batch.connection, tenant_id, [row[0]])[row[0]]
-        batch.ready.append(ready_of_row(row, content))
+        _send_again(batch.connection, tenant_id, row, batch.ready, batch.faults)
 
 
 def envelope_acknowledgments(batch: Batch, drafts: list[Draft]) -> None:
@@ -157,24 +187,25 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
     sender = f"{interchange.receiver_qualifier.strip()}:{interchange.receiver.strip()}"
     receiver = f"{interchange.sender_qualifier.strip()}:{interchange.sender.strip()}"
     group = acknowledgment.group_control_number.lstrip("0") or "0"
-    results = [(one.control_number, one.code, one.segments) for one in acknowledgment.sets]
-    if not results:
-        results = [("", acknowledgment.code, ())]
-    matched = []
+    results = _results(acknowledgment)
+    matched: dict[str, tuple[str, Any]] = {}
     for set_control_number, code, segments in results:
         number = set_control_number.lstrip("0")
+        state = _STATES.get(code, "rejected")
         for message_id in outbound.find_set(
             batch.connection, tenant_id, sender, receiver, acknowledgment.functional_id, group, number
         ):
-            matched.append(message_id)
-            state = _STATES.get(code, "rejected")
-            batch.acknowledged.append((tenant_id, message_id, state))
-            if state == "rejected":
-                batch.faults.append(_refused(tenant_id, message_id, connection_id, partner, segments))
+            # One set that is named twice, or named and refused with its group: the rejection counts.
+            if matched.get(message_id, ("", None))[0] != "rejected":
+                matched[message_id] = (state, segments)
+    for message_id, (state, segments) in matched.items():
+        batch.acknowledged.append((tenant_id, message_id, state))
+        if state == "rejected":
+            batch.faults.append(_refused(tenant_id, message_id, connection_id, partner, segments))
     paper.value = None
     paper.canonical = msgspec.json.encode(
         {
-            "of": matched,
+            "of": list(matched),
             "group": group,
             "functional_id": acknowledgment.functional_id,
             "sets": [(n, c) for n, c, _ in results],
@@ -191,6 +222,18 @@ def match(batch: Batch, tenant_id: str, paper: Paper, connection_id: str, partne
             error_class="partner",
         )
         paper.state = "rejected"
+
+
+def _results(acknowledgment: Any) -> list[tuple[str, str, Any]]:
+    """Return (set control number, code, segment errors) of what a 997 says; an empty number means the whole group.
+
+    A set without a verdict of its own has that of its group, and a group that is refused takes all its sets with it.
+    """
+    group_code = acknowledgment.code
+    results = [(one.control_number, one.code or group_code, one.segments) for one in acknowledgment.sets]
+    if not results or group_code in _GROUP_REFUSED:
+        results.append(("", group_code, ()))
+    return results
 
 
 def _refused(tenant_id: str, message_id: str, connection_id: str, partner: str, segments: Any) -> issues.Fault:

@@ -57,6 +57,7 @@ class Paper(msgspec.Struct):
 class InterchangeNote(msgspec.Struct, frozen=True):
     """What the ledger of interchanges must know of one interchange, and the acknowledgment it calls for.
 
+    `foreign` says that its envelope names somebody else: it is neither entered nor acknowledged.
     `groups` holds (functional id, group control number) of what an acknowledgment will name.
     """
 
@@ -67,6 +68,7 @@ class InterchangeNote(msgspec.Struct, frozen=True):
     first_position: int
     last_position: int
     acknowledge: bool
+    foreign: bool
     interchange: Any
 
 

@@ -188,6 +188,7 @@ def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configu
                 first_position=first,
                 last_position=len(papers) - 1,
                 acknowledge=wrong is None and spec.x12 is not None and spec.x12.acknowledge != "silent",
+                foreign=wrong is not None,
                 interchange=interchange,
             )
         )
