@@ -25,8 +25,9 @@ from crossdock.errors import ConfigurationError, Finding
 
 FILE_NAME = "crossdock.toml"
 ENVIRONMENT_PREFIX = "CROSSDOCK_"
-# Names in the environment that are ours but no settings: the file's place, and what the test suite needs.
-ENVIRONMENT_RESERVED = ("CROSSDOCK_CONFIG", "CROSSDOCK_TEST_")
+# Names in the environment that are ours but no settings: the file's place, the hub that commands speak to, and what the
+# test suite needs.
+ENVIRONMENT_RESERVED = ("CROSSDOCK_CONFIG", "CROSSDOCK_URL", "CROSSDOCK_KEY", "CROSSDOCK_TEST_")
 SECRET = {"secret": True}
 STORE_PREFIXES = ("sqlite:///", "postgresql://", "postgres://")
 
@@ -76,8 +77,8 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
         1_000_000
     )
     in_flight_per_connection: Annotated[
-        int, Meta(ge=1, le=1_000, description="sends to one connection at the same time")
-    ] = 32
+        int, Meta(ge=1, le=1_000, description="sends to a connection at the same time, where its pack does not say")
+    ] = 16
     memory_outbound_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="outbound messages held in memory before accepting slows down")
     ] = 10_000
@@ -86,28 +87,9 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
     ] = 1.0
 
 
-class RetentionSettings(_Section, frozen=True, kw_only=True):
-    """How long things are kept."""
-
-    messages_days: Annotated[
-        int, Meta(ge=1, le=36_500, description="raw, canonical and outbound bytes of a message")
-    ] = 400
-    receipt_keys_days: Annotated[
-        int,
-        Meta(
-            ge=90,
-            le=36_500,
-            description="keys by which a duplicate is recognized; a replayed webhook must find its own",
-        ),
-    ] = 400
-
-
 class LimitSettings(_Section, frozen=True, kw_only=True):
     """Bounds on what others may ask of this process."""
 
-    document_depth_max: Annotated[
-        int, Meta(ge=4, le=1_000, description="levels of nesting in a JSON or XML document")
-    ] = 64
     documents_per_message_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="documents in one interchange or file")
     ] = 10_000
@@ -132,6 +114,20 @@ class SecuritySettings(_Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="private networks (CIDR) that connections may reach, such as `10.20.0.0/16`; none by default"),
     ] = ()
+    packs_may_read_process: Annotated[
+        bool,
+        Meta(
+            description="packs may name secrets as `env:NAME` and `file:PATH` and local folders anywhere; leave it off"
+            " where others than the operator write packs"
+        ),
+    ] = False
+    folder_root: Annotated[
+        str,
+        Meta(
+            description="directory below which `folder` connections may work, such as `/srv/exchange`; empty: nowhere,"
+            " or anywhere with `packs_may_read_process`"
+        ),
+    ] = ""
 
     def __repr__(self) -> str:
         # Settings end up in logs and test failures; the key must not.
@@ -155,7 +151,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSettings = StoreSettings()
     web: WebSettings = WebSettings()
     flow: FlowSettings = FlowSettings()
-    retention: RetentionSettings = RetentionSettings()
     limits: LimitSettings = LimitSettings()
     security: SecuritySettings = SecuritySettings()
     log: LogSettings = LogSettings()

@@ -70,6 +70,7 @@ class Hub:
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self.tenancy = Tenancy(
             store,
+            settings,
             clock=clock,
             ids=self._writer_ids,
             root_key=self._root_key,
@@ -297,6 +298,10 @@ class Hub:
     async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
         """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""
         await self.tenancy.set_secret(tenant_id, name, value)
+
+    async def remove_secret(self, tenant_id: str, name: str) -> None:
+        """Forget a secret of a tenant; connections that name it stop working."""
+        await self.tenancy.remove_secret(tenant_id, name)
 
     async def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> str:
         """Return a new API key of a tenant; `connection` binds it to one door."""

@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 import structlog
 
+from ..config import Settings
 from ..connectors import registry
 from ..connectors.egress import Egress
 from ..connectors.leases import LeasedConnector
 from ..durable.identity import Clock, Ids
-from ..errors import CrossdockError, NotFound
+from ..errors import ConfigurationError, CrossdockError, NotFound
 from ..flow import recovery
 from ..flow.collect import Collector
 from ..flow.pipeline import Pipeline
@@ -51,8 +52,19 @@ class Tenancy:
     pipeline: Pipeline
     collector: Collector
 
-    def __init__(self, store: Store, *, clock: Clock, ids: Ids, root_key: bytes, egress: Egress, chore: Chore) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        clock: Clock,
+        ids: Ids,
+        root_key: bytes,
+        egress: Egress,
+        chore: Chore,
+    ) -> None:
         self._store = store
+        self._settings = settings
         self._clock = clock
         self._ids = ids
         self._root_key = root_key
@@ -60,6 +72,7 @@ class Tenancy:
         self._chore = chore
         self._active: dict[str, Configuration] = {}
         self._secrets: dict[str, dict[str, str]] = {}
+        self._refused: dict[str, dict[str, ConfigurationError]] = {}
         self._made: dict[tuple[str, str], _Made] = {}
         self._health: dict[str, dict[str, str]] = {}
         self._specs: dict[tuple[str, str], tuple[ConnectionSpec, str]] = {}
@@ -110,7 +123,11 @@ class Tenancy:
         """Return a connection to send on. One that is not in the release any more holds what waits for it."""
         configuration = self._active.get(tenant_id)
         spec = configuration.connections.get(connection_id) if configuration is not None else None
-        return spec or ConnectionSpec(connection_id, partner="", connector="", paused=True)
+        if spec is None:
+            return ConnectionSpec(connection_id, partner="", connector="", paused=True)
+        if not spec.in_flight_max:
+            spec = msgspec.structs.replace(spec, in_flight_max=self._settings.flow.in_flight_per_connection)
+        return spec
 
     def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
         """Return resolved secrets of inbound connections; one that cannot be resolved is left out."""
@@ -162,6 +179,10 @@ class Tenancy:
         place = (configuration.tenant_id, spec.connection)
         resolved = self._secrets.get(configuration.tenant_id, {})
         values = {name: resolved[reference] for name, reference in spec.secrets.items() if reference in resolved}
+        refused = self._refused.get(configuration.tenant_id, {})
+        for reference in spec.secrets.values():
+            if reference in refused:
+                raise refused[reference].with_traceback(None)
         made = self._made.get(place)
         if made is not None and made.spec == spec and made.secrets == values:
             return made.partner
@@ -173,6 +194,8 @@ class Tenancy:
             self._egress,
             self._clock,
             spec.timeout_seconds,
+            self._folder_root(),
+            self._settings.limits.partner_answer_bytes_max,
         )
         manifest = registry.manifests()[spec.connector]
         idempotent = manifest.idempotent_push or bool(spec.settings.get("idempotent"))
@@ -180,6 +203,10 @@ class Tenancy:
         partner = Partner(spec, connector, idempotent)
         self._made[place] = _Made(spec, values, partner, connector)
         return partner
+
+    def _folder_root(self) -> str | None:
+        security = self._settings.security
+        return security.folder_root or ("/" if security.packs_may_read_process else None)
 
     def _replace_connectors(self, configuration: Configuration) -> None:
         """Have the sender use the connectors of a release. What it replaces is closed after its last use.
@@ -311,18 +338,29 @@ class Tenancy:
         for spec in configuration.connections.values():
             references |= set(spec.secrets.values()) | set(spec.authentication.secrets)
 
-        def resolve(connection: Connection) -> tuple[dict[str, str], tuple[int, int] | None]:
-            values = {}
+        own_process = self._settings.security.packs_may_read_process
+
+        def resolve(connection: Connection) -> tuple[dict[str, str], dict[str, ConfigurationError], Any]:
+            values: dict[str, str] = {}
+            refused: dict[str, ConfigurationError] = {}
             for reference in references:
-                with contextlib.suppress(CrossdockError):
-                    secret = secrets.resolve(
-                        reference, connection=connection, tenant_id=tenant_id, root_key=self._root_key
-                    )
-                    values[reference] = secret.reveal()
-            return values, secrets.stamps(connection).get(tenant_id)
+                try:
+                    values[reference] = secrets.resolve(
+                        reference,
+                        connection=connection,
+                        tenant_id=tenant_id,
+                        root_key=self._root_key,
+                        own_process=own_process,
+                    ).reveal()
+                except NotFound:
+                    continue
+                except ConfigurationError as error:
+                    refused[reference] = error
+                    log.warning("secret.unavailable", tenant_id=tenant_id, reference=reference, error=str(error))
+            return values, refused, secrets.stamps(connection).get(tenant_id)
 
         # A new book: what was removed or renamed must not go on working.
-        self._secrets[tenant_id], stamp = await self._store.read(resolve)
+        self._secrets[tenant_id], self._refused[tenant_id], stamp = await self._store.read(resolve)
         self._secret_stamps.pop(tenant_id, None)
         if stamp is not None:
             self._secret_stamps[tenant_id] = stamp
@@ -333,6 +371,13 @@ class Tenancy:
         await self.pipeline.write(
             lambda connection: secrets.put(connection, tenant_id, name, value, root_key=self._root_key, at=now)
         )
+        if tenant_id in self._active:
+            await self.activate(tenant_id)
+
+    async def remove_secret(self, tenant_id: str, name: str) -> None:
+        """Forget a secret of a tenant, here and in the record."""
+        await self.pipeline.write(lambda connection: secrets.remove(connection, tenant_id, name))
+        self._secrets.pop((tenant_id, f"secret:{name}"), None)
         if tenant_id in self._active:
             await self.activate(tenant_id)
 

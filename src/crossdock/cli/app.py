@@ -56,6 +56,8 @@ COMMANDS: dict[str, CommandEntry] = {
     "edi": CommandEntry("crossdock.cli.edi", "Read, check and acknowledge EDI files.", _MAKE, group=True),
     "plan": CommandEntry("crossdock.cli.plan", "Show what applying a pack would change.", _MAKE),
     "apply": CommandEntry("crossdock.cli.apply", "Apply a pack as a new release.", _MAKE),
+    "key": CommandEntry("crossdock.cli.key", "Make, list and revoke API keys.", _RUN, group=True),
+    "secret": CommandEntry("crossdock.cli.secret", "Store, list and remove secrets.", _RUN, group=True),
     "doctor": CommandEntry("crossdock.cli.doctor", "Check this installation; each line is ok or says the fix.", _CHECK),
     "bench": CommandEntry("crossdock.cli.bench", "Measure this machine's limits and the hub's share of them.", _CHECK),
     "version": CommandEntry("crossdock.cli.version", "Print the version.", _CHECK),

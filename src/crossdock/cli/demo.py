@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import logging
+import os
 import shutil
 import signal
 import sys
@@ -35,10 +36,12 @@ from ..simulator.day import STARTS, Day, DayOptions
 from ..simulator.report import is_clean, render_report
 from ..simulator.world import ORDERS_MIN, ORDERS_OF_THE_DAY, wall
 from ..web.server import open_doors
+from .running_hub import Announcement
 
 FOLDER = Path("var/demo")
 DEFAULT_PORT = 8600
 LINK_MINUTES = 24 * 60
+KEY_LABEL = "made for you by the demo"
 SIGN_INS = (
     ("northgate", "operations"),
     ("northgate", "integrator"),
@@ -57,8 +60,12 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port of the console; 0 takes a free one.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Remove what an earlier demo left, and end.")] = False,
 ) -> None:
-    """Play the Northgate day: a distributor's day of orders, with faults."""
-    options = DayOptions(seed=seed, orders=orders, speed=_speed(speed))
+    """Play the Northgate day: a distributor's day of orders, with faults.
+
+    A second, small tenant (Lakeside Parts, 5 orders) runs beside it, and the report counts its orders too.
+    """
+    options = DayOptions(seed=seed, orders=orders, speed=_speed(speed), hands_on=not headless)
+    check_report_place(report)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with _folder(headless, reset) as folder:
         if reset:
@@ -102,15 +109,23 @@ async def _interactive(options: DayOptions, settings: Settings, folder: Path, re
     async with running_day(options, settings, folder) as (hub, day):
         links = [(tenant, role, await _login_link(hub, tenant, role)) for tenant, role in SIGN_INS]
         _greet(talk, hub.url, links, day)
-        if browser:
-            webbrowser.open(links[0][2])
-        with _clock_line(talk, day) as show:
-            result = await day.run(show)
-        _tell_report(talk, result)
-        if report:
-            _write(report, result)
-        talk.print("\nThe hub goes on serving. Ctrl-C ends it.")
-        await _serve_on(hub, day)
+        key = await hub.create_key("northgate", "operator", label=KEY_LABEL)
+        talk.print("An API key of northgate, to ask and to hand in documents:")
+        talk.print(f"  export CROSSDOCK_KEY={key}\n")
+        announcement = Announcement(hub)
+        await announcement.refresh()
+        try:
+            if browser:
+                webbrowser.open(links[0][2])
+            with _clock_line(talk, day, hub.url) as show:
+                result = await day.run(show)
+            _tell_report(talk, result)
+            if report:
+                _write(report, result)
+            talk.print("\nThe hub goes on serving. Ctrl-C ends it.")
+            await _serve_on(hub, day)
+        finally:
+            await announcement.withdraw()
     return is_clean(result)
 
 
@@ -143,6 +158,8 @@ def demo_settings(folder: Path, port: int) -> Settings:
             "web.port": port,
             "security.root_key_file": str(folder / "root.key"),
             "security.allow_private_networks": ("127.0.0.0/8",),
+            # The partners' folders are the demo's own.
+            "security.packs_may_read_process": True,
             "log.level": "error",
         },
     )
@@ -206,7 +223,7 @@ def _greet(talk: Console, url: str, links: list[tuple[str, str, str]], day: Day)
 
 
 @contextlib.contextmanager
-def _clock_line(talk: Console, day: Day) -> Iterator[Any]:
+def _clock_line(talk: Console, day: Day, url: str) -> Iterator[Any]:
     """Show the day's clock: one live line on a terminal, a line for each row of the day elsewhere."""
     told: set[tuple[str, str]] = set()
 
@@ -220,6 +237,8 @@ def _clock_line(talk: Console, day: Day) -> Iterator[Any]:
                 if at is not None and (fault.name, word) not in told:
                     told.add((fault.name, word))
                     yield f"{wall(at)}  {fault.name.replace('_', ' ')} {word}"
+                    if word == "is seen" and fault.invitation and fault.ended_at is None:
+                        yield f"       {fault.invitation.format(url=url)}"
 
     if not talk.is_terminal:
 
@@ -259,6 +278,24 @@ def _tell_report(talk: Console, result: dict[str, Any]) -> None:
         talk.print(f"  {name:<30} begun {begun}  seen {seen}  over {ended}  {row['screen']}")
     for finding in result["findings"]:
         talk.print(f"  [red]{finding}[/]")
+
+
+def check_report_place(where: str) -> None:
+    """Refuse a place where the report could not be written, before the day is played for nothing."""
+    if where in ("", "-"):
+        return
+    file = Path(where)
+    reason = ""
+    if file.is_dir():
+        reason = "is a directory"
+    elif not file.absolute().parent.is_dir():
+        reason = f"cannot be written: there is no directory {file.absolute().parent}"
+    elif not os.access(file if file.exists() else file.absolute().parent, os.W_OK):
+        reason = "cannot be written"
+    if reason:
+        raise ConfigurationError(
+            f"--report {where} {reason}", hint="Name a file in a directory you may write to, or -", pointer="--report"
+        )
 
 
 def _write(where: str, result: dict[str, Any]) -> None:

@@ -1,23 +1,26 @@
 """`crossdock replay`: run a stored message, or everything open of an issue, again.
 
-Speaks to the running hub (`--url`, `--key`); where none runs, it opens the record itself.
+Speaks to the hub that runs here (or `--url`, `--key`); where none runs, it opens the record itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import urllib.error
-import urllib.request
 from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from crossdock.bootstrap import Hub
+from crossdock.cli.find import nothing_here, tenants_of
+from crossdock.cli.plan import with_store
+from crossdock.cli.running_hub import Door, JsonOption, KeyOption, TenantOption, UrlOption, ask, doors, each, one_of
 from crossdock.config import load_settings
-from crossdock.errors import AccessDenied, CrossdockError, NotFound, TransientError
+from crossdock.errors import NotFound
 from crossdock.flow.replay import ReplayReport
+from crossdock.store.engine import Store
+from crossdock.views import search
 
 EXIT_PARTLY = 6
 
@@ -35,25 +38,29 @@ class _Order(msgspec.Struct, kw_only=True):
 
 def command(
     target: Annotated[str, typer.Argument(help="A message (msg_…) or an issue (iss_…).")],
-    tenant: Annotated[str, typer.Option("--tenant", help="Whose it is; needed where no hub runs.")] = "",
+    tenant: TenantOption = "",
     under: Annotated[str, typer.Option("--under", help="The release: current, or original as it came.")] = "current",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
-    url: Annotated[str, typer.Option("--url", help="The running hub.", envvar="CROSSDOCK_URL")] = "",
-    key: Annotated[str, typer.Option("--key", help="An API key of the tenant.", envvar="CROSSDOCK_KEY")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    url: UrlOption = "",
+    key: KeyOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Run a message or an issue's members again. A replay links to what was there and is applied at most once."""
     if under not in ("current", "original"):
         raise typer.BadParameter("--under is current or original")
     if not target.startswith(("msg_", "iss_")):
         raise typer.BadParameter("a message (msg_…) or an issue (iss_…) is run again")
-    if key:
-        report = _ask(url or load_settings().public_url, key, target, under, dry_run=dry_run, reason=reason)
+    reached = {door.tenant_id: door for door in doors(url, key, tenant)}
+    if reached:
+        found = each(
+            list(reached),
+            lambda tenant_id: _ask(reached[tenant_id], target, under, dry_run=dry_run, reason=reason),
+        )
+        _, report = one_of(found, target, "replay")
     else:
-        if not tenant:
-            raise typer.BadParameter("give --key to speak to the running hub, or --tenant where none runs")
-        report = msgspec.to_builtins(asyncio.run(_here(tenant, target, under, dry_run=dry_run, reason=reason)))
+        owner = with_store(lambda store: _owner(store, tenant, target), missing=nothing_here)
+        report = msgspec.to_builtins(asyncio.run(_here(str(owner), target, under, dry_run=dry_run, reason=reason)))
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False, indent=2, default=str))
     else:
@@ -62,35 +69,22 @@ def command(
         raise typer.Exit(EXIT_PARTLY)
 
 
-def _ask(url: str, key: str, target: str, under: str, *, dry_run: bool, reason: str) -> dict[str, Any]:
+def _ask(door: Door, target: str, under: str, *, dry_run: bool, reason: str) -> dict[str, Any]:
     kind = "issues" if target.startswith("iss_") else "messages"
-    body = json.dumps({"under": under, "dry_run": dry_run, "reason": reason}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the operator's own hub
-        f"{url}/v1/{kind}/{target}/replay",
-        data=body,
-        headers={"authorization": f"Bearer {key}", "content-type": "application/json"},
-        method="POST",
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
-            report: dict[str, Any] = json.loads(answer.read())
-            return report
-    except urllib.error.HTTPError as error:
-        raise _refusal(error) from error
-    except urllib.error.URLError as error:
-        raise TransientError(
-            f"the hub at {url} does not answer: {error.reason}", hint="Is it running? See --url"
-        ) from error
+    body = {"under": under, "dry_run": dry_run, "reason": reason}
+    report: dict[str, Any] = json.loads(ask(door, f"/{kind}/{target}/replay", method="POST", body=body))
+    return report
 
 
-def _refusal(error: urllib.error.HTTPError) -> CrossdockError:
-    try:
-        problem = json.loads(error.read())
-    except ValueError:
-        problem = {}
-    text = problem.get("detail") or problem.get("title") or f"the hub answered {error.code}"
-    kind: type[CrossdockError] = {401: AccessDenied, 403: AccessDenied, 404: NotFound}.get(error.code, CrossdockError)
-    return kind(text, code=problem.get("code"), hint=tuple(problem.get("hint", ())))
+def _owner(store: Store, tenant: str, target: str) -> str:
+    """Return the tenant whose message or issue this is."""
+
+    def look(tenant_id: str) -> bool:
+        if store.read_now(lambda connection: search.find(connection, tenant_id, target, limit=1)).hits:
+            return True
+        raise NotFound(f"There is nothing called {target}")
+
+    return one_of(each(tenants_of(store, tenant), look), target, "replay")[0]
 
 
 async def _here(tenant_id: str, target: str, under: str, *, dry_run: bool, reason: str) -> ReplayReport:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from crossdock.cli.find import nothing_here, tenant_of
+from crossdock.cli.find import nothing_here, tenants_of
 from crossdock.cli.plan import with_store
+from crossdock.cli.running_hub import (
+    Door,
+    JsonOption,
+    KeyOption,
+    TenantOption,
+    UrlOption,
+    ask,
+    doors,
+    each,
+    one_of,
+)
 from crossdock.errors import NotFound
 from crossdock.governance import releases
 from crossdock.store.engine import Connection, Store
@@ -23,18 +35,29 @@ from crossdock.views.order_timeline import OrderPage
 _JSON = msgspec.json.Encoder(decimal_format="string")
 
 
+class _Message(msgspec.Struct, frozen=True):
+    """The API's answer about a message: one of the two is set."""
+
+    inbound: InboundView | None = None
+    outbound: OutboundView | None = None
+
+
 def command(
     name: Annotated[str, typer.Argument(help="An order by any of its names, or a message id.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="The tenant; needed when there are several.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    tenant: TenantOption = "",
+    url: UrlOption = "",
+    key: KeyOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Show the whole story of an order or message."""
-
-    def look(store: Store) -> Any:
-        tenant_id = tenant_of(store, tenant)
-        return store.read_now(lambda connection: _load(connection, tenant_id, name))
-
-    view = with_store(look, missing=nothing_here)
+    reached = {door.tenant_id: door for door in doors(url, key, tenant)}
+    if reached:
+        found = each(list(reached), lambda tenant_id: _asked(reached[tenant_id], name))
+    else:
+        found = with_store(lambda store: _looked_up(store, tenant, name), missing=nothing_here)
+    tenant_id, view = one_of(found, name, "trace")
+    if not tenant and tenant_id:
+        typer.echo(f"Found in {tenant_id}", err=True)
     if as_json:
         typer.echo(msgspec.json.format(_JSON.encode(_without_bytes(view)), indent=2).decode())
         return
@@ -43,6 +66,22 @@ def command(
         _show_order(console, view)
     else:
         _show_message(console, view)
+
+
+def _looked_up(store: Store, tenant: str, name: str) -> dict[str, Any]:
+    def look(tenant_id: str) -> Any:
+        return store.read_now(lambda connection: _load(connection, tenant_id, name))
+
+    return each(tenants_of(store, tenant), look)
+
+
+def _asked(door: Door, name: str) -> OrderPage | InboundView | OutboundView:
+    if name.lower().startswith("msg_"):
+        answer = msgspec.json.decode(ask(door, f"/messages/msg_{name[4:].upper()}"), type=_Message)
+        view = answer.inbound or answer.outbound
+        assert view is not None
+        return view
+    return msgspec.json.decode(ask(door, f"/orders/{quote(name, safe='')}"), type=OrderPage)
 
 
 def _load(connection: Connection, tenant_id: str, name: str) -> OrderPage | InboundView | OutboundView:

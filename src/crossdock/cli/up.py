@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from typing import Annotated
 
@@ -10,11 +11,14 @@ import typer
 from rich.console import Console
 
 from crossdock.bootstrap import Hub
+from crossdock.cli.running_hub import Announcement
 from crossdock.config import Settings, load_settings
 from crossdock.durable.identity import SystemClock
 from crossdock.governance import tenants
 from crossdock.web.console.sign_in import login_address
 from crossdock.web.server import open_doors
+
+ANNOUNCE_SECONDS = 2.0
 
 
 def command(
@@ -49,7 +53,15 @@ async def _serve(settings: Settings, *, links: bool) -> None:
                 address = await login_address(hub, SystemClock(), tenant.tenant_id, "operator", "operator")
                 talk.print(f"  {tenant.tenant_id:<16} {address}", soft_wrap=True)
         talk.print("Ctrl-C ends it; everything accepted is kept.")
-        await stopped.wait()
+        announcement = Announcement(hub)
+        try:
+            while not stopped.is_set():
+                # A tenant that was applied meanwhile is announced too.
+                await announcement.refresh()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopped.wait(), ANNOUNCE_SECONDS)
+        finally:
+            await announcement.withdraw()
         talk.print("Closing the doors …")
     finally:
         await hub.stop()

@@ -71,12 +71,13 @@ ACTIONS: frozenset[str] = frozenset().union(*PERMISSIONS.values())
 
 
 class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who asks: one actor with one role in one tenant. A partner is bound to `connection_id`."""
+    """Who asks: one actor with one role in one tenant. A partner is bound to `connection_id`; `label` names a key."""
 
     tenant_id: str
     actor: str
     role: str
     connection_id: str = ""
+    label: str = ""
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -170,14 +171,14 @@ def identify(connection: Connection, token: str) -> Identity:
     row = None
     if tenant_id:
         row = connection.one(
-            "select tenant_id, key_id, role, connection_id from api_keys where digest = ? and revoked_at is null",
+            "select tenant_id, key_id, role, connection_id, label from api_keys where digest = ? and revoked_at is null",
             (digest_of(token),),
         )
     if row is None or row[0] != tenant_id:
         raise AccessDenied(
             "The API key is not valid", code="XD-SEC-001", hint="Send a valid key as: Authorization: Bearer …"
         )
-    return Identity(row[0], row[1], row[2], row[3])
+    return Identity(row[0], row[1], row[2], row[3], row[4])
 
 
 def keys(connection: Connection, tenant_id: str) -> list[ApiKey]:

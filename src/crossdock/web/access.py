@@ -45,7 +45,9 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def actor(self) -> str:
-        return self.identity.actor
+        """Who the audit names: a person's sign-in, or a key's label with its id."""
+        label, actor = self.identity.label, self.identity.actor
+        return f"{label} ({actor})" if label else actor
 
     def may(self, action: str) -> bool:
         """Tell whether this identity has the right."""

@@ -29,18 +29,18 @@ def web_of(request: Any) -> Web:
     return web
 
 
-def request_id_of(request: Any) -> str:
-    """Return the id of this request, made at its first use; it stands in problems and in the log."""
-    known: str | None = request.scope.get("crossdock_request_id")
+def request_id_of(scope: Any) -> str:
+    """Return the id of the request of an ASGI scope, made at its first use; it stands in problems and in the log."""
+    known: str | None = scope.get("crossdock_request_id")
     if known is None:
         known = "req_" + secrets.token_hex(10)
-        request.scope["crossdock_request_id"] = known
+        scope["crossdock_request_id"] = known
     return known
 
 
-def trace_id_of(request: Any) -> str:
+def trace_id_in(traceparent: str) -> str:
     """Return the trace id of a W3C traceparent header, empty without one."""
-    parts = request.headers.get("traceparent", "").split("-")
+    parts = traceparent.split("-")
     return parts[1] if len(parts) == 4 and len(parts[1]) == 32 else ""
 
 

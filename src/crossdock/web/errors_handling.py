@@ -12,7 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from ..errors import CrossdockError
-from .context import request_id_of, trace_id_of
+from .context import request_id_of, trace_id_in
 from .problems import MEDIA_TYPE, Problem, Unauthenticated, problem_of
 from .rendering import page
 
@@ -22,7 +22,8 @@ log = structlog.get_logger("crossdock.web")
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Return the answer for an error, in the form of the place it happened in."""
     path = request.url.path
-    problem = problem_of(error, instance=path, request_id=request_id_of(request), trace_id=trace_id_of(request))
+    trace_id = trace_id_in(request.headers.get("traceparent", ""))
+    problem = problem_of(error, instance=path, request_id=request_id_of(request.scope), trace_id=trace_id)
     if problem.status >= 500 and not isinstance(error, CrossdockError | HTTPException):
         log.error("web.failed", request_id=problem.request_id, path=path, exc_info=error)
     headers = {}

@@ -101,6 +101,18 @@ class Hub(Protocol):
         """Add one row to a lookup table (a new release) and replay what waits for it."""
         ...
 
+    def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> Awaitable[str]:
+        """Return a new API key of a tenant; `connection` binds it to one door."""
+        ...
+
+    def set_secret(self, tenant_id: str, name: str, value: str) -> Awaitable[None]:
+        """Seal a secret of a tenant and use it from now on."""
+        ...
+
+    def remove_secret(self, tenant_id: str, name: str) -> Awaitable[None]:
+        """Forget a secret of a tenant."""
+        ...
+
     def health(self) -> Health:
         """Return whether the hub takes work. It answers from memory and never waits."""
         ...

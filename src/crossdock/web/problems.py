@@ -7,6 +7,7 @@ No traceback and no internal text of a bug ever leaves the process: a bug is a r
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -39,6 +40,8 @@ from ..store.engine import CommitUnknown, StoreFull, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 _ENCODE = msgspec.json.Encoder().encode
+# How msgspec names a place in a body: "… - at `$.lines[0].sku`".
+_BODY_PLACE = re.compile(r"at `\$\.?([^`]*)`")
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -197,8 +200,18 @@ def _findings_of(error: HTTPException) -> tuple[Finding, ...]:
         Finding(
             code="XD-API-400",
             message=str(item.get("message", "")),
-            pointer=f"{item['source']}:{item['key']}" if item.get("source") else str(item.get("key", "")),
+            pointer=_pointer_of(item),
         )
         for item in extra
         if isinstance(item, dict)
     )
+
+
+def _pointer_of(item: dict[str, Any]) -> str:
+    """Return where the fault stands: `/query/q`, `/header/name`, or a place in the body such as `/status`."""
+    source, key = getattr(item.get("source"), "value", item.get("source")), str(item.get("key", ""))
+    found = _BODY_PLACE.search(str(item.get("message", "")))
+    if source in (None, "body"):
+        place = found[1] if found else ("" if key == "data" else key)
+        return "/" + re.sub(r"[.\[\]]+", "/", place).strip("/")
+    return f"/{source}/{key}"

@@ -7,6 +7,7 @@ Without either the stream starts with what comes next. Comments every 15 seconds
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -20,8 +21,11 @@ from ...canonical.events import Event, cloud_event
 from ...store import journal
 from ..context import api_principal, web_of
 from ..hub_port import Hub, public_address
+from ..problems import BadRequest
 
 HEARTBEAT_SECONDS = 15.0
+_CURSOR = re.compile(r"[0-9]{1,18}\.[0-9]{1,18}")
+_RESUME = "Send the id of the last event you saw, or none to start with what comes next"
 _ENCODE = msgspec.json.Encoder(decimal_format="string").encode
 
 
@@ -50,8 +54,18 @@ async def stream_events(
     principal.require("event.read")
     web = web_of(request)
     start = after or request.headers.get("last-event-id", "")
+    if start:
+        _check(start, await web.hub.store.read(journal.end), "/query/after" if after else "/header/Last-Event-ID")
     messages = follow(web.hub, principal.tenant_id, start, type_prefix=type_, subject=subject, closing=web.closing)
     return Stream(messages, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+
+def _check(text: str, end: journal.Cursor, pointer: str) -> None:
+    """Refuse a cursor that is none, or that no stream of this record has given out: replaying all would be a lie."""
+    if not _CURSOR.fullmatch(text):
+        raise BadRequest(f"{text[:80]!r} is no cursor of this stream", pointer=pointer, hint=_RESUME)
+    if journal.Cursor.parse(text) > end:
+        raise BadRequest(f"The cursor {text} lies behind the end of the journal, {end}", pointer=pointer, hint=_RESUME)
 
 
 async def follow(

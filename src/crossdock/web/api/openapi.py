@@ -11,6 +11,11 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get
+from litestar.params import FromPath
+
+from ...canonical.catalog import schemas
+from ...errors import NotFound
+from ..rendering import page
 
 DESCRIPTION = (
     "Orders, shipments, messages and issues of one tenant. The tenant always comes from the credential."
@@ -30,11 +35,39 @@ ERRORS = {
 }
 
 
-@get("/v1/openapi.json", include_in_schema=False)
+@get(["/v1/openapi.json", "/openapi.json"], include_in_schema=False)
 async def serve_document(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the document; there is no page that would load scripts from elsewhere."""
     content = msgspec.json.encode(completed(request.app.openapi_schema.to_schema()))
     return Response(content, media_type="application/json")
+
+
+@get("/docs/api", include_in_schema=False)
+async def api_page(request: Request[Any, Any, Any]) -> Response[bytes]:
+    """Show the API's operations as a plain page, readable without signing in."""
+    paths = completed(request.app.openapi_schema.to_schema())["paths"]
+    operations = [
+        (method.upper(), path, operation)
+        for path, item in paths.items()
+        for method, operation in item.items()
+        if isinstance(operation, dict) and "responses" in operation
+    ]
+    return page(
+        "console/api.html", {"operations": operations, "description": DESCRIPTION, "schemas": sorted(schemas())}
+    )
+
+
+@get("/schemas/{file:str}", include_in_schema=False)
+async def serve_schema(file: FromPath[str]) -> Response[bytes]:
+    """Return the JSON Schema of an event type or canonical object; events name theirs in `dataschema`."""
+    schema = schemas().get(file.removesuffix(".json")) if file.endswith(".json") else None
+    if schema is None:
+        raise NotFound()
+    return Response(
+        msgspec.json.encode(schema),
+        media_type="application/schema+json",
+        headers={"cache-control": "public, max-age=3600", "access-control-allow-origin": "*"},
+    )
 
 
 def completed(schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from .credentials import create_key, list_keys, list_secrets, put_secret, remove_secret, revoke_key
 from .events import stream_events
 from .health import health, ready
 from .issues import acknowledge, fix, get_issue, list_issues
 from .issues import replay as replay_issue
 from .messages import get_bytes, get_message, list_attempts, list_messages
 from .messages import replay as replay_message
-from .openapi import serve_document
+from .openapi import api_page, serve_document, serve_schema
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .releases import active_release, list_releases
 from .search import search
@@ -35,5 +36,13 @@ HANDLERS = [
     list_releases,
     active_release,
     stream_events,
+    list_keys,
+    create_key,
+    revoke_key,
+    list_secrets,
+    put_secret,
+    remove_secret,
     serve_document,
+    api_page,
+    serve_schema,
 ]
