@@ -4,15 +4,18 @@ yours.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from crossdock.sdk.signatures import sign_hmac, sign_standard
 from crossdock.store.engine import StoreFull, StoreUnavailable
 from crossdock.web.app import create_app
+from crossdock.web.server import open_doors
 from tests.web.world import OTHER, TENANT, World, delivery, order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -52,22 +55,80 @@ async def test_one_identity_for_two_contents_is_a_conflict(anyone: httpx.AsyncCl
     assert 1 == world.one("select count(*) from inbound_messages where message_id = ?", answer.json()["pointer"])
 
 
-@pytest.mark.parametrize(
-    "path", ["northgate/nothing", "nobody/erp", "lakeside/dock", "northgate/erp", "northgate/harbor", "/", "x"]
-)
-async def test_unknown_foreign_and_wrong_look_alike(anyone: httpx.AsyncClient, world: World, path: str) -> None:
-    """A wrong, missing or foreign credential and an address that does not exist get the same answer."""
-    expected = None
-    for headers in (
+async def test_unknown_foreign_and_wrong_look_alike(anyone: httpx.AsyncClient, world: World) -> None:
+    """Whatever is wrong with a credential, and whether the address exists or not, the refusal is the same."""
+    now = int(world.clock.now().timestamp())
+    credentials: list[dict[str, str]] = [
         {},
         {"authorization": "Bearer wrong"},
         {"authorization": f"Bearer {await world.key(OTHER, 'operations')}"},
-    ):
-        answer = await anyone.post(f"/v1/ingest/{path}", content=b"{}", headers=headers)
-        assert (401, "application/problem+json") == (answer.status_code, answer.headers["content-type"])
-        seen = {**answer.json(), "instance": ""}
-        expected = expected or seen
-        assert (seen["code"], seen["title"]) == ("XD-SEC-001", expected["title"])
+        {"x-shop-hmac-sha256": "00" * 32},
+        sign_standard("wh_1", now, b"other bytes", [HARBOR]),
+        sign_standard("wh_2", now - 4000, b"{}", ["whsec_d3JvbmcgYnV0IGxvbmcgZW5vdWdo"]),
+    ]
+    paths = ["northgate/nothing", "nobody/erp", "lakeside/dock", "northgate/erp", "northgate/harbor", "northgate/shop"]
+    seen = set()
+    for path in [*paths, "northgate/cargoline", "/", "x"]:
+        for headers in credentials:
+            answer = await anyone.post(f"/v1/ingest/{path}", content=b"{}", headers=headers)
+            told = {**answer.json(), "instance": "", "request_id": ""}
+            kept = {name: value for name, value in answer.headers.items() if name != "content-length"}
+            seen.add((answer.status_code, json.dumps(told, sort_keys=True), json.dumps(kept, sort_keys=True)))
+
+    assert [401] == [status for status, _, _ in seen]
+
+
+async def test_refusals_carry_their_ids(anyone: httpx.AsyncClient) -> None:
+    """A problem at the door names the request, and the trace it belongs to."""
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    answer = await anyone.post(
+        "/v1/ingest/northgate/erp", content=b"{}", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    )
+
+    assert answer.json()["request_id"].startswith("req_")
+    assert trace == answer.json()["trace_id"]
+
+
+@pytest.mark.parametrize("framing", ["chunked", "length"])
+async def test_a_body_too_large_is_answered_on_a_real_socket(world: World, framing: str) -> None:
+    """A sender that writes its whole body before it reads still gets the problem, not a reset."""
+    settings = msgspec.structs.replace(
+        world.hub.settings,
+        web=msgspec.structs.replace(world.hub.settings.web, ingest_body_bytes_max=200_000, port=0),
+    )
+    hub = Elsewhere(world.hub, settings)
+    await open_doors(hub)
+    host, port = hub.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    size = 550_000
+    how = "transfer-encoding: chunked" if framing == "chunked" else f"content-length: {size}"
+    writer.write(f"POST /v1/ingest/northgate/erp HTTP/1.1\r\nhost: hub\r\n{how}\r\n\r\n".encode())
+    for _ in range(size // 50_000):
+        if framing == "chunked":
+            writer.write(b"%x\r\n" % 50_000)
+        writer.write(b"x" * 50_000 + (b"\r\n" if framing == "chunked" else b""))
+        await writer.drain()
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    await hub.close()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert "XD-DOC-007" == json.loads(answer.partition(b"\r\n\r\n")[2])["code"]
+
+
+class Elsewhere:
+    """The hub of the tests under other settings, with doors of its own."""
+
+    def __init__(self, hub: Any, settings: Any) -> None:
+        self._hub = hub
+        self.settings = settings
+        self.url = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._hub, name)
+
+    def on_stop(self, close: Any) -> None:
+        self.close = close
 
 
 async def test_a_key_of_one_connection_opens_no_other(anyone: httpx.AsyncClient, world: World) -> None:
@@ -89,7 +150,7 @@ async def test_a_signed_webhook_is_taken(anyone: httpx.AsyncClient, world: World
 
 
 async def test_a_changed_body_breaks_the_signature(anyone: httpx.AsyncClient, world: World) -> None:
-    """One changed byte, or a time too far away, is refused with its own code."""
+    """One changed byte is refused like an unknown address; who proves the secret hears that the time is wrong."""
     now = int(world.clock.now().timestamp())
     wrong = await anyone.post(
         "/v1/ingest/northgate/harbor", content=b"{ }", headers=sign_standard("wh_2", now, b"{}", [HARBOR])
@@ -98,7 +159,7 @@ async def test_a_changed_body_breaks_the_signature(anyone: httpx.AsyncClient, wo
         "/v1/ingest/northgate/harbor", content=b"{}", headers=sign_standard("wh_3", now - 4000, b"{}", [HARBOR])
     )
 
-    assert (401, "XD-ING-008") == (wrong.status_code, wrong.json()["code"])
+    assert (401, "XD-SEC-001") == (wrong.status_code, wrong.json()["code"])
     assert (401, "XD-ING-009") == (stale.status_code, stale.json()["code"])
 
 
@@ -133,7 +194,10 @@ async def test_truncated_json_is_kept_and_answered(anyone: httpx.AsyncClient, wo
 
 @pytest.mark.parametrize("declared", [True, False])
 async def test_a_body_too_large_is_refused_early(world: World, app: Any, declared: bool) -> None:
-    """A body above the limit is refused: at once by its length, or as soon as the limit is passed while it streams."""
+    """A body above the limit is refused: at once by its length, or as soon as the limit is passed while it streams.
+
+    What is read afterwards, so that the sender gets to read the answer, is bounded.
+    """
     limit, read = world.hub.settings.web.ingest_body_bytes_max, 0
     headers = [(b"authorization", f"Bearer {await world.key(TENANT, 'partner', 'erp')}".encode())]
     if declared:
@@ -146,13 +210,14 @@ async def test_a_body_too_large_is_refused_early(world: World, app: Any, declare
         return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
 
     async def send(message: Any) -> None:
-        sent.append(message)
+        sent.append((read, message))
 
     await app({"type": "http", "method": "POST", "path": "/v1/ingest/northgate/erp", "headers": headers}, receive, send)
 
-    assert 413 == sent[0]["status"]
-    assert "XD-DOC-007" == json.loads(sent[1]["body"])["code"]
-    assert read <= (0 if declared else limit + 1_000_000)
+    assert 413 == sent[0][1]["status"]
+    assert "XD-DOC-007" == json.loads(sent[1][1]["body"])["code"]
+    assert sent[1][0] <= (0 if declared else limit + 1_000_000)
+    assert read <= 3 * limit + 2_000_000
 
 
 @pytest.mark.parametrize(("error", "status"), [(StoreFull(), 507), (StoreUnavailable(), 503)])

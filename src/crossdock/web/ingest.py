@@ -8,6 +8,8 @@ A duplicate is answered exactly as the first was. Unknown and foreign addresses 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +17,15 @@ import msgspec
 
 from ..errors import Conflict, CrossdockError
 from ..flow.ingest import InboundOffer, IngestAnswer
+from .context import request_id_of, trace_id_in
 from .hub_port import Hub
 from .problems import MEDIA_TYPE, BadRequest, Problem, TooLarge, problem_of
 from .senders import Senders
 
 PATH_PREFIX = "/v1/ingest/"
+# How long, and how much of, a refused body is still read, so that its sender gets to read the answer.
+DRAIN_SECONDS_MAX = 5.0
+DRAIN_BYTES_FACTOR = 2
 ITEMS_MAX_HINT = "Send at most {count} documents at once"
 NDJSON = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -59,6 +65,14 @@ class IdentityConflict(Conflict):
     code = "XD-ING-005"
 
 
+class _BodyTooLarge(TooLarge):
+    """The body itself is larger than this door takes; `more` of it may still be on its way."""
+
+    def __init__(self, message: str, *, more: bool = True) -> None:
+        super().__init__(message)
+        self.more = more
+
+
 class IngestDoor:
     """The ASGI callable. `senders` proves who hands something in."""
 
@@ -72,7 +86,16 @@ class IngestDoor:
         try:
             status, body = await self._take(scope, receive)
         except CrossdockError as error:
-            await _refuse(send, problem_of(error, instance=scope["path"]))
+            problem = problem_of(
+                error,
+                instance=scope["path"],
+                request_id=request_id_of(scope),
+                trace_id=trace_id_in(_traceparent(scope)),
+            )
+            await _refuse(send, problem)
+            if isinstance(error, _BodyTooLarge):
+                await self._drain(receive, more=error.more)
+            await send({"type": "http.response.body", "body": b""})
             return
         length = (b"content-length", b"%d" % len(body))
         await send({"type": "http.response.start", "status": status, "headers": [*_JSON, length]})
@@ -117,14 +140,14 @@ class IngestDoor:
         """Return the body, or refuse as soon as it is known to be too large."""
         limit = self._bytes_max
         if content_length.isdigit() and int(content_length) > limit:
-            raise TooLarge(f"The body has {content_length} bytes; this door takes {limit}")
+            raise _BodyTooLarge(f"The body has {content_length} bytes; this door takes {limit}")
         message = await receive()
         body: bytes = message.get("body", b"")
         if not message.get("more_body", False):
             if message["type"] == "http.disconnect":
                 raise BadRequest("The connection closed before the body was complete")
             if len(body) > limit:
-                raise TooLarge(f"The body has more than the {limit} bytes this door takes")
+                raise _BodyTooLarge(f"The body has more than the {limit} bytes this door takes", more=False)
             return body
         chunks, size = [body], len(body)
         while message.get("more_body", False):
@@ -134,9 +157,20 @@ class IngestDoor:
             chunk = message.get("body", b"")
             size += len(chunk)
             if size > limit:
-                raise TooLarge(f"The body has more than the {limit} bytes this door takes")
+                more = message.get("more_body", False)
+                raise _BodyTooLarge(f"The body has more than the {limit} bytes this door takes", more=more)
             chunks.append(chunk)
         return b"".join(chunks)
+
+    async def _drain(self, receive: Any, *, more: bool) -> None:
+        """Read on for a while: closing on a sender that still writes would reset the answer away."""
+        left = self._bytes_max * DRAIN_BYTES_FACTOR
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS_MAX):
+                while more and left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    more = bool(message.get("more_body", False))
 
     def _parts(self, content: bytes, content_type: str, *, arrays: bool) -> list[bytes] | None:
         """Return the documents of a batch, or None when the body is one document.
@@ -180,7 +214,13 @@ async def _refuse(send: Any, problem: Problem) -> None:
     if problem.status == 405:
         headers.append((b"allow", b"POST"))
     if problem.status == 413:
-        # The rest of the body is not read; the connection cannot be used again.
+        # The rest of the body may never be read; the connection cannot be used again.
         headers.append((b"connection", b"close"))
+    body = problem.body()
+    headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
-    await send({"type": "http.response.body", "body": problem.body()})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+def _traceparent(scope: Any) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"), "")

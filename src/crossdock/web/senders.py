@@ -1,8 +1,9 @@
 """Proof of who hands a document in: an API key, an HMAC over the raw body, or a Standard Webhooks signature.
 
 Authenticity comes before parsing. A connection that does not exist, or belongs to somebody else, takes the same way
-through
-this code as one whose credential is wrong, so the answers tell nothing about which addresses exist.
+through this code as one whose credential is wrong, and every refusal is the same: answers tell nothing about which
+addresses exist. Only who proves the secret hears more: that the time is too far away. Why a sender of ours was refused
+is in the log.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hmac
 from collections.abc import Mapping
 
 import msgspec
+import structlog
 
 from ..errors import AccessDenied
 from ..governance import access
@@ -23,6 +25,8 @@ from .problems import Unauthenticated
 # What an unknown address is checked against, so that it takes the same way as a wrong signature.
 _NOBODY = ("whsec_bm9ib2R5IGhvbGRzIHRoaXMgc2VjcmV0Lg==",)
 _CODES = {signatures.MALFORMED: "XD-ING-007", signatures.EXPIRED: "XD-ING-009", signatures.WRONG: "XD-ING-008"}
+_EVER_SECONDS = 10**9
+log = structlog.get_logger("crossdock.web")
 _HINT = "Send the key or the signature that was issued for this connection"
 
 
@@ -32,6 +36,10 @@ class Sender(msgspec.Struct, frozen=True):
     connection: ConnectionSpec
     receipt_key: str
     batch_arrays: bool
+
+
+class _ProvenButLate(AccessDenied):
+    """The signature is right and its time is not."""
 
 
 class Senders:
@@ -49,7 +57,25 @@ class Senders:
         credentials: Mapping[str, str],
         content: bytes,
     ) -> Sender:
-        """Return the sender, or raise one of the refusals that look alike for unknown, foreign and wrong."""
+        """Return the sender, or raise the one refusal: the same for unknown, foreign, missing and wrong."""
+        try:
+            return await self._proven(tenant_id, connection_id, headers, credentials, content)
+        except _ProvenButLate as error:
+            raise Unauthenticated(str(error), code=_CODES[signatures.EXPIRED], hint=error.hint) from None
+        except AccessDenied as error:
+            configuration = self._hub.configuration(tenant_id)
+            if configuration is not None and connection_id in configuration.connections:
+                log.info("ingest.refused", tenant=tenant_id, connection=connection_id, code=error.code, why=str(error))
+            raise Unauthenticated(hint=_HINT) from None
+
+    async def _proven(
+        self,
+        tenant_id: str,
+        connection_id: str,
+        headers: Mapping[str, str],
+        credentials: Mapping[str, str],
+        content: bytes,
+    ) -> Sender:
         configuration = self._hub.configuration(tenant_id)
         spec = configuration.connections.get(connection_id) if configuration is not None else None
         token = bearer(credentials.get("authorization", "")) or credentials.get("x-api-key", "")
@@ -80,15 +106,22 @@ class Senders:
         self, rule: Authentication, secrets: tuple[str, ...], headers: Mapping[str, str], content: bytes
     ) -> str:
         """Return the id the sender signed (empty where its scheme has none), or raise `Unauthenticated`."""
-        now = self._hub.clock.now()
-        try:
+
+        def verified(tolerance_seconds: int) -> str:
+            now = self._hub.clock.now()
             if rule.kind == "hmac":
                 return signatures.verify_hmac(
-                    headers, content, secrets, header=rule.header, now=now, tolerance_seconds=rule.tolerance_seconds
+                    headers, content, secrets, header=rule.header, now=now, tolerance_seconds=tolerance_seconds
                 ).id
             return signatures.verify_standard(
-                headers, content, secrets, now=now, tolerance_seconds=rule.tolerance_seconds
+                headers, content, secrets, now=now, tolerance_seconds=tolerance_seconds
             ).id
+
+        try:
+            return verified(rule.tolerance_seconds)
         except AccessDenied as error:
-            code = _CODES.get(error.code)
-            raise Unauthenticated(str(error) if code else "", code=code, hint=error.hint or _HINT) from None
+            if error.code == signatures.EXPIRED:
+                # Raises again where the signature is wrong besides.
+                verified(_EVER_SECONDS)
+                raise _ProvenButLate(str(error), hint=error.hint) from None
+            raise Unauthenticated(str(error), code=_CODES.get(error.code), hint=error.hint or _HINT) from None
