@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import UTC
+from datetime import UTC, timedelta
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -35,14 +35,25 @@ from .world import ORDERS_OF_THE_DAY, PlannedOrder, clock_time, plan_day
 
 STARTS = clock_time("07:45").astimezone(UTC)
 POSTS_AT_ONCE = 16
+# Real time that a person has for a repair before the day does it itself.
+HANDS_ON_SECONDS = 180
 
 
 class DayOptions(msgspec.Struct, frozen=True):
-    """`speed` is simulated seconds in a real second; None is as fast as the machine allows."""
+    """`speed` is simulated seconds in a real second; None is as fast as the machine allows.
+
+    `hands_on`: somebody watches and may repair what can be repaired; the day leaves them the time.
+    """
 
     seed: int = 1
     orders: int = ORDERS_OF_THE_DAY
     speed: float | None = None
+    hands_on: bool = False
+
+    @property
+    def patience(self) -> timedelta:
+        """How long the day waits for somebody's hands, in simulated time."""
+        return timedelta(seconds=HANDS_ON_SECONDS * self.speed) if self.hands_on and self.speed else timedelta()
 
 
 class Day:
@@ -71,7 +82,7 @@ class Day:
         await self.northgate.join(self._hub, self._session)
         await self.lakeside.join(self._hub, self._session)
         for tenant in (TENANT, self.lakeside.tenant):
-            key = await self._hub.create_key(tenant, "operations")
+            key = await self._hub.create_key(tenant, "operations", label=f"operations@{tenant}.example")
             self.apis[tenant] = HubApi(self._session, self._hub.url, key)
         return self
 
@@ -85,7 +96,7 @@ class Day:
 
     async def run(self, on_step: Callable[[], None] | None = None) -> dict[str, Any]:
         """Play the day to its end and return the report. `on_step` is called after each step, for a clock to show."""
-        scene = Scene(self.timeline, self.northgate, self.orders, self.apis[TENANT])
+        scene = Scene(self.timeline, self.northgate, self.orders, self.apis[TENANT], self.options.patience)
         self._plan_orders()
         for fault in self.faults:
             fault.plan(scene)

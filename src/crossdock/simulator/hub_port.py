@@ -29,8 +29,8 @@ class HubPort(Protocol):
     async def apply_pack(self, tenant_id: str, files: Mapping[str, str], author: str) -> Any:
         """Make a release of the tenant's configuration and run under it."""
 
-    async def create_key(self, tenant_id: str, role: str, connection: str = "") -> str:
-        """Return a new API key of the tenant; `connection` binds it to one ingest door."""
+    async def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> str:
+        """Return a new API key of the tenant; `connection` binds it to one ingest door, the audit shows `label`."""
 
     async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
         """Seal a secret of the tenant under a name that packs refer to as `secret:NAME`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import msgspec
@@ -20,12 +20,16 @@ from ..world import PlannedOrder, wall
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """What a row may touch: the world, the day's orders and the hub's public API."""
+    """What a row may touch: the world, the day's orders and the hub's public API.
+
+    `patience` is how long a repair is left to the person who watches, in simulated time.
+    """
 
     timeline: Timeline
     northgate: Northgate
     orders: Sequence[PlannedOrder]
     api: HubApi
+    patience: timedelta = timedelta()
 
     def now(self) -> datetime:
         """Return the present simulated instant."""
@@ -37,10 +41,11 @@ class Scene(msgspec.Struct, frozen=True):
 
 
 class Fault(ABC):
-    """One row. `screen` names the page on which a person sees it."""
+    """One row. `screen` is the page on which a person sees it; `invitation` says what is left to that person."""
 
     name: ClassVar[str]
     screen: str
+    invitation: str = ""
 
     def __init__(self) -> None:
         self.injected_at: datetime | None = None

@@ -1,23 +1,25 @@
 """09:40: Swift sends twelve 945s under a warehouse code nobody was told of.
 
 The hub holds them and makes one issue. At 09:52 the operations person adds the code to the table, through the public
-API like anybody else; the twelve go on by themselves.
+API like anybody else; the twelve go on by themselves. Where somebody watches, the repair is theirs for a while.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ..northgate import TENANT
-from ..world import UNKNOWN_SITE_ORDERS, clock_time
+from ..world import UNKNOWN_SITE_ORDERS, clock_time, wall
 from .fault import Fault, Scene
 
 CODE, SITE, TABLE = "RENO-X", "SWIFT", "locations"
+BEGINS, REPAIRED, REPAIRED_AT_LAST = clock_time("09:40"), clock_time("09:52"), clock_time("17:00")
 
 
 class UnknownSiteCode(Fault):
     name = "unknown_site_code"
-    screen = "/console/issues"
+    screen = f"/console/issues/lookup:{TABLE}:{CODE}"
 
     def plan(self, scene: Scene) -> None:
         async def happen() -> None:
@@ -31,11 +33,16 @@ class UnknownSiteCode(Fault):
                 await scene.api.fix_issue(issue["issue_id"], TABLE, CODE, SITE)
 
         # Before the wave of the same minute.
-        scene.timeline.at(clock_time("09:40"), "0:unknown-site", happen)
-        scene.timeline.at(clock_time("09:52"), f"0:{TENANT}-operations", repair)
+        scene.timeline.at(BEGINS, "0:unknown-site", happen)
+        scene.timeline.at(_repaired_at(scene), f"0:{TENANT}-operations", repair)
 
     async def detected(self, scene: Scene) -> bool:
-        return await self._issue(scene) is not None
+        if await self._issue(scene) is None:
+            return False
+        if scene.patience:
+            until = wall(_repaired_at(scene))
+            self.invitation = f"Your turn: add {CODE} = {SITE} at {{url}}{self.screen} ; at {until} it repairs itself"
+        return True
 
     async def ended(self, scene: Scene) -> bool:
         """All twelve shipments are posted in the ERP, and the issue is settled by itself."""
@@ -51,3 +58,8 @@ class UnknownSiteCode(Fault):
             if CODE in issue["title"]:
                 return issue
         return None
+
+
+def _repaired_at(scene: Scene) -> datetime:
+    """Return when the day itself repairs it: at 09:52, or after a watching person's patience, before the day ends."""
+    return max(REPAIRED, min(BEGINS + scene.patience, REPAIRED_AT_LAST))
