@@ -110,7 +110,7 @@ def _is_suspect(data: bytes, root: Any) -> bool:
 def _comes_out_as_it_went_in(data: bytes, root: Any) -> bool:
     """Tell whether the encoder writes a compact document byte for byte as it was: then no key of it was lost.
 
-    It has no more levels than brackets. A number with an exponent is written with `E+` or `E-` and left to the slow look.
+    It has no more levels than brackets. Numbers with an exponent (written `E+`, `E-`) are left to the slow look.
     """
     if data.count(b"{") + data.count(b"[") > DEPTH_MAX or b"E+" in data or b"E-" in data:
         return False
