@@ -31,7 +31,7 @@ class InboundOffer(msgspec.Struct):
     """What a door or a connector hands in. Authenticity is proven already; nothing else is.
 
     `receipt_key` is the identity the transport itself gave, if any. `headers` are the few worth keeping, names in
-    lower case.
+    lower case. `of_batch` says that name and headers are those of several documents: they identify none of them.
     """
 
     tenant_id: str
@@ -42,6 +42,7 @@ class InboundOffer(msgspec.Struct):
     headers: Mapping[str, str] = {}
     receipt_key: str = ""
     traceparent: str = ""
+    of_batch: bool = False
 
 
 class IngestAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -137,7 +138,7 @@ def _left_of(again: dict[int, AgainDocument], states: dict[str, str], seen: set[
         if state == "applied" and meant:
             left[position] = one
         elif (meant or state in _STILL_OPEN) and one.document_id not in seen:
-            left[position] = AgainDocument(one.document_id, state)
+            left[position] = AgainDocument(one.document_id, state, one.whole)
     return left
 
 
@@ -289,6 +290,8 @@ def receipt_key_of(offer: InboundOffer, spec: ConnectionSpec, digest: bytes) -> 
     for source in spec.receipt_key:
         kind, _, argument = source.partition(":")
         value = ""
+        if offer.of_batch and kind in ("header", "name"):
+            continue
         if kind == "header":
             value = offer.headers.get(argument.lower(), "")
         elif kind == "field":

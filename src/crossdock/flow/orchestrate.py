@@ -395,7 +395,11 @@ class Orchestration:
 
     def _look_again(self, tenant_id: str, configuration: Configuration) -> None:
         """Stock was reported: orders that wait for stock are decided again, oldest first, before their timer."""
-        waiting = aggregates.with_status(self._batch.connection, tenant_id, "order", "backordered", BACKORDERS_MAX)
+        waiting = [
+            key
+            for status in ("backordered", "on_hold")
+            for key in aggregates.with_status(self._batch.connection, tenant_id, "order", status, BACKORDERS_MAX)
+        ]
         subjects = ["order/" + key for key in waiting]
         self._load(tenant_id, set(subjects))
         self._load_stock_for(tenant_id, set(subjects))

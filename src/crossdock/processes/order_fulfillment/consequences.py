@@ -19,9 +19,10 @@ from ..outcome import TimerChange
 from .draft import Draft
 from .milestones import delivery_of
 from .risks import next_look, watch
+from .unknown_items import UNKNOWN_ITEM, take_back_settled
 
 # Faults that last as long as some quantity has no site.
-WAITING_CODES = ("XD-ORD-001", "XD-ORD-002", "XD-ORD-009")
+WAITING_CODES = ("XD-ORD-001", "XD-ORD-002", "XD-ORD-009", UNKNOWN_ITEM)
 ENDED = ("delivered", "cancelled")
 
 
@@ -173,7 +174,8 @@ def _tell(draft: Draft, word: str, detail: str) -> None:
 
 
 def _take_back(draft: Draft) -> None:
-    """Settle faults whose reason is gone: nothing waits for a site any more."""
+    """Settle faults whose reason is gone: nothing waits for a site any more, or an unknown item no longer does."""
+    take_back_settled(draft)
     if any(line.open or line.backordered for line in draft.lines.values()):
         return
     for code, cause in list(draft.raised):

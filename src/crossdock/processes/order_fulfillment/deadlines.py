@@ -1,7 +1,7 @@
 """Timers that ran out, and what the service desk says of its cases.
 
-Timers: `at_risk` looks at ship-by and promise again, `backorder` looks for stock again, `hold` tries a held order
-again.
+Timers: `at_risk` looks at ship-by and promise again, `backorder` looks for stock again (also for an order that is held
+whole for lack of it), `hold` tries a held order again.
 A person who lets a held order go, or wants a backorder sourced now, sends the same deadline with `override`.
 """
 
@@ -13,7 +13,7 @@ from ...canonical.events import Event
 from ...canonical.orders import ServiceCase
 from ..order_state import CaseRecord
 from .draft import Draft
-from .release import place
+from .release import place, waits_for_stock
 
 CASE_STATES = {"open": "open", "opened": "open", "update": "open", "updated": "open", "closed": "closed_by_desk"}
 
@@ -33,6 +33,8 @@ def passed(draft: Draft, _event: Event, deadline: Deadline) -> bool:
     draft.timers.pop(deadline.name, None)
     if deadline.name == "backorder":
         place(draft, "backordered", why="looked for stock again")
+        if waits_for_stock(draft):
+            place(draft, "open", why="looked for stock again")
         return True
     if deadline.name == "hold":
         place(draft, "open", why="tried again", ignore_holds=deadline.override)

@@ -89,11 +89,11 @@ class Draft:
         """Report a fault of this one event, such as a surplus."""
         self.exceptions.append(ProcessException(code, cause, message, pointer))
 
-    def raise_condition(self, code: str, cause: str, message: str) -> None:
+    def raise_condition(self, code: str, cause: str, message: str, pointer: str = "") -> None:
         """Report a fault that lasts until `take_back`; while it lasts it is reported once."""
         if (code, cause) not in self.raised:
             self.raised[code, cause] = Raised(code, cause)
-            self.exceptions.append(ProcessException(code, cause, message))
+            self.exceptions.append(ProcessException(code, cause, message, pointer))
 
     def take_back(self, code: str, cause: str) -> None:
         """Say that the reason of a lasting fault is gone."""

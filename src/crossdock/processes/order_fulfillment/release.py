@@ -18,6 +18,10 @@ from ..outcome import DecisionContext, Outcome, ProcessException
 from ..policy_compiler import CompiledPolicy
 from ..sourcing import Allocation, Facts, SourcingDecision, source
 from .draft import YEAR_MAX, YEAR_MIN, Draft
+from .unknown_items import became_known, besides, report_unknown, unknown_items
+
+SHORT_WORDS = "not in stock:"
+UNKNOWN_WORDS = "unknown item:"
 
 
 def take_on(order: Order, context: DecisionContext) -> Draft | Outcome:
@@ -74,11 +78,19 @@ def place(
     if not needs:
         return False
     decision = _decide_sites(draft, needs, avoid or {}, ignore_holds)
+    unknown = unknown_items(decision, draft.context.stock)
+    learned = became_known(draft, {need.sku for need in needs}, unknown)
+    short = besides(decision.unplaced, unknown)
     whole_or_nothing = not draft.policy.rules.backorder and bool(decision.unplaced)
     if whole_or_nothing and not decision.held:
         lines = tuple(AllocationLine(need.line_no, need.sku, need.quantity) for need in needs)
-        decision = SourcingDecision((), lines, decision.trace, held=f"not in stock: {_words(decision.unplaced)}")
+        decision = SourcingDecision((), lines, decision.trace, held=_lacks(short, unknown))
     if bucket == "backordered" and not decision.allocations:
+        if learned and report:
+            _report_short(draft, decision, short)
+        return False
+    if bucket == "open" and decision.held and decision.held == draft.hold:
+        # Held as before: reported and journaled then.
         return False
     first = len(draft.fulfillments) + 1
     numbers = [f"{draft.order.number}-{first + place}" for place in range(len(decision.allocations))]
@@ -86,7 +98,10 @@ def place(
     for number, allocation in zip(numbers, decision.allocations, strict=True):
         _ask(draft, number, allocation, bucket)
     if bucket == "open":
-        _settle_unplaced(draft, decision, report)
+        _settle_unplaced(draft, decision)
+        if report or decision.held:
+            report_unknown(draft, unknown)
+            _report_short(draft, decision, short)
     _promise(draft, decision)
     return bool(numbers)
 
@@ -207,28 +222,42 @@ def _ask(draft: Draft, number: str, allocation: Allocation, bucket: Waiting) -> 
     draft.name("fulfillment", number, allocation.site)
 
 
-def _settle_unplaced(draft: Draft, decision: SourcingDecision, report: bool) -> None:
-    if decision.held:
-        draft.hold = decision.held
-        draft.raise_condition("XD-ORD-001", f"held:{decision.held}", f"order {draft.order.number}: {decision.held}")
-        return
-    draft.hold = ""
-    for line in decision.unplaced:
-        draft.lines[line.line_no] = draft.lines[line.line_no].backorder(line.quantity)
-    if report and decision.unplaced and not decision.allocations:
-        cause = _no_site_cause(decision)
-        message = f"order {draft.order.number}: no site can ship {_words(decision.unplaced)}"
-        draft.raise_condition("XD-ORD-001", cause, message)
+def _settle_unplaced(draft: Draft, decision: SourcingDecision) -> None:
+    draft.hold = decision.held
+    if not decision.held:
+        for line in decision.unplaced:
+            draft.lines[line.line_no] = draft.lines[line.line_no].backorder(line.quantity)
 
 
-def _no_site_cause(decision: SourcingDecision) -> str:
+def _report_short(draft: Draft, decision: SourcingDecision, short: tuple[AllocationLine, ...]) -> None:
+    """Report an order that found no site at all, or is held, for another reason than an item nobody knows."""
+    number = draft.order.number
+    if decision.held and (short or not decision.held.startswith(UNKNOWN_WORDS)):
+        draft.raise_condition("XD-ORD-001", f"held:{decision.held}", f"order {number}: {decision.held}")
+    elif short and not decision.held and not decision.allocations:
+        message = f"order {number}: no site can ship {_words(short)}"
+        draft.raise_condition("XD-ORD-001", _no_site_cause(decision, short), message)
+
+
+def waits_for_stock(draft: Draft) -> bool:
+    """Tell whether the order is held because some of it is not in stock: the next stock report may let it go."""
+    return draft.hold.startswith((SHORT_WORDS, UNKNOWN_WORDS))
+
+
+def _lacks(short: tuple[AllocationLine, ...], unknown: frozenset[str]) -> str:
+    """Return why an order that may not be split waits whole."""
+    parts = [f"{SHORT_WORDS} {_words(short)}"] if short else []
+    return "; ".join([*parts, *([f"{UNKNOWN_WORDS} {', '.join(sorted(unknown))}"] if unknown else [])])
+
+
+def _no_site_cause(decision: SourcingDecision, short: tuple[AllocationLine, ...]) -> str:
     """Return what orders without a site have in common: the rule that took the last site, with the item for stock."""
     rejected = [entry for entry in decision.trace if entry.verdict == "rejected" and entry.site]
     if not rejected:
         return "no_site"
     last = rejected[-1]
     if last.kind == "stock":
-        return "no_stock:" + ",".join(sorted({line.sku for line in decision.unplaced}))
+        return "no_stock:" + ",".join(sorted({line.sku for line in short}))
     return f"no_site:{last.rule}"
 
 

@@ -79,7 +79,7 @@ def test_what_no_site_has_is_backordered_and_looked_for_again():
 
 def test_an_order_without_any_site_is_an_exception_that_settles_itself():
     """When no site can ship, the cause names the missing item; the exception is taken back when one can."""
-    story = Story(stock={})
+    story = Story(stock=stock_of(reno={"A": 0}))
     first = story.tell(released(("A", 10)))
 
     assert ["XD-ORD-001"] == codes(first)
