@@ -183,6 +183,16 @@ async def test_ndjson_is_one_document_a_line(anyone: httpx.AsyncClient, world: W
     assert 5 == len({item["message_id"] for item in answer.json()["items"]})
 
 
+async def test_the_key_of_a_batch_is_not_the_key_of_its_documents(anyone: httpx.AsyncClient, world: World) -> None:
+    """Documents under one Idempotency-Key are no conflicts with each other; the same body again is all duplicates."""
+    body = b"\n".join(order(f"SO-31{n:02}") for n in range(3))
+    headers = {**await _erp(world), "content-type": "application/x-ndjson", "idempotency-key": "batch-31"}
+    first, again = [await anyone.post("/v1/ingest/northgate/erp", content=body, headers=headers) for _ in range(2)]
+
+    assert ["received"] * 3 == [item["state"] for item in first.json()["items"]]
+    assert ["duplicate"] * 3 == [item["state"] for item in again.json()["items"]]
+
+
 async def test_truncated_json_is_kept_and_answered(anyone: httpx.AsyncClient, world: World) -> None:
     """What cannot be read is kept as it came: the sender is not asked to parse for us."""
     answer = await anyone.post("/v1/ingest/northgate/erp", content=b'{"a": [1,', headers=await _erp(world))

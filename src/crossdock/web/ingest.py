@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -130,7 +129,7 @@ class IngestDoor:
             return 202, _ENCODE(_accepted(answer))
         kind = "application/json"
         offers = [
-            InboundOffer(tenant_id, connection_id, part, kind, name, _of_item(headers), "", traceparent)
+            InboundOffer(tenant_id, connection_id, part, kind, name, headers, "", traceparent, of_batch=True)
             for part in parts
         ]
         answers = await self._hub.ingest_many(offers)
@@ -192,11 +191,6 @@ class IngestDoor:
                 hint=ITEMS_MAX_HINT.format(count=self._items_max),
             )
         return parts or None
-
-
-def _of_item(headers: Mapping[str, str]) -> dict[str, str]:
-    # The key of the request is not the key of each of its documents.
-    return {name: value for name, value in headers.items() if name not in ("idempotency-key", "webhook-id")}
 
 
 def _accepted(answer: IngestAnswer) -> Accepted:

@@ -44,3 +44,19 @@ def test_only_plain_values_are_identities(value: object, text: str) -> None:
 def test_clean_text_is_printable_and_short(text: str) -> None:
     """Names are for logs and columns: no control characters, no endless text."""
     assert clean(text).isprintable() and len(clean(text)) <= 255
+
+
+def test_name_and_headers_of_a_batch_identify_none_of_its_documents() -> None:
+    """Documents of one body are told apart by their fields or bytes; a single document keeps the key of its header."""
+    spec = ConnectionSpec("erp", "erp", "http_json", receipt_key=("header:x-delivery-id", "name", "field:a"))
+    contents = [b'{"a": 1}', b'{"a": 2}', b"{}"]
+
+    def keys(of_batch: bool) -> list[str]:
+        offers = [
+            InboundOffer("acme", "erp", one, name="n.json", headers={"x-delivery-id": "D1"}, of_batch=of_batch)
+            for one in contents
+        ]
+        return [receipt_key_of(offer, spec, digest_of(offer.content)) for offer in offers]
+
+    assert ["field:1", "field:2", "digest:" + digest_of(b"{}").hex()] == keys(of_batch=True)
+    assert ["header:D1"] * 3 == keys(of_batch=False)
