@@ -128,3 +128,13 @@ def test_sqlite_path_and_public_url() -> None:
 
     assert [Path("a"), Path("/b")] == paths
     assert "http://127.0.0.1:8600" == Settings(log=LogSettings(level="error")).public_url
+
+
+def test_every_setting_is_read_by_something(project: Path) -> None:
+    """No setting promises what nothing does: each is read somewhere in the product."""
+    texts = [path.read_text() for path in (project / "src/crossdock").rglob("*.py") if path.name != "config.py"]
+    # Read in config.py itself, by `load_root_key`.
+    own = {"security.root_key"}
+
+    names = [(field.name, "." + field.name.partition(".")[2]) for field in setting_fields()]
+    assert [] == [name for name, read in names if name not in own and not any(read in text for text in texts)]

@@ -377,7 +377,6 @@ class Tenancy:
     async def remove_secret(self, tenant_id: str, name: str) -> None:
         """Forget a secret of a tenant, here and in the record."""
         await self.pipeline.write(lambda connection: secrets.remove(connection, tenant_id, name))
-        self._secrets.pop((tenant_id, f"secret:{name}"), None)
         if tenant_id in self._active:
             await self.activate(tenant_id)
 

@@ -88,6 +88,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     `receipt_key` lists where the identity of an inbound message is taken from, first hit wins:
     `header:NAME`, `field:PATH` (a path into the JSON document), `name` (file name), `name+digest`; last always the
     digest.
+    `in_flight_max` 0 is the installation's `flow.in_flight_per_connection`.
     `outbound_headers` and `outbound_name` are expressions-free templates with {identity}, {document}, {number}.
     """
 
@@ -101,7 +102,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     authentication: Authentication = Authentication()
     x12: X12Spec | None = None
     retry: RetryPolicy = RetryPolicy()
-    in_flight_max: int = 16
+    in_flight_max: int = 0
     poll_seconds: float = 30.0
     timeout_seconds: float = 30.0
     outbound_name: str = "{document}-{identity}"

@@ -68,7 +68,7 @@ class PushResult(msgspec.Struct, frozen=True, omit_defaults=True):
     """What happened: done, failed or unknown, never guessed.
 
     `permanent` says the partner will never take this content. `error_class` chooses the queue a person looks at.
-    `response` keeps at most 8 KB of the partner's answer, for people.
+    `response` keeps the first bytes of the partner's answer (`ConnectorContext.answer_bytes_max`), for people.
     `reference` is the partner's own id of the effect.
     """
 
@@ -121,7 +121,11 @@ class Egress(Protocol):
 
 
 class ConnectorContext(msgspec.Struct, frozen=True):
-    """What the hub hands to a connector. `secrets` are already resolved; they never enter a log or an error."""
+    """What the hub hands to a connector. `secrets` are already resolved; they never enter a log or an error.
+
+    `folder_root` is the directory below which local files may be worked with: None is nowhere, `/` anywhere.
+    `answer_bytes_max` bounds what is kept of a partner's answer for people to read.
+    """
 
     connection_id: str
     tenant_id: str
@@ -130,6 +134,8 @@ class ConnectorContext(msgspec.Struct, frozen=True):
     egress: Any
     clock: Clock
     timeout_seconds: float = 30.0
+    folder_root: str | None = None
+    answer_bytes_max: int = 8_192
 
 
 class Connector(Protocol):

@@ -33,10 +33,15 @@ class MovingClock(ManualClock):
 
 
 def a_context(
-    settings: dict[str, Any], secrets: dict[str, str], clock: ManualClock, timeout_seconds: float = 5.0
+    settings: dict[str, Any],
+    secrets: dict[str, str],
+    clock: ManualClock,
+    timeout_seconds: float = 5.0,
+    *,
+    folder_root: str | None = "/",
 ) -> ConnectorContext:
     return ConnectorContext(
-        "con_1", "tnt_1", settings, secrets, Egress(allow_networks=LOOPBACK), clock, timeout_seconds
+        "con_1", "tnt_1", settings, secrets, Egress(allow_networks=LOOPBACK), clock, timeout_seconds, folder_root
     )
 
 

@@ -185,6 +185,7 @@ async def running(folder: Path, files: dict[str, str]) -> AsyncIterator[World]:
             "web.port": 0,
             "security.root_key_file": str(folder / "root.key"),
             "security.allow_private_networks": ("127.0.0.0/8",),
+            "security.folder_root": str(folder / "shared"),
         },
     )
     erp = Erp(Timeline(clock), ERP_TOKEN)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from crossdock.connectors import registry
 from crossdock.connectors.files import archive_names, is_safe_name
+from crossdock.connectors.folder.connector import LocalDirectory
 from crossdock.errors import ConfigurationError, PermanentError
 from crossdock.sdk import Connector, Outbound
 from tests.conformance.connectors.harnesses import START, MovingClock, a_context
@@ -273,3 +276,65 @@ async def test_what_was_written_is_flushed(place: Place, monkeypatch: pytest.Mon
 
     assert "done" == (await place.connector().push(an_order())).outcome
     assert len(flushed) >= 2
+
+
+@pytest.mark.parametrize(
+    ("root", "allowed"),
+    [
+        ("/srv/exchange", None),
+        ("/etc", "/srv/exchange"),
+        ("/srv/exchange/../other", "/srv/exchange"),
+        ("../other", "/srv/exchange"),
+        ("/srv/exchange-other", "/srv/exchange"),
+    ],
+)
+def test_a_folder_outside_of_the_operators_is_refused(root: str, allowed: str | None) -> None:
+    """A pack opens no directory outside of `security.folder_root`, and none at all where it is not set."""
+    context = a_context({"root": root, "inbox": "in"}, {}, MovingClock(START), folder_root=allowed)
+
+    with pytest.raises(ConfigurationError) as caught:
+        registry.create("folder", context)
+
+    assert ("XD-CFG-017", True) == (caught.value.code, "security.folder_root" in caught.value.hint[0])
+
+
+@pytest.mark.parametrize("written", ["below", "absolute"])
+async def test_a_folder_below_the_operators_is_opened_without_links(tmp_path: Path, written: str) -> None:
+    """Below `security.folder_root` a folder works, written relative or absolute, and no link leads out of it."""
+    (tmp_path / "exchange/reno/in").mkdir(parents=True)
+    (tmp_path / "outside/in").mkdir(parents=True)
+    (tmp_path / "exchange/way-out").symlink_to(tmp_path / "outside")
+    base = tmp_path / "exchange"
+
+    answers = []
+    for name in ("reno", "way-out"):
+        root = name if written == "below" else str(base / name)
+        context = a_context({"root": root, "inbox": "in"}, {}, MovingClock(START), folder_root=str(base))
+        connector = registry.create("folder", context)
+        answers.append((await connector.check()).ok)
+        await connector.close()
+
+    assert [True, False] == answers
+
+
+async def test_a_folder_that_hangs_holds_up_no_other(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every thread of one folder stuck, as on a mount that is away, another folder and other work go on."""
+    hanging, other = place.connector(), place.connector()
+    let_go = threading.Event()
+    scan = LocalDirectory._scan
+    stuck = hanging._directory  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        LocalDirectory, "_scan", lambda self, path: (let_go.wait(20) if self is stuck else None) or scan(self, path)
+    )
+    waiting = [asyncio.ensure_future(hanging.check()) for _ in range(40)]
+    try:
+        async with asyncio.timeout(10):
+            assert (await other.check()).ok
+            assert "free" == await asyncio.to_thread(lambda: "free")
+    finally:
+        let_go.set()
+        for one in waiting:
+            one.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await hanging.close()
+        await other.close()

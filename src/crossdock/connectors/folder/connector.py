@@ -1,7 +1,8 @@
-"""Exchange files over a local directory, confined to its root.
+"""Exchange files over a local directory, confined to its root, and that to the operator's `security.folder_root`.
 
 Every component is opened without following links, so nothing outside of `root` can be read or written,
-whatever somebody puts into the directories. File work runs in threads.
+whatever somebody puts into the directories. File work runs in threads of its own: a mount that hangs holds up nobody
+else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,13 +23,40 @@ from ..files import Entry, FileExchange, lint_files, read_file_settings
 
 T = TypeVar("T")
 
+# One to fetch and one to send; both may hang with the mount.
+THREADS = 2
+
 
 def create(context: ConnectorContext) -> FileExchange:
     """Return the connector of one connection; raises ConfigurationError for settings that cannot work."""
     root = str(context.settings.get("root", ""))
     if not root:
         raise ConfigurationError("the setting root is missing", code="XD-CFG-001")
-    return FileExchange(context, read_file_settings(context.settings), LocalDirectory(Path(root)))
+    settings = read_file_settings(context.settings)
+    return FileExchange(context, settings, _directory(root, context.folder_root))
+
+
+def _directory(root: str, allowed: str | None) -> LocalDirectory:
+    """Return the directory at `root`, a path below `allowed`; relative ones start there."""
+    if not allowed:
+        raise ConfigurationError(
+            f"the folder {root} may not be used: this installation opens none to packs",
+            code="XD-CFG-017",
+            hint="The operator names the directory for exchange in security.folder_root.",
+            pointer="/settings/root",
+        )
+    if allowed == "/":
+        return LocalDirectory(Path(root))
+    below = Path(os.path.normpath(allowed))
+    path = below / root
+    if ".." in path.parts or not path.is_relative_to(below):
+        raise ConfigurationError(
+            f"the folder {root} is outside of {below}",
+            code="XD-CFG-017",
+            hint=f"Use a directory below {below}, or ask the operator to change security.folder_root.",
+            pointer="/settings/root",
+        )
+    return LocalDirectory(below, path.relative_to(below).parts)
 
 
 def lint(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Finding]:
@@ -43,10 +72,12 @@ def lint(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> list[Findin
 
 
 class LocalDirectory:
-    """A `Directory` below `root`; paths are relative to it."""
+    """A `Directory` below `base`; paths are relative to `inner` in it. Only `base` itself may be reached by links."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, base: Path, inner: tuple[str, ...] = ()) -> None:
+        self._base = base
+        self._inner = inner
+        self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="folder")
 
     async def scan(self, path: str) -> list[Entry]:
         return await self._run(self._scan, path)
@@ -70,22 +101,25 @@ class LocalDirectory:
         await self._run(self._make, path)
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Let the threads go, without waiting for one that hangs."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         try:
-            return await asyncio.to_thread(work, *arguments)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
         except (FileNotFoundError, FileExistsError, PermissionError):
             raise
         except OSError as error:
-            raise TransientError(f"{self._root}: {error.strerror or error}", code="XD-PTR-010") from error
+            raise TransientError(
+                f"{self._base.joinpath(*self._inner)}: {error.strerror or error}", code="XD-PTR-010"
+            ) from error
 
     @contextlib.contextmanager
     def _opened(self, path: str, *, make: bool = False) -> Iterator[int]:
         """Open a directory component by component, refusing links, and yield its descriptor."""
-        descriptor = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+        descriptor = os.open(self._base, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            for part in Path(path).parts:
+            for part in (*self._inner, *Path(path).parts):
                 if part in ("/", ".."):
                     raise PermissionError(errno.EPERM, "the path leaves the root")
                 if make:

@@ -18,19 +18,20 @@ from ..http_client import Response
 from ..pointers import MISSING, look_up
 from .settings import HttpJsonSettings
 
-RESPONSE_KEPT_BYTES_MAX = 8_192
 RETRY_AFTER_SECONDS_MAX = 86_400.0
 _TRANSIENT = frozenset({408, 425, 429})
 
 
-def interpret(response: Response, settings: HttpJsonSettings, now: datetime, secrets: Iterable[str]) -> PushResult:
-    """Return what the answer to a send means.
+def interpret(
+    response: Response, settings: HttpJsonSettings, now: datetime, secrets: Iterable[str], kept_bytes_max: int = 8_192
+) -> PushResult:
+    """Return what the answer to a send means; of its body at most `kept_bytes_max` are kept.
 
     2xx  done, unless success_when says otherwise        3xx  permanent: a wrong address, never followed
     408 425 429 5xx  transient, Retry-After honoured      409  as on_conflict says       other 4xx  permanent
     """
     status = response.status
-    kept = mask(response.body[:RESPONSE_KEPT_BYTES_MAX], secrets)
+    kept = mask(response.body[:kept_bytes_max], secrets)
     if 200 <= status < 300:
         return _judge_body(response, settings, kept)
     if status == 409 and settings.on_conflict == "done":
