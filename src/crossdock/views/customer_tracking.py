@@ -28,6 +28,8 @@ from .order_timeline import parcels_of
 
 _NOISE = re.compile(r"[^0-9a-z]+")
 
+_ZIP_COUNTRIES = ("US", "USA")
+
 STATUS_WORDS = {
     "on_hold": "We are preparing your order",
     "released": "We are preparing your order",
@@ -106,6 +108,9 @@ def look_up(connection: Connection, tenant_id: str, number: str, postcode: str) 
         return None
     address = facts.state.order.ship_to
     expected, given = _postcode(address.postcode if address else ""), _postcode(postcode)
+    if address is not None and address.country.upper() in _ZIP_COUNTRIES:
+        # A ZIP code and its ZIP+4 name the same door.
+        expected, given = expected[:5], (given[:5] if len(given) in (5, 9) else given)
     if not expected or not hmac.compare_digest(expected.encode(), given.encode()):
         return None
     return fold(facts)
@@ -183,7 +188,18 @@ def _parcels(facts: OrderFacts, proofs: tuple[DeliveryProof, ...]) -> tuple[Trac
                     delivered_at=at,
                 )
             )
-    return tuple(result)
+    return _distinct(result)
+
+
+def _distinct(parcels: Iterable[TrackedParcel]) -> tuple[TrackedParcel, ...]:
+    """Return each number once, with all that travels under it."""
+    found: dict[str, TrackedParcel] = {}
+    for parcel in parcels:
+        known = found.get(parcel.number)
+        if known is not None:
+            parcel = msgspec.structs.replace(known, contents=(*known.contents, *parcel.contents))  # noqa: PLW2901
+        found[parcel.number] = parcel
+    return tuple(found.values())
 
 
 def _named(contents: Iterable[tuple[str, str]], facts: OrderFacts) -> tuple[tuple[str, str], ...]:

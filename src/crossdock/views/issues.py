@@ -234,7 +234,8 @@ def _fix(issue: IssueRow) -> Fix:
     if action == "set_lookup_row":
         value = suggestion.get("value")
         row = f"{suggestion.get('key')} = {value}" if value else f"a row for {suggestion.get('key')}"
-        steps = [f"Add {row} to the table {suggestion.get('table')}; what waits for it is released by itself", *steps]
+        # It says what the catalogue's first step says in general.
+        steps = [f"Add {row} to the table {suggestion.get('table')}; what waits for it is released by itself", *steps[1:]]
     return Fix(tuple(steps), action, suggestion, issue.impact.members)
 
 

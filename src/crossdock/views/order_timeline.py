@@ -222,7 +222,11 @@ def steps(
 
 
 def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...]:
-    """Return the bar from release to delivery, planned against actual."""
+    """Return the bar from release to delivery, planned against actual.
+
+    From "shipped" on a point is reached when the last part of the order has reached it, so that the bar of a split
+    order never runs against itself.
+    """
     state = facts.state
     first = {event.type: event.occurred_at for event in reversed(facts.events)}
     recorded = [event for event in facts.events if event.type == "crossdock.milestone.recorded.v1"]
@@ -243,8 +247,8 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
         ("picked", "Picked", None, first.get("crossdock.fulfillment.picked.v1") or moved.get("picked")),
         ("packed", "Packed", None, first.get("crossdock.fulfillment.packed.v1") or moved.get("packed")),
         ("shipped", "Shipped", ship_by, max(shipped) if shipped and all_shipped else None),
-        ("in_transit", "In transit", None, moved.get("in_transit") or moved.get("departed_pickup")),
-        ("out_for_delivery", "Out for delivery", None, moved.get("out_for_delivery")),
+        ("in_transit", "In transit", None, _last_part(facts, recorded, ("in_transit", "departed_pickup"))),
+        ("out_for_delivery", "Out for delivery", None, _last_part(facts, recorded, ("out_for_delivery",))),
         ("delivered", "Delivered", state.promise_at, delivered if facts.status == "delivered" else None),
     )
     cancelled = facts.status == "cancelled"
@@ -254,6 +258,22 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
         )
         for code, title, planned, actual in points
     )
+
+
+def _last_part(facts: OrderFacts, recorded: Iterable[Event], codes: tuple[str, ...]) -> datetime | None:
+    """Return when the last shipment of the order reached a point; None while one has not, or has not left."""
+    if facts.status not in ("shipped", "delivered"):
+        return None
+    shipment_of = {number: one.number for one in facts.state.shipments for number in (one.number, *one.tracking)}
+    first: dict[str, datetime] = {}
+    for event in recorded:
+        data = event.data
+        if data.get("milestone_class", "actual") == "actual" and data.get("code") in codes:
+            told = str(data.get("tracking") or data.get("shipment_number") or "")
+            name = shipment_of.get(told, told)
+            first[name] = min(first.get(name, event.occurred_at), event.occurred_at)
+    whole = "" in first or set(shipment_of.values()) <= set(first) or facts.status == "delivered"
+    return max(first.values(), default=None) if whole else None
 
 
 def graph(facts: OrderFacts) -> tuple[FulfillmentNode, ...]:
@@ -293,17 +313,18 @@ def graph(facts: OrderFacts) -> tuple[FulfillmentNode, ...]:
 
 
 def parcels_of(units: Iterable[Mapping[str, Any]], tracking: Iterable[str], delivered: bool) -> tuple[Parcel, ...]:
-    """Return the parcels of a shipment: its units, or one for each tracking number where the site named no units."""
-    found = tuple(
-        Parcel(
-            str(unit.get("sscc") or unit.get("id", "")),
-            str(unit.get("tracking", "")),
-            tuple((str(part.get("sku", "")), str(part.get("quantity", ""))) for part in unit.get("contents", ())),
-            delivered,
-        )
-        for unit in units
-    )
-    return found or tuple(Parcel(number, number, (), delivered) for number in tracking)
+    """Return the parcels of a shipment: its units, or one for each tracking number where the site named no units.
+
+    A site may name a unit once for each line in it: what bears one name is one parcel.
+    """
+    contents: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for unit in units:
+        name = (str(unit.get("sscc") or unit.get("id", "")), str(unit.get("tracking", "")))
+        parts = [(str(part.get("sku", "")), str(part.get("quantity", ""))) for part in unit.get("contents", ())]
+        contents.setdefault(name, []).extend(parts)
+    if contents:
+        return tuple(Parcel(*name, tuple(parts), delivered) for name, parts in contents.items())
+    return tuple(Parcel(number, number, (), delivered) for number in dict.fromkeys(tracking))
 
 
 def money(state: OrderState) -> OrderMoney:
