@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from ..canonical.catalog import EVENT_TYPES, OBJECTS
 from ..canonical.requests import object_of_route, routable
 from ..errors import Finding, Severity
+from ..mapping import CompiledMap
 from .pack import ConnectionSpec, Route
 from .pack_files import PackReader, follow
 from .secrets import is_reference
@@ -40,6 +42,7 @@ def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lin
         _check_route(reader, pack, route, *pack.places[("route", str(number))])
     for name, compiled in pack.maps.items():
         file, line = pack.places[("map", name)]
+        _check_sides(reader, compiled, file)
         for table in compiled.lookups:
             if table not in pack.lookups:
                 reader.dangling(
@@ -50,6 +53,32 @@ def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lin
         if site.partner not in pack.partners:
             message = f"the site {site.site} belongs to the partner {site.partner}, which the pack has not"
             reader.dangling("sites.yaml", 1, message, site.partner, pack.partners)
+
+
+def _check_sides(reader: PackReader, compiled: CompiledMap, file: str) -> None:
+    """What a map reads or makes must exist, and the event must carry what the map makes."""
+    source, target, name = compiled.source, compiled.target, compiled.name
+    if source.object is not None and source.object not in OBJECTS:
+        message = f"the map {name} reads a {source.object}, which there is not"
+        reader.dangling(file, source.line, message, source.object, OBJECTS)
+    if target.object is None:
+        return
+    # Acknowledgments are not mapped: the hub reads them from the 997 itself.
+    makeable = [known for known in OBJECTS if known != "ack"]
+    if target.object not in makeable:
+        message = f"the map {name} makes a {target.object}, which no map can make"
+        reader.dangling(file, target.line, message, target.object, makeable)
+        return
+    fitting = [event.name for event in EVENT_TYPES.values() if event.data is OBJECTS[target.object]]
+    if target.event in fitting:
+        return
+    if not target.event:
+        message = f"the map {name} makes a {target.object} and names no event for it"
+    elif target.event in EVENT_TYPES:
+        message = f"the map {name} makes a {target.object}, which the event {target.event} does not carry"
+    else:
+        message = f"there is no event {target.event}"
+    reader.dangling(file, target.line, message, target.event or "", fitting)
 
 
 def _check_connection(
@@ -83,9 +112,7 @@ def _check_connection(
     if connection.authentication.kind in ("hmac", "standard_webhooks") and not connection.authentication.secrets:
         reader.add(file, line, f"authentication: {connection.authentication.kind} needs at least one secret")
     for key in connection.receipt_key:
-        if key not in ("name", "name+digest") and not (
-            key.startswith(_RECEIPT_KEYS) and key.partition(":")[2]
-        ):
+        if key not in ("name", "name+digest") and not (key.startswith(_RECEIPT_KEYS) and key.partition(":")[2]):
             reader.add(
                 file,
                 line,

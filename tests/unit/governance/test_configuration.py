@@ -104,6 +104,20 @@ FAULTS = {
         "rules/sourcing.yaml", "rules:\n  - {rule: a, kind: stock}\n  - {rule: b, kind: hold, when: 'foo('}\n",
         "rules/sourcing.yaml:3", "rule b"),
     "twice": ("partners/other.yaml", "partner: erp\nname: Again\n", "partners/other.yaml:1", "twice"),
+    "event there is not": (
+        "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: inventory_snapshot, event: crossdock.inventory.snapshots.v1}\nset: {number: a}\n", "maps/m.yaml:3", "no event crossdock.inventory.snapshots.v1"),
+    "event of another object": (
+        "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: order, event: crossdock.shipment.departed.v1}\nset: {number: a}\n", "maps/m.yaml:3", "does not carry"),
+    "event of the hub": (
+        "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: order, event: crossdock.deadline.passed.v1}\nset: {number: a}\n", "maps/m.yaml:3", "does not carry"),
+    "no event": (
+        "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: order}\nset: {number: a}\n", "maps/m.yaml:3", "names no event"),
+    "object there is not": (
+        "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: ordr, event: crossdock.order.released.v1}\nset: {number: a}\n", "maps/m.yaml:3", "a ordr"),
+    "object no map makes": (
+        "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: ack, event: crossdock.document.acknowledged.v1}\nset: {number: a}\n", "maps/m.yaml:3", "no map can make"),
+    "object nobody has": (
+        "maps/m.yaml", "map: m\nfrom: {object: fulfilment}\nto: {format: json}\nset: {number: a}\n", "maps/m.yaml:2", "reads a fulfilment"),
     "lookup row": ("lookups/x.yaml", "table: x\nrows:\n  A: [1]\n", "lookups/x.yaml:3", "row A"),
 }  # fmt: skip
 
@@ -121,6 +135,16 @@ def test_a_fault_has_file_line_and_words(pack: dict[str, str], name: str) -> Non
     assert found, [(finding.pointer, finding.message) for finding in refused.value.findings]
     assert any(words in finding.message for finding in found), [finding.message for finding in found]
     assert "hunter2" not in repr(refused.value.findings)
+
+
+def test_an_event_that_is_nearly_right_is_suggested(pack: dict[str, str]) -> None:
+    """Only events that carry what the map makes are offered."""
+    pack["maps/erp-order.yaml"] = pack["maps/erp-order.yaml"].replace("order.released.v1", "order.relesed.v1")
+
+    with pytest.raises(ConfigurationError) as refused:
+        compile_pack(pack, release_id="rel_1")
+
+    assert ("Did you mean crossdock.order.released.v1?",) == refused.value.hint
 
 
 def test_all_faults_come_at_once(pack: dict[str, str]) -> None:
