@@ -9,7 +9,6 @@ import pytest
 from crossdock.store import outbound
 from tests.scenarios.flow.world import World, order, pack_files, x12_945, x12_997
 
-
 OTHER_DOOR = """connection: other
 partner: reno
 connector: http_json
