@@ -15,6 +15,11 @@ from ..store.engine import Connection, Store
 
 PAGE = 200
 
+# How long a follower waits before it reads again by itself. Not every event is announced: another process writes its
+# own, and on PostgreSQL an event is shown only when every older transaction has ended, which nobody announces.
+REREAD_SECONDS = 1.0
+REREAD_SECONDS_MIN = 0.05
+
 
 def _page(connection: Connection, tenant_id: str, cursor: journal.Cursor) -> list[tuple[Event, journal.Cursor]]:
     return journal.follow(connection, tenant_id, cursor, PAGE)
@@ -40,13 +45,29 @@ class Subscriptions:
         self._wakes.setdefault(tenant_id, set()).add(wake)
         try:
             cursor = await self._store.read(journal.end) if after is None else journal.Cursor.parse(after)
+            pause = REREAD_SECONDS
             while True:
                 wake.clear()
                 pairs = await self._store.read(partial(_page, tenant_id=tenant_id, cursor=cursor))
                 for event, at in pairs:
                     cursor = at
                     yield str(at), event
-                if not pairs:
-                    await wake.wait()
+                if pairs:
+                    pause = REREAD_SECONDS
+                elif await _woken(wake, pause):
+                    # Announced and perhaps not to be seen yet: look again soon, then less and less often.
+                    pause = REREAD_SECONDS_MIN
+                else:
+                    pause = min(2 * pause, REREAD_SECONDS)
         finally:
             self._wakes[tenant_id].discard(wake)
+            if not self._wakes[tenant_id]:
+                del self._wakes[tenant_id]
+
+
+async def _woken(wake: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await wake.wait()
+    except TimeoutError:
+        return False
