@@ -16,6 +16,7 @@ import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
@@ -31,6 +32,7 @@ ProtocolT = TypeVar("ProtocolT", bound=asyncio.BaseProtocol)
 
 URL_LENGTH_MAX = 2048
 ADDRESSES_MAX = 16
+RESOLVER_THREADS = 16
 DEFAULT_PORTS = ("22", "80", "443", "1024-65535")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
@@ -159,7 +161,7 @@ class Egress:
         self.policy = AddressPolicy(allow_networks)
         self._ports = tuple(_port_range(item) for item in allow_ports)
         self._allow_unencrypted = allow_unencrypted
-        self._resolve = resolve or _system_resolve
+        self._resolve = resolve or _SystemResolver().resolve
         self._connect_timeout_seconds = connect_timeout_seconds
 
     def check_address(self, address: str, port: int) -> Verdict:
@@ -275,8 +277,32 @@ class Egress:
         return session(self, **options)
 
 
-async def _system_resolve(host: str, port: int) -> list[str]:
-    infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+class _SystemResolver:
+    """Asks the system for addresses, in threads of its own.
+
+    The system's question cannot be taken back: it keeps its thread after whoever asked has given up. So the same name
+    is asked once at a time, and a name that hangs holds one thread, however often it is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
+        self._asked: dict[tuple[str, int], Future[list[str]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        key = (host, port)
+        asked = self._asked.get(key)
+        if asked is None or asked.done():
+            asked = self._asked[key] = self._threads.submit(_look_up, host, port)
+        try:
+            # Shielded: one who gives up does not take the answer from the others who wait for it.
+            return await asyncio.shield(asyncio.wrap_future(asked))
+        finally:
+            if asked.done() and self._asked.get(key) is asked:
+                del self._asked[key]
+
+
+def _look_up(host: str, port: int) -> list[str]:
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(info[4][0]) for info in infos))
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -49,23 +49,46 @@ class SqliteConnection:
         self.raw = raw
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        self.raw.execute(sql, parameters)
+        try:
+            self.raw.execute(sql, parameters)
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
         return self.raw.changes()
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        self.raw.executemany(sql, rows)
+        try:
+            self.raw.executemany(sql, rows)
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self.raw.execute(sql, parameters).fetchall()
+        try:
+            return self.raw.execute(sql, parameters).fetchall()
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        return self.raw.execute(sql, parameters).fetchone()
+        try:
+            return self.raw.execute(sql, parameters).fetchone()
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
         rows: list[Row] = []
         for statement, parameters in placeholder_lists(sql, before, values):
-            rows += self.raw.execute(statement, parameters).fetchall()
+            rows += self.query(statement, parameters)
         return rows
+
+
+# Faults of the record, not of what is being written: whoever runs inside a transaction must not take them for his own.
+_DISK_ERRORS = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
+_RECORD_ERRORS = (apsw.FullError, *_DISK_ERRORS)
+
+
+def _meaning_of(error: BaseException) -> StoreUnavailable:
+    if isinstance(error, apsw.FullError):
+        return StoreFull(f"the disk is full: {error}", hint="Free space; nothing accepted so far is lost")
+    return StoreUnavailable(f"the disk failed: {error}")
 
 
 class SqliteStore:
@@ -97,6 +120,8 @@ class SqliteStore:
         for _ in range(readers):
             self._readers.put(SqliteConnection(self._open_reader()))
         self._reader_count = readers
+        # Threads of their own: whatever hangs elsewhere (a name server, a network folder) never holds up a read.
+        self._read_threads = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -171,7 +196,7 @@ class SqliteStore:
 
     async def read(self, function: Callable[[SqliteConnection], T]) -> T:
         """Run `function` on a read-only snapshot, in a thread."""
-        return await asyncio.to_thread(self.read_now, function)
+        return await asyncio.get_running_loop().run_in_executor(self._read_threads, self.read_now, function)
 
     def read_now(self, function: Callable[[SqliteConnection], T]) -> T:
         """Like `read`, blocking."""
@@ -190,6 +215,7 @@ class SqliteStore:
         self._closing = True
         self._wake.set()
         self._thread.join()
+        self._read_threads.shutdown()
         for _ in range(self._reader_count):
             self._readers.get().raw.close()
         self._connection.raw.close()
@@ -237,9 +263,11 @@ class SqliteStore:
         raw.execute("savepoint job")
         try:
             result = function(self._connection)
-        except (apsw.FullError, apsw.IOError, apsw.CorruptError, apsw.NotADBError):
+        except _RECORD_ERRORS:
             raise
         except BaseException as error:
+            if isinstance(error.__cause__, _RECORD_ERRORS):
+                raise error.__cause__ from error
             raw.execute("rollback to job")
             raw.execute("release job")
             return None, error
@@ -254,8 +282,8 @@ class SqliteStore:
             except apsw.Error:
                 self._broken = error
         if isinstance(error, apsw.FullError):
-            return StoreFull(f"the disk is full: {error}", hint="Free space; nothing accepted so far is lost")
-        if isinstance(error, apsw.IOError | apsw.CorruptError | apsw.NotADBError):
+            return _meaning_of(error)
+        if isinstance(error, _DISK_ERRORS):
             self._broken = error
             return CommitUnknown(f"the disk failed: {error}")
         return StoreUnavailable(f"the record refused the transaction: {error}")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -320,3 +321,28 @@ def test_tables_cover_their_lists() -> None:
     forbidden = [*V4_FORBIDDEN, *V6_FORBIDDEN, *v6_embeddings()]
 
     assert [] == [text for text in forbidden if policy.judge(text).allowed]
+
+
+async def test_a_name_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often a name that never resolves is asked for and given up, other names and other work go on."""
+    let_go, asked = threading.Event(), []
+
+    def look_up(host: str, port: int, **options: object) -> list[tuple[object, ...]]:
+        asked.append(host)
+        if host == "slow.test":
+            let_go.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    egress = Egress(connect_timeout_seconds=0.02)
+    try:
+        async with asyncio.timeout(10):
+            slow = await asyncio.gather(*(egress.resolve("slow.test", 443) for _ in range(100)), return_exceptions=True)
+            fast = await egress.resolve("fast.test", 443)
+            other = await asyncio.to_thread(lambda: "other work")
+    finally:
+        let_go.set()
+
+    assert {TransientError} == {type(one) for one in slow}
+    assert (["93.184.216.34"], "other work") == ([verdict.address for verdict in fast], other)
+    assert ["slow.test", "fast.test"] == asked
