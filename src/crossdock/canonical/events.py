@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from .instants import Instant
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,8 +24,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str
     subject: str
     data: dict[str, Any]
-    occurred_at: datetime
-    recorded_at: datetime
+    occurred_at: Instant
+    recorded_at: Instant
     correlation_id: str = ""
     causation_id: str = ""
     message_id: str = ""

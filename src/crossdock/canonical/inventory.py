@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
+
+from .instants import Instant
 
 
 class StockLine(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -23,7 +24,7 @@ class InventorySnapshot(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     site: str
-    as_of: datetime
+    as_of: Instant
     lines: tuple[StockLine, ...]
     complete: bool = False
 
@@ -43,4 +44,4 @@ class InventoryAdjustment(msgspec.Struct, frozen=True, omit_defaults=True):
     site: str
     lines: tuple[AdjustmentLine, ...]
     reason: str = ""
-    at: datetime | None = None
+    at: Instant | None = None

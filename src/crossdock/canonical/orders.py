@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
 import msgspec
 
 from .identifiers import Reference
+from .instants import Instant
 from .parties import Address, Party
 from .quantities import Money
 
@@ -37,7 +38,7 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     channel: str = ""
     service_level: str = ""
     currency: str = ""
-    ordered_at: datetime | None = None
+    ordered_at: Instant | None = None
     promised_on: date | None = None
     region: str = ""
     refs: tuple[Reference, ...] = ()
@@ -72,8 +73,8 @@ class FulfillmentRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     ship_to: Address | None = None
     service_level: str = ""
     carrier: str = ""
-    ship_by_at: datetime | None = None
-    requested_at: datetime | None = None
+    ship_by_at: Instant | None = None
+    requested_at: Instant | None = None
     refs: tuple[Reference, ...] = ()
 
 
@@ -93,7 +94,7 @@ class FulfillmentAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     outcome: str
     site: str = ""
     reason: str = ""
-    at: datetime | None = None
+    at: Instant | None = None
 
 
 class InvoiceRelease(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -110,7 +111,7 @@ class OrderStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 
     order_number: str
     status: str
-    at: datetime | None = None
+    at: Instant | None = None
     detail: str = ""
     tracking: tuple[str, ...] = ()
     refs: tuple[Reference, ...] = ()
@@ -125,5 +126,5 @@ class ServiceCase(msgspec.Struct, frozen=True, omit_defaults=True):
     subject: str = ""
     detail: str = ""
     priority: str = "normal"
-    due_at: datetime | None = None
+    due_at: Instant | None = None
     case_ref: str = ""

@@ -5,13 +5,14 @@ A shipment is the trade fact (what left for whom), a consignment the transport c
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
 
 from .identifiers import Reference
+from .instants import Instant
 from .parties import Address, Location
 
 MilestoneClass = Literal["planned", "estimated", "actual"]
@@ -66,7 +67,7 @@ class Shipment(msgspec.Struct, frozen=True, omit_defaults=True):
     service: str = ""
     tracking: tuple[str, ...] = ()
     bol: str = ""
-    shipped_at: datetime | None = None
+    shipped_at: Instant | None = None
     shipped_on: date | None = None
     ship_to: Address | None = None
     units: tuple[ShipmentUnit, ...] = ()
@@ -79,7 +80,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
 
     kind: str = "pod"
     signed_by: str = ""
-    at: datetime | None = None
+    at: Instant | None = None
     document: str = ""
 
 
@@ -92,7 +93,7 @@ class Milestone(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     code: str
-    at: datetime
+    at: Instant
     milestone_class: MilestoneClass = "actual"
     order_number: str = ""
     shipment_number: str = ""

@@ -85,7 +85,7 @@ def occurred_at(value: Any, fallback: datetime) -> datetime:
     for field in ("at", "shipped_at", "as_of", "ordered_at"):
         moment = getattr(value, field, None)
         if isinstance(moment, datetime):
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment
     shipped_on = getattr(value, "shipped_on", None)
     if shipped_on is not None:
         return datetime.combine(shipped_on, time(12), UTC)

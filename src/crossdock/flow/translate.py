@@ -15,6 +15,7 @@ import msgspec
 
 from .. import edi
 from ..canonical.catalog import OBJECTS, faults_of
+from ..canonical.instants import OFFSET_HINT, lacks_offset
 from ..error_codes import lookup
 from ..errors import DocumentRejected, Finding, HeldAwaiting
 from ..formats import FORMATS, JsonOptions, options_of
@@ -328,15 +329,7 @@ def _run_each(
     try:
         elements = compiled.split(document)
     except DocumentRejected as error:
-        _reject(
-            paper,
-            error.code,
-            f"Map {compiled.name} refused a document",
-            str(error),
-            spec,
-            error.pointer,
-            error.findings,
-        )
+        _refuse(paper, error, compiled, spec)
         papers.append(paper)
         return
     context = msgspec.structs.replace(context, root=document)
@@ -360,16 +353,14 @@ def _run_one(
         if error.code == "XD-MAP-018":
             return
         paper.names = _names(paper.object, compiled, document, context)
-        _reject(
-            paper,
-            error.code,
-            f"Map {compiled.name} refused a document",
-            str(error),
-            spec,
-            error.pointer,
-            error.findings,
-        )
+        _refuse(paper, error, compiled, spec)
     papers.append(paper)
+
+
+def _refuse(paper: Paper, error: DocumentRejected, compiled: CompiledMap, spec: ConnectionSpec) -> None:
+    """Book that a map refused a document."""
+    title = f"Map {compiled.name} refused a document"
+    _reject(paper, error.code, title, str(error), spec, error.pointer, error.findings)
 
 
 def _names(kind: str, compiled: CompiledMap, document: Any, context: MapContext) -> tuple[tuple[str, str], ...]:
@@ -389,14 +380,11 @@ def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> N
     try:
         paper.value = msgspec.convert(result, OBJECTS[paper.object], strict=False)
     except msgspec.ValidationError as error:
-        text = str(error)
-        message, _, place = text.partition(" - at `")
-        finding = Finding(
-            "XD-MAP-020",
-            f"the map's {paper.object} is not valid: {message}",
-            pointer=place.rstrip("`"),
-            hint=f"Correct map {paper.map}",
-        )
+        message, _, place = str(error).partition(" - at `")
+        field, hint = place.rstrip("`"), f"Correct map {paper.map}"
+        if lacks_offset(message):
+            message, hint = f"{field.removeprefix('$.')} is a time without its offset, so no instant", OFFSET_HINT
+        finding = Finding("XD-MAP-020", f"the map's {paper.object} is not valid: {message}", pointer=field, hint=hint)
         _reject(
             paper,
             finding.code,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.scenarios.flow.test_replay import replay
@@ -137,3 +139,26 @@ async def test_a_corrected_snapshot_of_the_same_instant_replaces(yard: World) ->
     await yard.hand_in("yard", snapshot("2026-11-23T12:00:00Z", 700))
 
     assert 480 == on_hand(yard)
+
+
+async def test_a_time_without_its_offset_is_no_instant_on_any_host(
+    yard: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever zone the machine is in: the document is rejected, and the finding names the field and the way out."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        answer = await yard.hand_in("yard", snapshot("2026-11-23T13:00:00", 500))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    (encoded,) = yard.column("select findings from documents where message_id = ?", (answer.message_id,))
+    (finding,) = msgspec.json.decode(encoded)
+
+    assert (1000, ["rejected"], ["XD-MAP-020"]) == (
+        on_hand(yard),
+        yard.document_states(answer.message_id),
+        yard.issues(),
+    )
+    assert "as_of is a time without its offset" in finding["message"]
+    assert "at_zone(" in str(finding["hint"])
