@@ -142,6 +142,12 @@ class Orchestration:
             return
         self._follow(event, outcome, entry, configuration)
 
+    def order(self, tenant_id: str, number: str) -> OrderState | None:
+        """Return the state of an order as this pass has left it, or None when there is no such order."""
+        self._load(tenant_id, {f"order/{number}"})
+        entry = self._entries.get((tenant_id, f"order/{number}"))
+        return entry.state if entry is not None else None
+
     # -- before the decisions
 
     def _prepare(self, items: list[Item]) -> None:

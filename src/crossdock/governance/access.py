@@ -44,6 +44,7 @@ _REPAIR = (
     "issue.fix",
     "order.cancel",
     "order.note",
+    "order.source",
     "job.read",
 )
 _CONFIGURE = ("release.read", "release.plan", "release.apply", "release.rollback", "lookup.set", "connection.check")

@@ -196,6 +196,16 @@ def members(connection: Connection, tenant_id: str, issue_id: str, *, state: str
     return [(row[0], row[1]) for row in rows]
 
 
+def orders_of(connection: Connection, tenant_id: str, issue_id: str) -> list[str]:
+    """Return the numbers of the orders behind an issue's open members, each once, the oldest fault first."""
+    rows = connection.query(
+        "select subject from exceptions where tenant_id = ? and issue_id = ? and state = 'open'"
+        " and subject like 'order/%' order by exception_id",
+        (tenant_id, issue_id),
+    )
+    return list(dict.fromkeys(str(row[0]).partition("/")[2] for row in rows))
+
+
 def set_state(connection: Connection, tenant_id: str, issue_id: str, state: str, actor: str, now_micros: int) -> bool:
     """Acknowledge, ignore, resolve or reopen an issue; return whether it exists."""
     closed = now_micros if state in ("resolved", "ignored") else None
