@@ -31,7 +31,7 @@ from ..bootstrap import Hub
 from ..config import Settings, load_settings
 from ..durable.identity import ManualClock
 from ..errors import ConfigurationError, Conflict
-from ..governance import access, releases
+from ..governance import access
 from ..simulator.day import STARTS, Day, DayOptions
 from ..simulator.report import is_clean, render_report
 from ..simulator.world import ORDERS_MIN, ORDERS_OF_THE_DAY, wall
@@ -84,8 +84,6 @@ def command(
 @contextlib.asynccontextmanager
 async def running_day(options: DayOptions, settings: Settings, folder: Path) -> AsyncIterator[tuple[Hub, Day]]:
     """Start a hub under the day's own clock, open its doors and set the stage; everything is closed at the end."""
-    # A seeded hub gives its releases the same ids as the one before it in this process.
-    releases.forget_compiled()
     clock = ManualClock(STARTS)
     hub = await Hub.start(settings, clock=clock, ids_seed=options.seed)
     try:

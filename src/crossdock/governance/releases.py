@@ -3,7 +3,8 @@
 `plan` says what would change and changes nothing; `apply` writes the release and makes it the active one in the
 caller's
 database transaction; `rollback` applies an older release's files as a new release, so history only grows.
-Compiled releases are cached by id: they never change.
+Compiled releases are cached by id and content: they never change, and two records of one process never share one
+that is not the same.
 """
 
 from __future__ import annotations
@@ -77,22 +78,26 @@ class Plan(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.digest == self.base_digest
 
 
+# Tenant, release id and digest of the content.
+_Key = tuple[str, str, str]
+
+
 class _Cache:
     """The compiled releases of this process, least recently used out first."""
 
     def __init__(self, size_max: int) -> None:
         self._lock = threading.Lock()
         self._size_max = size_max
-        self._entries: OrderedDict[tuple[str, str], Configuration] = OrderedDict()
+        self._entries: OrderedDict[_Key, Configuration] = OrderedDict()
 
-    def get(self, key: tuple[str, str]) -> Configuration | None:
+    def get(self, key: _Key) -> Configuration | None:
         with self._lock:
             found = self._entries.get(key)
             if found is not None:
                 self._entries.move_to_end(key)
             return found
 
-    def put(self, key: tuple[str, str], value: Configuration) -> None:
+    def put(self, key: _Key, value: Configuration) -> None:
         with self._lock:
             self._entries[key] = value
             self._entries.move_to_end(key)
@@ -202,10 +207,14 @@ def rollback(
 
 def active(connection: Connection, tenant_id: str) -> Configuration:
     """Return what the tenant runs now. `NotFound` when nothing was ever applied."""
-    row = connection.one("select release_id from active_releases where tenant_id = ?", (tenant_id,))
+    row = connection.one(
+        "select r.release_id, r.digest from active_releases a join releases r"
+        " on r.tenant_id = a.tenant_id and r.release_id = a.release_id where a.tenant_id = ?",
+        (tenant_id,),
+    )
     if row is None:
         raise NotFound(f"{tenant_id} has no configuration yet", hint="Apply a pack: crossdock apply DIR")
-    return load(connection, tenant_id, row[0])
+    return _compiled(connection, tenant_id, row[0], row[1])
 
 
 def active_ids(connection: Connection) -> list[tuple[str, str]]:
@@ -217,8 +226,18 @@ def active_ids(connection: Connection) -> list[tuple[str, str]]:
 
 
 def load(connection: Connection, tenant_id: str, release_id: str) -> Configuration:
-    """Return the configuration of a release, compiled once per process. Another tenant's release is `NotFound`."""
-    key = (tenant_id, release_id)
+    """Return the configuration of a release, compiled once per process. Another tenant's release is `NotFound`.
+
+    Costs one indexed query; who asks for many in a row keeps what it got.
+    """
+    row = connection.one("select digest from releases where tenant_id = ? and release_id = ?", (tenant_id, release_id))
+    if row is None:
+        raise NotFound(f"There is no release {release_id}")
+    return _compiled(connection, tenant_id, release_id, row[0])
+
+
+def _compiled(connection: Connection, tenant_id: str, release_id: str, digest: str) -> Configuration:
+    key = (tenant_id, release_id, digest)
     found = _cache.get(key)
     if found is None:
         found = compile_pack(files_of(connection, tenant_id, release_id), release_id=release_id)

@@ -18,7 +18,6 @@ import msgspec
 from crossdock.bootstrap import Hub
 from crossdock.config import load_settings
 from crossdock.durable.identity import ManualClock
-from crossdock.governance import releases
 from crossdock.processes.order_state import OrderState
 from crossdock.simulator.clock import Timeline
 from crossdock.simulator.erp import Erp
@@ -175,8 +174,6 @@ def read_answer(text: str) -> Answer:
 @asynccontextmanager
 async def running(folder: Path, files: dict[str, str]) -> AsyncIterator[World]:
     """Run a hub of the pack on SQLite, its web door open on loopback, the ERP listening, the folder there."""
-    # Every hub here makes the same ids: what the process remembers of the one before must not be found again.
-    releases.forget_compiled()
     clock = ManualClock(START)
     settings = load_settings(
         environment={},

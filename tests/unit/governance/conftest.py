@@ -113,7 +113,6 @@ def pack() -> dict[str, str]:
 @pytest.fixture
 def applied(store: Store, ids: Ids) -> Callable[..., Any]:
     """Apply a pack for Northgate and return the release."""
-    releases.forget_compiled()
 
     def run(files: dict[str, str], note: str = "") -> Any:
         return store.write_now(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from crossdock.durable.identity import Ids
+from crossdock.durable.identity import Ids, ManualClock
 from crossdock.errors import ConfigurationError, Conflict, NotFound
-from crossdock.governance import audit, releases
-from crossdock.store.engine import Store
+from crossdock.governance import audit, releases, tenants
+from crossdock.store.engine import Store, open_store
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -33,7 +34,6 @@ def test_a_plan_changes_nothing(store: Store, pack: dict[str, str]) -> None:
 
 def test_an_applied_release_is_active(either_store: Store, pack: dict[str, str], ids: Ids) -> None:
     """After an apply the tenant runs these files; the other tenant still has none."""
-    releases.forget_compiled()
     release = either_store.write_now(
         lambda c: releases.apply(c, "northgate", pack, author="ann", note="first", at=NOW, ids=ids)
     )
@@ -184,8 +184,28 @@ def test_a_release_is_compiled_once(applied: Applied, store: Store, pack: dict[s
     assert one is two
     cache = releases._Cache(2)
     for name in "abc":
-        cache.put(("northgate", name), one)
-    assert [None, one, one] == [cache.get(("northgate", name)) for name in "abc"]
+        cache.put(("northgate", name, "digest"), one)
+    assert [None, one, one] == [cache.get(("northgate", name, "digest")) for name in "abc"]
+
+
+def test_two_records_with_the_same_ids_share_nothing(tmp_path: Path, pack: dict[str, str]) -> None:
+    """Seeded hubs make the same ids in every record: each record runs the files it holds itself."""
+    names = []
+    for name in ("One", "Two"):
+        opened = open_store(f"sqlite:///{tmp_path / name}.db")
+        ids = Ids(ManualClock(NOW), seed=1)
+        files = {**pack, "pack.yaml": pack["pack.yaml"].replace("name: Northgate", f"name: {name}")}
+        opened.write_now(lambda c: tenants.create(c, "northgate", "Northgate", at=NOW))
+        applied = opened.write_now(
+            lambda c, files=files, ids=ids: releases.apply(c, "northgate", files, author="a", note="", at=NOW, ids=ids)
+        )
+        found = opened.read_now(lambda c, applied=applied: releases.load(c, "northgate", applied.release_id))
+        names.append((applied.release_id, opened.read_now(lambda c: releases.active(c, "northgate").head.name)))
+        assert found.head.name == name
+        opened.close()
+
+    assert names[0][0] == names[1][0]
+    assert ["One", "Two"] == [name for _, name in names]
 
 
 def test_named_elements_differ_by_name(store: Store, applied: Applied, pack: dict[str, str]) -> None:
