@@ -401,7 +401,7 @@ class Assembler:
         if self._bare:
             self._find("bare-transaction-set", "Transaction sets stand without ISA and GS.", self._offset)
         elif not self._had_trailer:
-            self._find("iea-missing", f"Interchange {isa.get(13)} has no IEA.", end)
+            self._find("iea-missing", f"Interchange {isa.get(13).strip() or 'without a number'} has no IEA.", end)
         return Interchange(
             sender_qualifier=isa.get(5), sender=isa.get(6).rstrip(), receiver_qualifier=isa.get(7),
             receiver=isa.get(8).rstrip(), control_number=isa.get(13), version=isa.get(12), usage=isa.get(15),

@@ -115,11 +115,22 @@ CATALOG: dict[str, Code] = {
 }
 
 
+# The same defects in the words of EDIFACT.
+EDIFACT_HINTS = {
+    "terminator-recovered": "End each segment with the terminator of UNA, or ' without one.",
+    "segment-tag-bad": "A segment starts with a tag of three capitals.",
+    "interchange-control-number-differs": "UNZ02 must repeat UNB05.",
+    "set-control-number-differs": "UNT02 must repeat UNH01.",
+    "segment-count-wrong": "UNT01 counts all segments, UNH and UNT included.",
+}
+
+
 def make(code: str, message: str, **place: Any) -> EdiFinding:
     """Build a finding of a known code; severity and remedy come from the catalogue unless given."""
     kind = CATALOG[code]
     severity = place.pop("severity", None) or kind.severity
-    hint = place.pop("hint", None) or kind.hint
+    is_edifact = str(place.get("pointer", "")).startswith("UNB")
+    hint = place.pop("hint", None) or (EDIFACT_HINTS.get(code) if is_edifact else None) or kind.hint
     value = place.pop("value", None)
     if value is not None and len(value) > 80:
         value = value[:77] + "..."

@@ -5,6 +5,7 @@ A format never raises on bad input except `DocumentRejected`, and always says wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -32,6 +33,22 @@ GROUP_INCOMPLETE = "XD-DOC-001"
 
 FINDINGS_MAX = 1_000
 
+# What to do about a fault where the finding itself does not know better.
+HINTS = {
+    SYNTAX: "correct the named place and send the whole document again",
+    ENCODING: "agree on one encoding, and write only characters it has",
+    DUPLICATE_KEY: "remove one of the two keys",
+    NUMBER: "write a finite decimal number with fewer digits",
+    DEPTH: "check the sender for a loop; raise limits.document_depth_max when the depth is real",
+    CHARACTER: "remove the control character; pad with blanks instead of NUL",
+    COLUMN_MISSING: "compare the first row with the columns of the map",
+    ROW_LENGTH: "quote the value that holds the delimiter",
+    RECORD_LENGTH: "compare the line with the layout of the map",
+    VALUE_TYPE: "correct the value at the named place",
+    EMPTY: "check that the sender attaches the content",
+    TOO_MANY: "correct the named rows and send them again",
+}
+
 
 class Position(msgspec.Struct, frozen=True):
     """Where a document stands in its file: bytes from `offset_start` up to `offset_end`, and its rows (from 1)."""
@@ -48,6 +65,10 @@ class Decoded(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     positions: tuple[Position, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.findings:
+            msgspec.structs.force_setattr(self, "findings", hinted(self.findings))
+
     @property
     def document(self) -> dict[str, Any]:
         """The only document of the file."""
@@ -56,8 +77,17 @@ class Decoded(msgspec.Struct, frozen=True):
         return self.documents[0]
 
 
+def hinted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings, each with what to do about it."""
+    return tuple(
+        finding if finding.hint else msgspec.structs.replace(finding, hint=HINTS.get(finding.code))
+        for finding in findings
+    )
+
+
 def rejected(*findings: Finding) -> DocumentRejected:
     """Return the error of a file of which nothing can be used."""
+    findings = hinted(findings)
     errors = [finding for finding in findings if finding.severity == "error"] or list(findings)
     first = errors[0]
     message = first.message if len(errors) == 1 else f"{first.message} (and {len(errors) - 1} more)"

@@ -212,3 +212,22 @@ def test_letters_beyond_ascii_keep_offsets_and_bytes(charset: str) -> None:
         at, value = segment.element_offset(len(segment.elements) - 1), segment.elements[-1].encode(charset)
         assert value == data.encode(charset)[at : at + len(value)]
     assert data.encode(charset) == edi.write(one)
+
+
+def test_edifact_findings_speak_of_edifact():
+    """A wrong count and reference of UNT are explained by UNT and UNH, not by the segments of X12."""
+    data = b"UNB+UNOC:3+S:14+R:14+260303:1200+7'UNH+1+DESADV:D:96A:UN'FTX+AAI'UNT+9+2'UNZ+1+8'"
+    (interchange,) = edi.read_all(data).interchanges
+    found = [*interchange.findings, *(one for message in interchange.sets for one in message.findings)]
+    hints = {one.code: one.hint for one in found}
+
+    assert "UNT01" in hints["segment-count-wrong"]
+    assert "UNT02" in hints["set-control-number-differs"]
+    assert "UNZ02" in hints["interchange-control-number-differs"]
+
+
+def test_an_interchange_without_a_number_is_told_so():
+    """The finding of a missing trailer has no hole where the number should stand."""
+    (interchange,) = edi.read_all(b"UNB+UNOC:3+S:14+R:14+260303:1200+'UNH+1+DESADV:D:96A:UN'UNT+2+1'").interchanges
+
+    assert any("without a reference has no UNZ" in one.message for one in interchange.findings)
