@@ -118,7 +118,9 @@ def _show_order(console: Console, page: OrderPage) -> None:
 
 def _show_message(console: Console, view: InboundView | OutboundView) -> None:
     if isinstance(view, InboundView):
-        console.print(f"[bold]{view.message_id}[/]  {view.state}  from {view.partner} over {view.connection_id}")
+        console.print(
+            f"[bold]{view.message_id}[/]  {view.state}{_judged(view)}  from {view.partner} over {view.connection_id}"
+        )
         console.print(
             f"Received  {view.received_at:%Y-%m-%d %H:%M:%S} UTC, {view.raw.size_bytes} bytes, {view.receipt_key}"
         )
@@ -127,6 +129,8 @@ def _show_message(console: Console, view: InboundView | OutboundView) -> None:
             console.print(f"  {document.type} {document.business_key}  {document.state}{waits}  {document.subject}")
             for finding in document.findings:
                 console.print(f"    {finding.get('code')} {finding.get('pointer', '')} {finding.get('message', '')}")
+                if finding.get("hint"):
+                    console.print(f"      fix: {finding['hint']}", style="dim")
     else:
         console.print(
             f"[bold]{view.message_id}[/]  {view.state}  {view.document_type} to {view.partner}  {view.subject}"
@@ -140,8 +144,19 @@ def _show_message(console: Console, view: InboundView | OutboundView) -> None:
             )
     if view.error_code:
         console.print(f"[red]{view.error_code}[/] {view.error}")
+        if view.fix:
+            console.print(f"  fix: {'; '.join(view.fix)}")
+    for issue in view.issues:
+        console.print(f"  issue  {issue.issue_id}  {issue.code}  {issue.title}  ({issue.state})")
     for one in view.related:
         console.print(f"  {one.relation.replace('_', ' ')}  {one.message_id}  {one.what}  {one.partner}  {one.state}")
+
+
+def _judged(view: InboundView) -> str:
+    """Say how many documents of a message did not go through: `processed` tells only that each was judged."""
+    counts = (("rejected", view.documents_rejected), ("held", view.documents_held))
+    words = [f"{count} of {len(view.documents)} {word}" for word, count in counts if count]
+    return f" ({', '.join(words)})" if words else ""
 
 
 def _without_bytes(view: Any) -> Any:

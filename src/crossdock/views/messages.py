@@ -14,6 +14,7 @@ import msgspec
 
 from .. import edi, formats
 from ..durable.identity import from_micros
+from ..error_codes import lookup
 from ..errors import CrossdockError, Finding, NotFound
 from ..governance.configuration import Configuration
 from ..mapping import CompiledMap, MapContext
@@ -83,8 +84,18 @@ class Related(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class IssueLink(msgspec.Struct, frozen=True):
+    """An open or settled issue that a message or one of its documents belongs to."""
+
+    issue_id: str
+    code: str
+    title: str
+    state: str
+    object_id: str
+
+
 class InboundView(msgspec.Struct, frozen=True):
-    """Everything about one inbound message."""
+    """Everything about one inbound message. Without `fix` (steps in words) nothing has to be done."""
 
     message_id: str
     connection_id: str
@@ -102,6 +113,10 @@ class InboundView(msgspec.Struct, frozen=True):
     raw: Raw
     documents: tuple[DocumentView, ...]
     related: tuple[Related, ...]
+    documents_rejected: int = 0
+    documents_held: int = 0
+    issues: tuple[IssueLink, ...] = ()
+    fix: tuple[str, ...] = ()
 
 
 class OutboundView(msgspec.Struct, frozen=True):
@@ -133,6 +148,8 @@ class OutboundView(msgspec.Struct, frozen=True):
     raw: Raw
     attempts: tuple[AttemptView, ...]
     related: tuple[Related, ...]
+    issues: tuple[IssueLink, ...] = ()
+    fix: tuple[str, ...] = ()
 
 
 class Link(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -215,6 +232,10 @@ def load_inbound(connection: Connection, tenant_id: str, message_id: str) -> Inb
         ),
         documents=documents,
         related=tuple(_unique(related)),
+        documents_rejected=sum(1 for document in documents if document.state == "rejected"),
+        documents_held=sum(1 for document in documents if document.state == "held"),
+        issues=_issues(connection, tenant_id, [message_id, *(document.document_id for document in documents)]),
+        fix=_fix(row[10]),
     )
 
 
@@ -260,7 +281,27 @@ def load_outbound(connection: Connection, tenant_id: str, message_id: str) -> Ou
         related=tuple(
             _unique([*_causes(connection, tenant_id, row[26]), *_acknowledged_by(connection, tenant_id, row)])
         ),
+        issues=_issues(connection, tenant_id, [message_id]),
+        fix=_fix(row[19]),
     )
+
+
+def _issues(connection: Connection, tenant_id: str, object_ids: list[str]) -> tuple[IssueLink, ...]:
+    """Return the issues these objects are open members of, each once."""
+    rows = connection.many(
+        "select i.issue_id, i.code, i.title, i.state, e.object_id from exceptions e join issues i"
+        " on i.tenant_id = e.tenant_id and i.issue_id = e.issue_id"
+        " where e.tenant_id = ? and e.state = 'open' and e.object_id in ({})",
+        [tenant_id],
+        object_ids,
+    )
+    return tuple({row[0]: IssueLink(*row) for row in sorted(rows)}.values())
+
+
+def _fix(code: str) -> tuple[str, ...]:
+    """Return the steps of an error code, the first one to try first."""
+    entry = lookup(code) if code else None
+    return entry.fix if entry is not None else ()
 
 
 def load_raw(
