@@ -231,7 +231,8 @@ class _Reader:
         if self._header is None:
             self._find("unb-missing", "Messages stand without UNB.", self._offset)
         elif not self._closed:
-            self._find("unz-missing", f"Interchange {self._header.get(5).strip() or 'without a reference'} has no UNZ.", end)
+            reference = self._header.get(5).strip() or "without a reference"
+            self._find("unz-missing", f"Interchange {reference} has no UNZ.", end)
         header = self._header or Segment(["UNB"])
 
         def part(number: int, component: int) -> str:
