@@ -5,6 +5,7 @@ The checks look with their own eyes: they must work when the rest does not.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -17,7 +18,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import apsw
 import msgspec
@@ -25,7 +26,11 @@ import psycopg
 import typer
 
 from crossdock.config import Settings, load_root_key, load_settings
-from crossdock.errors import ConfigurationError
+from crossdock.errors import ConfigurationError, CrossdockError
+from crossdock.governance import releases
+from crossdock.store.engine import Connection
+from crossdock.store.postgres import PostgresConnection
+from crossdock.store.sqlite import SqliteConnection
 
 PYTHON_MIN = (3, 11)
 # Below this release SQLite could corrupt a WAL when two connections checkpoint at the same moment.
@@ -79,7 +84,7 @@ def examine() -> Iterator[Check]:
         return
     told = sorted(set(settings.origins.values()))
     yield Check("settings", "ok", f"defaults{' and ' + ', '.join(told) if told else ''}")
-    for check in (_store, _disk, _directories, _root_key, _port, _clock):
+    for check in (_store, _releases, _disk, _directories, _root_key, _port, _clock):
         yield check(settings)
 
 
@@ -157,6 +162,39 @@ def _postgres(settings: Settings) -> Check:
         fix = "Synchronize both clocks (chrony, systemd-timesyncd)"
         return Check("store", "fix", f"its clock differs by {now[0] - time.time():+.0f} s", fix)
     return Check("store", "ok", f"PostgreSQL {version}, durable commits, role bound by row-level security")
+
+
+def _releases(settings: Settings) -> Check:
+    """Look whether every tenant's active release can be run; the hub leaves one out that cannot, and starts."""
+    path = settings.store.sqlite_path
+    if path is not None and not path.exists():
+        return Check("releases", "ok", "none yet")
+    try:
+        with contextlib.closing(_open_to_read(settings, path)) as raw:
+            connection = SqliteConnection(raw) if isinstance(raw, apsw.Connection) else PostgresConnection(raw)
+            active = releases.active_ids(connection)
+            broken = [f"{tenant}: {why}" for tenant, _ in active if (why := _why_not(connection, tenant))]
+    except (apsw.Error, psycopg.Error):
+        # What is wrong with the store is said by its own check; a new one holds no table yet.
+        return Check("releases", "ok", "none can be read")
+    if broken:
+        fix = "Apply the tenant's pack again; everybody else's work goes on"
+        return Check("releases", "fix", "cannot run: " + "; ".join(broken), fix)
+    return Check("releases", "ok", f"{len(active)} active, all can run")
+
+
+def _open_to_read(settings: Settings, path: Path | None) -> apsw.Connection | psycopg.Connection[Any]:
+    if path is not None:
+        return apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    return psycopg.connect(settings.store.url, connect_timeout=POSTGRES_CONNECT_SECONDS_MAX, autocommit=True)
+
+
+def _why_not(connection: Connection, tenant_id: str) -> str:
+    try:
+        releases.active(connection, tenant_id)
+    except (CrossdockError, msgspec.MsgspecError) as error:
+        return str(error)
+    return ""
 
 
 def _disk(settings: Settings) -> Check:

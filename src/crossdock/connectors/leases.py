@@ -11,6 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 from ..sdk import CheckResult, Connector, FindResult, Outbound, Pulled, PushResult
 
+# Far longer than any send or poll may take.
+USE_SECONDS_MAX = 600.0
+
 
 class LeasedConnector:
     """A connector that counts its uses; `close` waits for the last of them."""
@@ -57,8 +60,12 @@ class LeasedConnector:
             return await self._connector.find(outbound)
 
     async def close(self) -> None:
-        """Wait for the last use, then free what the connector holds."""
-        # A send that has just asked (`find`) goes on to push in the same step: look again after each wake-up.
-        while self._uses:
-            await self._unused.wait()
+        """Wait for the last use, then free what the connector holds; a use that never ends is waited for no longer
+        than `USE_SECONDS_MAX`.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(USE_SECONDS_MAX):
+                # A send that has just asked (`find`) goes on to push in the same step: look again after each wake-up.
+                while self._uses:
+                    await self._unused.wait()
         await self._connector.close()

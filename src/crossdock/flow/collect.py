@@ -26,7 +26,7 @@ BATCH_BYTES_MAX = 8_000_000
 # A connector gives up by itself after its connection's timeout, several times over for one item (log in, list, read).
 ITEM_TIMEOUTS = 4.0
 ITEM_SECONDS = 120.0
-STOP_GRACE_SECONDS = 5.0
+STOP_GRACE_SECONDS = 2.0
 
 Place = tuple[str, str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apsw
@@ -13,6 +14,9 @@ import pytest
 
 from crossdock.cli.app import main
 from crossdock.cli.doctor import Check, examine
+from crossdock.durable.identity import Ids, ManualClock
+from crossdock.governance import releases, tenants
+from crossdock.store.engine import Connection, open_store
 from tests.support.postgres import PostgresCluster
 from tests.support.processes import free_port
 
@@ -151,3 +155,32 @@ def test_missing_right_to_write_is_found(installation: Path, monkeypatch: pytest
     monkeypatch.setenv("CROSSDOCK_STORE_URL", "sqlite:////proc/crossdock.db")
 
     assert "fix" == check("writable").state
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_release_that_cannot_run_is_named(
+    engine: str, installation: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant whose active release is damaged is named with its fix; sound releases are counted."""
+    url = "sqlite:///var/crossdock.db" if engine == "sqlite" else request.getfixturevalue("postgres_database")
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", url)
+    clock = ManualClock(datetime(2026, 11, 23, 14, 0, tzinfo=UTC))
+    store = open_store(url)
+
+    def apply(connection: Connection) -> None:
+        for tenant in ("acme", "broken"):
+            tenants.create(connection, tenant, tenant, at=clock.now())
+            files = {"pack.yaml": f"tenant: {tenant}\nname: {tenant}\n"}
+            releases.apply(connection, tenant, files, author="t", note="", at=clock.now(), ids=Ids(clock, 31_415))
+
+    store.write_now(apply)
+    sound = check("releases")
+    store.write_now(
+        lambda connection: connection.execute("update releases set digest = 'x' where tenant_id = 'broken'")
+    )
+    releases.forget_compiled()
+    damaged = check("releases")
+    store.close()
+
+    assert ("ok", "2 active, all can run") == (sound.state, sound.message)
+    assert ("fix", True, False) == (damaged.state, "broken:" in damaged.message, "acme:" in damaged.message)
