@@ -137,10 +137,8 @@ def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, 
 
 
 def reserve_sends(connection: Connection, ready: list[Ready]) -> None:
-    """Enter sends in the ledger before they happen."""
+    """Enter sends in the ledger before they happen. They are `sending` once the transaction is committed."""
     outbound.reserve(connection, [(one.tenant_id, one.message_id) for one in ready])
-    for one in ready:
-        one.state = "sending"
 
 
 def _attempt(outcome: Outcome, number: int) -> AttemptRow:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -20,18 +20,21 @@ import msgspec
 import structlog
 
 from ..canonical.events import Event
-from ..durable.identity import Clock, Ids
+from ..durable.identity import Clock, Ids, to_micros
 from ..errors import TransientError
 from ..governance.pack import ConnectionSpec
-from ..store.engine import Connection, Store
-from . import acknowledge
+from ..store.engine import CommitUnknown, Connection, Store, StoreUnavailable
+from . import acknowledge, recovery
 from .batch import Ready
-from .bookings import Outcome, book_outcomes, reserve_sends
+from .bookings import Outcome, book_outcomes, lost, reserve_sends
+from .cycle import Cycle, Offered, became_durable, run_apart
 from .ingest import InboundOffer, IngestAnswer, Stored, store_offers
 from .stages import Stages
 
 log = structlog.get_logger()
 T = TypeVar("T")
+
+RESERVE_AGAIN_SECONDS = 60.0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -41,20 +44,6 @@ class Limits(msgspec.Struct, frozen=True):
     batch_bytes_max: int = 1_000_000
     waiting_max: int = 20_000
     outbound_max: int = 10_000
-
-
-class _Cycle(msgspec.Struct):
-    """What one cycle took, kept so that it can be put back when the commit fails, and what it made."""
-
-    offers: list[tuple[InboundOffer, asyncio.Future[IngestAnswer]]] = []
-    outcomes: list[Outcome] = []
-    reserved: list[Ready] = []
-    work: list[Stored] = []
-    answers: list[IngestAnswer] = []
-    fresh: list[Stored] = []
-    ready: list[Ready] = []
-    events: list[Event] = []
-    duplicates: int = 0
 
 
 class Pipeline:
@@ -71,6 +60,7 @@ class Pipeline:
         dispatch: Callable[[list[Ready]], None],
         publish: Callable[[list[Event]], None],
         waiting_sends: Callable[[], int],
+        sender_knows: Callable[[str, str, str], bool],
         limits: Limits | None = None,
     ) -> None:
         self._store = store
@@ -81,8 +71,9 @@ class Pipeline:
         self._dispatch = dispatch
         self._publish = publish
         self._waiting_sends = waiting_sends
+        self._sender_knows = sender_knows
         self._limits = limits or Limits()
-        self._offers: deque[tuple[InboundOffer, asyncio.Future[IngestAnswer]]] = deque()
+        self._offers: deque[Offered] = deque()
         self._outcomes: deque[Outcome] = deque()
         self._reservations: deque[Ready] = deque()
         self._work: deque[Stored] = deque()
@@ -90,6 +81,11 @@ class Pipeline:
         # One transaction decides at a time, on every engine: two that load the same order would lose one decision.
         self._turn = asyncio.Lock()
         self._failed_cycles = 0
+        # Set after a failure that was not the record's: the next cycle takes its parts apart.
+        self._careful = False
+        self._doubt: Cycle | None = None
+        self._sweep_due = False
+        self._swept = recovery.Place()
         self.counts = {"received": 0, "duplicates": 0, "conflicts": 0, "cycles": 0}
 
     # -- doors
@@ -99,13 +95,7 @@ class Pipeline:
 
         Raises NotFound for an unknown door and TransientError when too much waits already.
         """
-        # Before it joins the others: an offer that cannot be stored must not fail the cycle of its neighbours.
-        self._specs(offer.tenant_id, offer.connection_id)
-        if (
-            len(self._offers) + len(self._work) >= self._limits.waiting_max
-            or self._waiting_sends() >= self._limits.outbound_max
-        ):
-            raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
+        self._admit({(offer.tenant_id, offer.connection_id)})
         future: asyncio.Future[IngestAnswer] = asyncio.get_running_loop().create_future()
         self._offers.append((offer, future))
         self._kick()
@@ -113,18 +103,24 @@ class Pipeline:
 
     async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
         """Take several messages in, in order and as one; the answers come in the same order."""
-        for place in {(offer.tenant_id, offer.connection_id) for offer in offers}:
+        self._admit({(offer.tenant_id, offer.connection_id) for offer in offers})
+        loop = asyncio.get_running_loop()
+        futures: list[asyncio.Future[IngestAnswer]] = [loop.create_future() for _ in offers]
+        self._offers.extend(zip(offers, futures, strict=True))
+        self._kick()
+        return list(await asyncio.gather(*futures))
+
+    def _admit(self, places: set[tuple[str, str]]) -> None:
+        """Refuse, before it joins the others, what comes to no door of ours, or more than may wait."""
+        if self._store.broken() is not None:
+            raise _closed()
+        for place in places:
             self._specs(*place)
         if (
             len(self._offers) + len(self._work) >= self._limits.waiting_max
             or self._waiting_sends() >= self._limits.outbound_max
         ):
             raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[IngestAnswer]] = [loop.create_future() for _ in offers]
-        self._offers.extend(zip(offers, futures, strict=True))
-        self._kick()
-        return list(await asyncio.gather(*futures))
 
     def resume(self, stored: Sequence[Stored]) -> None:
         """Take up messages that are durable already: after a start, a release or a replay."""
@@ -142,20 +138,43 @@ class Pipeline:
         self._kick()
 
     async def write(self, function: Callable[[Connection], T]) -> T:
-        """Run something else in the record, in the same order as the cycles."""
-        async with self._turn:
-            return await self._store.write(function)
+        """Run something else in the record, in the same order as the cycles.
+
+        Whoever is cancelled while it runs leaves the turn only when it has ended.
+        """
+        await self._turn.acquire()
+        task = asyncio.get_running_loop().create_task(self._store.write(function))
+        task.add_done_callback(self._end_turn)
+        return await asyncio.shield(task)
+
+    def _end_turn(self, task: asyncio.Task[Any]) -> None:
+        self._turn.release()
+        if not task.cancelled():
+            # Nobody may be waiting for it any more: say that its error was seen.
+            task.exception()
+
+    def sweep(self) -> None:
+        """Have the record looked through for work that nobody holds in memory."""
+        self._sweep_due = True
+        self._kick()
 
     async def drained(self) -> None:
-        """Return when nothing waits and no cycle runs; raise what ended the cycles for good."""
+        """Return when nothing waits and no cycle runs, or nothing can be written any more; raise what ended the cycles
+        for good.
+        """
         while not self.idle() and (task := self._task) is not None:
             await asyncio.wait([task])
             task.result()
+            if self._waits():
+                self._kick()
+
+    def _waits(self) -> bool:
+        held = self._offers or self._outcomes or self._reservations or self._work
+        return bool(held) or self._doubt is not None or self._sweep_due
 
     def idle(self) -> bool:
         """Tell whether nothing waits and no cycle runs."""
-        waiting = self._offers or self._outcomes or self._reservations or self._work
-        return not waiting and (self._task is None or self._task.done())
+        return not self._waits() and (self._task is None or self._task.done())
 
     async def deadlines(self, now: datetime, active: Callable[[Connection, str], Any]) -> None:
         """Run what has become due, until nothing is."""
@@ -173,44 +192,97 @@ class Pipeline:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._offers or self._outcomes or self._reservations or self._work:
-            cycle = _Cycle(offers=[], outcomes=[], reserved=[], work=[])
+        while self._waits():
+            if self._store.broken() is not None:
+                self._give_up()
+                return
+            cycle = Cycle()
             try:
-                await self.write(lambda connection, cycle=cycle: self._drain(connection, cycle))  # type: ignore[misc]
+                await self._step(cycle)
             except Exception as error:  # noqa: BLE001 - the worker: a failed commit must not stop the cycle
-                await self._put_back(cycle, error)
-                continue
-            self._failed_cycles = 0
-            self._after_commit(cycle)
+                await self._failed(cycle, error)
 
-    def _drain(self, connection: Connection, cycle: _Cycle) -> None:
+    async def _step(self, cycle: Cycle) -> None:
+        if self._doubt is not None:
+            await self._settle_doubt(self._doubt)
+        elif self._sweep_due:
+            self._sweep_due = False
+            await self._sweep()
+        else:
+            await self.write(lambda connection: self._drain(connection, cycle))
+            self._after_commit(cycle)
+            self._careful = False
+        self._failed_cycles = 0
+
+    def _drain(self, connection: Connection, cycle: Cycle) -> None:
         """One transaction's worth of work. Runs in the store's writer."""
         now = self._clock.now()
+        cycle.now_micros = to_micros(now)
         self._take(cycle)
-        if cycle.outcomes:
-            book_outcomes(connection, cycle.outcomes, ids=self._ids, now=now)
-        if cycle.reserved:
-            reserve_sends(connection, cycle.reserved)
-        if cycle.offers:
-            cycle.answers, cycle.fresh = store_offers(
-                connection, [offer for offer, _ in cycle.offers], specs=self._specs, ids=self._ids, now=now
-            )
-            cycle.ready += acknowledge.answer_duplicates(connection, self._repeated_interchanges(cycle))
+        self._part(
+            connection,
+            cycle.outcomes,
+            lambda part: book_outcomes(connection, part, ids=self._ids, now=now),
+            lambda outcome, _: book_outcomes(connection, [lost(outcome)], ids=self._ids, now=now),
+        )
+        self._part(
+            connection,
+            cycle.reserved,
+            lambda part: reserve_sends(connection, part),
+            lambda ready, _: cycle.unreserved.append(ready),
+        )
+        self._part(
+            connection,
+            cycle.offers,
+            lambda part: self._store_offers(connection, cycle, part, now),
+            lambda _, error: cycle.answers.append(error),
+        )
+        self._part(
+            connection,
+            self._repeated_interchanges(cycle),
+            lambda part: cycle.ready.extend(acknowledge.answer_duplicates(connection, part, ids=self._ids, now=now)),
+            # Their sender asks again.
+            lambda _place, _error: None,
+        )
         if cycle.work:
             worked = self._stages.work(connection, cycle.work, now)
             cycle.ready += worked.ready
             cycle.events += worked.events
             cycle.duplicates += worked.duplicates
 
-    def _repeated_interchanges(self, cycle: _Cycle) -> list[tuple[str, str]]:
+    def _part(
+        self,
+        connection: Connection,
+        items: list[T],
+        run: Callable[[list[T]], None],
+        give_up: Callable[[T, Exception], None],
+    ) -> None:
+        """Run one part of a cycle: straight on, or taken apart after a cycle that failed. No savepoint is paid for
+        while all goes well.
+        """
+        if self._careful:
+            run_apart(connection, items, run, give_up)
+        elif items:
+            run(items)
+
+    def _store_offers(self, connection: Connection, cycle: Cycle, part: list[Offered], now: datetime) -> None:
+        answers, fresh = store_offers(
+            connection, [offer for offer, _ in part], specs=self._specs, ids=self._ids, now=now
+        )
+        cycle.answers += answers
+        cycle.fresh += fresh
+
+    def _repeated_interchanges(self, cycle: Cycle) -> list[tuple[str, str]]:
         """Return the first messages of duplicates whose sender waits for an acknowledgment."""
         return [
             (offer.tenant_id, answer.message_id)
             for (offer, _), answer in zip(cycle.offers, cycle.answers, strict=True)
-            if answer.state == "duplicate" and self._specs(offer.tenant_id, offer.connection_id)[0].x12 is not None
+            if isinstance(answer, IngestAnswer)
+            and answer.state == "duplicate"
+            and self._specs(offer.tenant_id, offer.connection_id)[0].x12 is not None
         ]
 
-    def _take(self, cycle: _Cycle) -> None:
+    def _take(self, cycle: Cycle) -> None:
         messages_left, bytes_left = self._limits.batch_messages_max, self._limits.batch_bytes_max
         while self._work and messages_left > 0 and bytes_left > 0:
             stored = self._work.popleft()
@@ -228,9 +300,13 @@ class Pipeline:
         while self._reservations and len(cycle.reserved) < self._limits.batch_messages_max:
             cycle.reserved.append(self._reservations.popleft())
 
-    def _after_commit(self, cycle: _Cycle) -> None:
+    def _after_commit(self, cycle: Cycle) -> None:
         self.counts["cycles"] += 1
         for (_, future), answer in zip(cycle.offers, cycle.answers, strict=True):
+            if isinstance(answer, Exception):
+                if not future.done():
+                    future.set_exception(answer)
+                continue
             self.counts["received"] += 1
             if answer.state == "duplicate":
                 self.counts["duplicates"] += 1
@@ -241,14 +317,16 @@ class Pipeline:
         self.counts["duplicates"] += cycle.duplicates
         self._work.extend(cycle.fresh)
         if cycle.reserved:
-            self._dispatch(cycle.reserved)
+            self._dispatch(_reserved(cycle, self._clock.now().timestamp()))
         if cycle.ready:
             self._dispatch(cycle.ready)
         if cycle.events:
             self._publish(cycle.events)
 
-    async def _put_back(self, cycle: _Cycle, error: Exception) -> None:
-        """Nothing of the cycle is kept: senders are told so, everything else is tried again."""
+    # -- when something fails
+
+    async def _failed(self, cycle: Cycle, error: Exception) -> None:
+        """Nothing of the cycle is kept, unless its commit is in doubt. Senders are told so; the rest is tried again."""
         self._failed_cycles += 1
         log.error(
             "cycle.failed",
@@ -257,10 +335,101 @@ class Pipeline:
             work=len(cycle.work),
             failures=self._failed_cycles,
         )
-        for _, future in cycle.offers:
-            if not future.done():
-                future.set_exception(error)
+        if not isinstance(error, StoreUnavailable):
+            # A doubt that cannot be settled is left to the sweep.
+            self._doubt = None
+        if isinstance(error, CommitUnknown):
+            _refuse(cycle.offers, error)
+            # Settling a doubt writes nothing, so there is never a second one.
+            self._doubt = self._doubt or cycle
+        elif not isinstance(error, StoreUnavailable) and not self._careful:
+            self._careful = True
+            self._offers.extendleft(reversed(cycle.offers))
+            self._put_back(cycle)
+            return
+        else:
+            _refuse(cycle.offers, error)
+            self._put_back(cycle)
+        if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown):
+            # Whoever waits is told now: it may take long until the record is back.
+            _refuse(self._offers, error)
+            self._offers.clear()
+        await asyncio.sleep(min(0.05 * 2 ** min(self._failed_cycles, 6), 2.0))
+
+    def _put_back(self, cycle: Cycle) -> None:
         self._work.extendleft(reversed(cycle.work))
         self._outcomes.extendleft(reversed(cycle.outcomes))
         self._reservations.extendleft(reversed(cycle.reserved))
-        await asyncio.sleep(min(0.05 * 2 ** min(self._failed_cycles, 6), 2.0))
+
+    def _give_up(self) -> None:
+        """The record takes nothing more. What is held here is in it, or was never promised to anyone."""
+        _refuse(self._offers, _closed())
+        for held in (self._offers, self._outcomes, self._reservations, self._work):
+            held.clear()
+        self._doubt, self._sweep_due = None, False
+
+    async def _settle_doubt(self, cycle: Cycle) -> None:
+        """After a commit of unknown outcome: go on behind it if it is in the record, else do the work again.
+
+        The senders of its offers were told "unknown" and come again; what they left is run all the same.
+        """
+        durable = await self.write(lambda connection: became_durable(connection, cycle))
+        self._doubt = None
+        log.warning("cycle.settled", durable=durable, offers=len(cycle.offers), work=len(cycle.work))
+        if durable:
+            self._after_commit(cycle)
+        else:
+            self._put_back(cycle)
+
+    # -- the safety net
+
+    async def _sweep(self) -> None:
+        """Take up what is in the record and in nobody's memory: the answer of a commit was lost, or a caller was.
+
+        No cycle runs meanwhile, so what is not here and not with the sender is nowhere.
+        """
+        now = self._clock.now()
+        swept = self._swept
+        strays = await self._store.read(lambda connection: recovery.open_work(connection, to_micros(now), swept))
+        self._swept = strays.reached
+        held = {stored.message_id for stored in self._work}
+        inbound = [place for place in strays.inbound if place[1] not in held]
+        inbound = inbound[: max(0, self._limits.waiting_max - len(self._work))]
+        sends = [place for place in strays.sends if not self._sends(*place)]
+        if not inbound and not sends:
+            return
+        stored, ready = await self.write(
+            lambda connection: recovery.take_up(connection, inbound, sends, ids=self._ids, now=now)
+        )
+        log.warning("sweep.found", messages=len(stored), sends=len(ready))
+        held = {one.message_id for one in self._work}
+        self._work.extend([one for one in stored if one.message_id not in held])
+        self._dispatch([one for one in ready if not self._sends(one.tenant_id, one.connection_id, one.message_id)])
+
+    def _sends(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
+        return (
+            self._sender_knows(tenant_id, connection_id, message_id)
+            or any(outcome.ready.message_id == message_id for outcome in self._outcomes)
+            or any(ready.message_id == message_id for ready in self._reservations)
+        )
+
+
+def _reserved(cycle: Cycle, now: float) -> list[Ready]:
+    """Return what was entered in the ledger and may go out, and what could not be: that waits a minute."""
+    refused = {ready.message_id for ready in cycle.unreserved}
+    for ready in cycle.reserved:
+        if ready.message_id in refused:
+            ready.due_at = now + RESERVE_AGAIN_SECONDS
+        elif ready.state == "pending":
+            ready.state = "sending"
+    return cycle.reserved
+
+
+def _refuse(offers: Iterable[Offered], error: Exception) -> None:
+    for _, future in offers:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _closed() -> StoreUnavailable:
+    return StoreUnavailable("the record was closed after an I/O error", hint="Restart the process")

@@ -22,6 +22,8 @@ from .stages import RUNS_MAX
 
 PAGE = 5_000
 GROUP = 32
+# What is younger may just be on its way between the record and memory.
+STRAY_AGE_MICROS = 10_000_000
 
 Damaged = tuple[Row, payloads.PayloadDamaged]
 
@@ -164,13 +166,15 @@ def open_sends(connection: Connection, *, ids: Ids, now: datetime) -> list[Ready
     while rows := outbound.open_messages(connection, PAGE, after):
         after = rows[-1][0]
         contents, wrong = _contents(connection, [(row[31], row[0]) for row in rows])
-        ready += _taken_up(connection, [row for row in rows if row[0] in contents], contents, now)
+        sound = [row for row in rows if row[0] in contents]
+        ready += _taken_up(connection, sound, contents, now, "the process ended while this was being sent")
         _bury(connection, [(row, wrong[row[0]]) for row in rows if row[0] in wrong], ids, now)
     return ready
 
 
-def _taken_up(connection: Connection, rows: list[Row], contents: dict[str, bytes], now: datetime) -> list[Ready]:
-    detail = "the process ended while this was being sent"
+def _taken_up(
+    connection: Connection, rows: list[Row], contents: dict[str, bytes], now: datetime, detail: str
+) -> list[Ready]:
     ready = []
     cut_off = []
     for row in rows:
@@ -226,6 +230,62 @@ def _bury(connection: Connection, damaged: list[Damaged], ids: Ids, now: datetim
         for row, error in damaged
     ]
     issues.raise_faults(connection, faults, ids=ids, now_micros=to_micros(now))
+
+
+class Place(msgspec.Struct, frozen=True):
+    """How far a sweep has come, page by page; at the end it begins anew."""
+
+    inbound: tuple[str, str] = ("", "")
+    sends: str = ""
+
+
+class OpenWork(msgspec.Struct):
+    """A page of what is not done: inbound (tenant_id, message_id), sends (tenant_id, connection_id, message_id)."""
+
+    inbound: list[tuple[str, str]]
+    sends: list[tuple[str, str, str]]
+    reached: Place
+
+
+def open_work(connection: Connection, now_micros: int, behind: Place) -> OpenWork:
+    """Return the next page of messages that wait to be translated or sent, and are old enough to be in memory."""
+    before = now_micros - STRAY_AGE_MICROS
+    inbound = messages.waiting_ids(connection, before, PAGE, behind.inbound)
+    sends = outbound.open_ids(connection, before, PAGE, behind.sends)
+    reached = Place(inbound[-1] if len(inbound) == PAGE else ("", ""), sends[-1][2] if len(sends) == PAGE else "")
+    return OpenWork(inbound, sends, reached)
+
+
+def take_up(
+    connection: Connection,
+    inbound: list[tuple[str, str]],
+    sends: list[tuple[str, str, str]],
+    *,
+    ids: Ids,
+    now: datetime,
+) -> tuple[list[Stored], list[Ready]]:
+    """Load open work that nobody holds; what is damaged is set aside. What was reserved is of unknown outcome."""
+    found = [messages.load_inbound(connection, *place) for place in inbound]
+    damaged: list[Damaged] = []
+    rows = [row for row in found if row is not None and row[3] == "received"]
+    stored = load_stored(connection, rows, damaged=damaged)
+    for row, error in damaged:
+        _set_aside(connection, row, ids, now, error.code, "The stored bytes of a message are damaged", str(error))
+    count_runs(connection, stored)
+    by_tenant: dict[str, list[str]] = {}
+    for tenant_id, _, message_id in sends:
+        by_tenant.setdefault(tenant_id, []).append(message_id)
+    open_rows = [
+        row
+        for tenant_id, message_ids in by_tenant.items()
+        for row in outbound.load_many(connection, tenant_id, message_ids)
+        if row[9] in ("pending", "sending", "unknown")
+    ]
+    contents, wrong = _contents(connection, [(row[31], row[0]) for row in open_rows])
+    _bury(connection, [(row, wrong[row[0]]) for row in open_rows if row[0] in wrong], ids, now)
+    detail = "nobody remembers what became of this send"
+    sound = [row for row in open_rows if row[0] in contents]
+    return stored, _taken_up(connection, sound, contents, now, detail)
 
 
 def released(connection: Connection, tenant_id: str, known: set[str], release_id: str) -> list[Stored]:

@@ -92,6 +92,11 @@ class Sender:
         """Return how many messages are held in memory."""
         return self._waiting
 
+    def knows(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
+        """Tell whether a message is held here, waiting or on its way."""
+        queue = self._queues.get((tenant_id, connection_id))
+        return queue is not None and message_id in queue.known
+
     def mode_of(self, tenant_id: str, connection_id: str) -> str:
         """Return the state in which a new message of a connection is written: reserved at once, or waiting its turn.
 
@@ -170,7 +175,11 @@ class Sender:
             touched[place] = None
             if one.message_id in queue.reserving:
                 queue.reserving.discard(one.message_id)
-                self._start(place, queue, one)
+                if one.state == "pending":
+                    # It could not be entered in the ledger: not before its new time.
+                    self._make_runnable(queue, one)
+                elif not self._stopping:
+                    self._start(place, queue, one)
                 continue
             if one.message_id in queue.known:
                 continue
@@ -246,6 +255,16 @@ class Sender:
         self._stopping = True
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def unstarted(self) -> list[Ready]:
+        """Return what is reserved and was never begun. To be asked after `stop`, when nothing is in flight."""
+        return [
+            ready
+            for queue in self._queues.values()
+            for lane in queue.lanes.values()
+            for ready in lane
+            if ready.state == "sending"
+        ]
 
     # -- sending
 

@@ -119,6 +119,14 @@ def reserve(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     )
 
 
+def release(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Take reservations back of sends that were never started: (tenant_id, message_id)."""
+    connection.executemany(
+        "update outbound_messages set state = 'pending' where tenant_id = ? and message_id = ? and state = 'sending'",
+        rows,
+    )
+
+
 def load(connection: Connection, tenant_id: str, message_id: str) -> Row | None:
     """Return one outbound message (OUTBOUND_COLUMNS), or None."""
     return connection.one(
@@ -164,6 +172,18 @@ def open_messages(connection: Connection, limit: int, after: str = "") -> list[R
         " and state in ('pending', 'sending', 'unknown') order by message_id limit ?",
         (after, limit),
     )
+
+
+def open_ids(connection: Connection, before_micros: int, limit: int, after: str) -> list[tuple[str, str, str]]:
+    """Return what is not settled and was made before an instant, behind a message id, in the order it was made:
+    (tenant_id, connection_id, message_id).
+    """
+    rows = connection.query(
+        "select tenant_id, connection_id, message_id from outbound_messages where message_id > ?"
+        " and state in ('pending', 'sending', 'unknown') and created_at <= ? order by message_id limit ?",
+        (after, before_micros, limit),
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
@@ -250,6 +270,14 @@ def overdue_acknowledgments(connection: Connection, now_micros: int, limit: int 
         "select tenant_id, message_id, connection_id, partner, subject, document_type from outbound_messages"
         " where ack_state = 'awaited' and ack_due_at <= ? order by ack_due_at limit ?",
         (now_micros, limit),
+    )
+
+
+def postpone_acknowledgment(connection: Connection, tenant_id: str, message_id: str, due_at: int) -> None:
+    """Look at an awaited acknowledgment again at another time."""
+    connection.execute(
+        "update outbound_messages set ack_due_at = ? where tenant_id = ? and message_id = ? and ack_state = 'awaited'",
+        (due_at, tenant_id, message_id),
     )
 
 
