@@ -6,7 +6,6 @@ Everything it holds in memory can be lost at any instant and is found again in t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -20,7 +19,7 @@ from ..config import Settings, load_root_key
 from ..connectors.egress import Egress
 from ..durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
 from ..durable.retry import Circuit
-from ..errors import ConfigurationError, CrossdockError
+from ..errors import ConfigurationError, Conflict, NotFound
 from ..flow import recovery
 from ..flow import replay as replays
 from ..flow.batch import Batch
@@ -28,19 +27,24 @@ from ..flow.collect import Collector
 from ..flow.ingest import InboundOffer, IngestAnswer
 from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
+from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
 from ..flow.subscribe import Subscriptions
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
-from ..store import aggregates, connections, journal, outbound
+from ..store import aggregates, connections, issues, journal, outbound
 from ..store.engine import Connection, Store, open_store
 from . import logs
 from .tenancy import Tenancy
+from .ticker import Ticker
 
 log = structlog.get_logger()
 
 # Nothing that is durable waits longer than this to be found by whoever lost it.
 SWEEP_EVERY = timedelta(seconds=15)
+STOP_SECONDS_MAX = 30.0
+# How many orders of an issue are sourced in one transaction.
+SOURCED_AT_ONCE = 200
 
 
 class HubHealth(msgspec.Struct, frozen=True):
@@ -62,7 +66,17 @@ class Hub:
         self._writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
         self._subscriptions = Subscriptions(store)
-        self._ticker: asyncio.Task[None] | None = None
+        self._ticker = Ticker(
+            clock,
+            {
+                "sends": self._tick_sends,
+                "polls": self._tick_polls,
+                "releases": self._tick_releases,
+                "sweep": self._tick_sweep,
+                "sessions": self._tick_sessions,
+                "deadlines": self._tick_deadlines,
+            },
+        )
         self._closing = False
         self._sweep_due_at = clock.now() + SWEEP_EVERY
         self._forget_due_at = clock.now()
@@ -133,7 +147,7 @@ class Hub:
             await asyncio.to_thread(store.close)
             raise
         if clock is None:
-            hub._ticker = asyncio.get_running_loop().create_task(hub._tick_for_ever())
+            hub._ticker.start(settings.flow.poll_interval_seconds)
         return hub
 
     async def _recover(self) -> None:
@@ -160,42 +174,63 @@ class Hub:
         self._closers.append(close)
 
     async def stop(self) -> None:
-        """Close the doors, let what is in flight end, close the record. Everything accepted is durable."""
-        self._closing = True
-        for close in reversed(self._closers):
-            await close()
-        if self._ticker is not None:
-            self._ticker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._ticker
-        await self.collector.stop()
-        await self.sender.stop()
-        await self.pipeline.drained()
-        if self._chores:
-            await asyncio.wait(self._chores)
-        for tenant_id in self.tenancy.active():
-            for connector in self.sender.forget(tenant_id):
-                await connector.close()
-        await asyncio.to_thread(self.store.close)
+        """Close the doors, let what is in flight end, close the record. Everything accepted is durable.
 
-    async def _tick_for_ever(self) -> None:
-        interval = self.settings.flow.poll_interval_seconds
-        while True:
-            try:
-                await self.tick()
-            except CrossdockError as error:
-                log.error("tick.failed", error=str(error))
-            await asyncio.sleep(interval)
+        What fails on the way is logged; the record is closed whatever happens.
+        """
+        self._closing = True
+        try:
+            for close in reversed(self._closers):
+                await _quietly("doors", close())
+            await self._ticker.stop()
+            await _quietly("collector", self.collector.stop())
+            await _quietly("sender", self.sender.stop())
+            await _quietly("pipeline", asyncio.wait_for(self.pipeline.drained(), STOP_SECONDS_MAX))
+            await _quietly("reservations", self._release_reservations())
+            if self._chores:
+                await asyncio.wait(self._chores)
+            for tenant_id in self.tenancy.active():
+                for connector in self.sender.forget(tenant_id):
+                    await _quietly("connector", connector.close())
+        finally:
+            await asyncio.to_thread(self.store.close)
+
+    async def _release_reservations(self) -> None:
+        """What was reserved and never begun is not of unknown outcome: it waits its turn at the next start."""
+        unstarted = [(ready.tenant_id, ready.message_id) for ready in self.sender.unstarted()]
+        if unstarted and self.store.broken() is None:
+            await self.pipeline.write(lambda connection: outbound.release(connection, unstarted))
 
     async def tick(self) -> None:
-        """Run what has become due: retries, probes, polls, deadlines, releases made elsewhere."""
+        """Run what has become due: retries, probes, polls, deadlines, releases made elsewhere; look for what is lost.
+
+        Every step runs, whatever the others do; then the first error is raised.
+        """
+        await self._ticker.tick()
+
+    async def _tick_sends(self) -> None:
         self.sender.tick()
+
+    async def _tick_polls(self) -> None:
         self.collector.tick()
+
+    async def _tick_releases(self) -> None:
         await self.tenancy.take_up_releases()
+
+    async def _tick_sweep(self) -> None:
+        now = self.clock.now()
+        if now >= self._sweep_due_at:
+            self._sweep_due_at = now + SWEEP_EVERY
+            self.pipeline.sweep()
+
+    async def _tick_sessions(self) -> None:
         now = self.clock.now()
         if now >= self._forget_due_at:
             self._forget_due_at = now + timedelta(hours=1)
             await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
+
+    async def _tick_deadlines(self) -> None:
+        now = self.clock.now()
         due = await self.store.read(_next_deadline)
         if due is not None and due <= now:
             await self.pipeline.deadlines(now, releases.active)
@@ -270,7 +305,9 @@ class Hub:
             return HubHealth(False, f"the record stopped after an I/O error: {broken}")
         if self._closing:
             return HubHealth(False, "the hub is shutting down")
-        return HubHealth(True, self.tenancy.trouble())
+        if self._ticker.dead():
+            return HubHealth(False, "the clockwork stopped: retries, polls and deadlines do not run; restart the hub")
+        return HubHealth(True, "; ".join(filter(None, (self.tenancy.trouble(), self._ticker.trouble()))))
 
     # -- configuration
 
@@ -380,6 +417,63 @@ class Hub:
             sends=tuple(row[0] for row in selection.dead),
         )
 
+    # -- sourcing
+
+    async def source_again(self, tenant_id: str, order_number: str, actor: str) -> SourcedOrder:
+        """Look for sites for one order that waits, now and past any hold; the act is audited.
+
+        Raises NotFound for an unknown order and Conflict for one that does not wait.
+        """
+        answers = await self._source(tenant_id, [order_number], actor, f"order/{order_number}")
+        if answers:
+            return answers[0]
+        rows = await self.store.read(lambda found: aggregates.load(found, tenant_id, "order", [order_number]))
+        if not rows:
+            raise NotFound(f"There is no order {order_number}")
+        raise Conflict(f"Order {order_number} does not wait for a site")
+
+    async def source_issue_again(self, tenant_id: str, issue_id: str, actor: str) -> tuple[SourcedOrder, ...]:
+        """Look for sites for every order behind an issue's open members; what does not wait is left out."""
+        numbers = await self.store.read(lambda connection: issues.orders_of(connection, tenant_id, issue_id))
+        answers: list[SourcedOrder] = []
+        for first in range(0, len(numbers), SOURCED_AT_ONCE):
+            answers += await self._source(
+                tenant_id, numbers[first : first + SOURCED_AT_ONCE], actor, f"issue/{issue_id}"
+            )
+        return tuple(answers)
+
+    async def _source(self, tenant_id: str, numbers: Sequence[str], actor: str, about: str) -> tuple[SourcedOrder, ...]:
+        configuration, now = self.tenancy.require(tenant_id), self.clock.now()
+
+        def run(connection: Connection) -> tuple[Batch, tuple[SourcedOrder, ...]]:
+            batch, answers = source_again(
+                connection,
+                tenant_id,
+                numbers,
+                configuration,
+                ids=self._writer_ids,
+                health=self.tenancy.health,
+                mode_of=self.sender.mode_of,
+                now=now,
+            )
+            if answers:
+                detail = {"orders": len(answers), "sourced": sum(1 for answer in answers if answer.requests)}
+                audit.append(
+                    connection,
+                    tenant_id,
+                    actor=actor or "system",
+                    action="order.source",
+                    object=about,
+                    detail=detail,
+                    at=now,
+                )
+            return batch, answers
+
+        batch, answers = await self.pipeline.write(run)
+        self._subscriptions.publish(batch.events)
+        self.sender.dispatch(batch.ready)
+        return answers
+
     # -- ports of the flow
 
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
@@ -411,6 +505,14 @@ class Hub:
         self._chores.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("chore.failed", exc_info=task.exception())
+
+
+async def _quietly(what: str, ending: Awaitable[Any]) -> None:
+    """Let something end; log what it raises, so that everything else is ended too."""
+    try:
+        await ending
+    except Exception as error:
+        log.error("stop.failed", what=what, error=repr(error), exc_info=error)
 
 
 def _next_deadline(connection: Connection) -> datetime | None:

@@ -20,10 +20,11 @@ from ..canonical.identifiers import match_key
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import CrossdockError, Finding
 from ..governance.configuration import Configuration
-from ..store import aggregates, issues, messages, outbound
-from ..store.engine import Connection, StoreUnavailable
-from . import acknowledge
+from ..store import aggregates, messages, outbound
+from ..store.engine import Connection, Row, StoreUnavailable
+from . import acknowledge, deadlines
 from .batch import Batch, Ready
+from .cycle import run_apart
 from .ingest import AgainDocument, Stored, still_to_run
 from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
@@ -128,15 +129,14 @@ class Stages:
         batch = Batch(connection, self._ids, now)
         items: list[Item] = []
         done: list[Translation] = []
+        configuration_of = self._asked_once(connection)
         for message in still_to_run(connection, stored):
-            configuration = self._configuration_of(connection, message.tenant_id, message.release_id)
+            configuration = configuration_of(message.tenant_id, message.release_id)
             translation = translate(message, configuration)
             done.append(translation)
             items += self._items(batch, translation, configuration)
         orchestration = Orchestration(batch, self._health, parked=self.parked)
-        orchestration.apply(
-            items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id)
-        )
+        orchestration.apply(items, configuration_of)
         for translation in done:
             self._settle(batch, translation)
         for item in orchestration.freed:
@@ -155,8 +155,9 @@ class Stages:
         batch = Batch(connection, self._preview_ids.fork(), now)
         items: list[Item] = []
         papers: list[tuple[Stored, Paper]] = []
+        configuration_of = self._asked_once(connection)
         for message in stored:
-            configuration = self._configuration_of(connection, message.tenant_id, message.release_id)
+            configuration = configuration_of(message.tenant_id, message.release_id)
             translation = translate(message, configuration)
             if message.again is not None:
                 translation.papers = _taken_again(translation.papers, message.again)
@@ -174,10 +175,20 @@ class Stages:
                         )
                     )
         orchestration = Orchestration(batch, self._health, parked=False)
-        orchestration.apply(
-            items, lambda tenant_id, release_id: self._configuration_of(connection, tenant_id, release_id)
-        )
+        orchestration.apply(items, configuration_of)
         return papers, orchestration.requests, orchestration.duplicates
+
+    def _asked_once(self, connection: Connection) -> Callable[[str, str], Configuration]:
+        """Return the way to the configurations of (tenant, release) that asks the record once for each."""
+        known: dict[tuple[str, str], Configuration] = {}
+
+        def find(tenant_id: str, release_id: str) -> Configuration:
+            found = known.get((tenant_id, release_id))
+            if found is None:
+                found = known[(tenant_id, release_id)] = self._configuration_of(connection, tenant_id, release_id)
+            return found
+
+        return find
 
     def _items(self, batch: Batch, translation: Translation, configuration: Configuration) -> list[Item]:
         """Give the papers their ids, deal with envelopes and acknowledgments, and return what the processes must
@@ -337,73 +348,52 @@ class Stages:
         self, connection: Connection, now: datetime, active: Callable[[Connection, str], Configuration]
     ) -> Worked:
         """Let deadlines that have passed come back as events; warn of papers parked and acknowledgments overdue."""
-        due = aggregates.due_timers(connection, to_micros(now))
-        late = outbound.overdue_acknowledgments(connection, to_micros(now))
-        if not due and not late:
-            return Worked([], [])
+        worked = Worked([], [])
+        run_apart(
+            connection,
+            aggregates.due_timers(connection, to_micros(now)),
+            lambda part: self._pass_timers(connection, part, now, active, worked),
+            lambda row, error: deadlines.postpone_timer(connection, row, error, ids=self._ids, now=now),
+        )
+        run_apart(
+            connection,
+            outbound.overdue_acknowledgments(connection, to_micros(now)),
+            lambda part: self._pass_overdue(connection, part, now),
+            lambda row, error: deadlines.postpone_overdue(connection, row, error, ids=self._ids, now=now),
+        )
+        return worked
+
+    def _pass_timers(
+        self,
+        connection: Connection,
+        due: list[Row],
+        now: datetime,
+        active: Callable[[Connection, str], Configuration],
+        worked: Worked,
+    ) -> None:
         batch = Batch(connection, self._ids, now)
         orchestration = Orchestration(batch, self._health, parked=False)
         for tenant_id, subject, name, due_at in due:
             batch.set_timer(tenant_id, subject, name, None)
             if subject.startswith("document/"):
-                self._warn_parked(batch, tenant_id, subject.partition("/")[2])
+                deadlines.warn_parked(batch, tenant_id, subject.partition("/")[2])
                 continue
             data = {"name": name, "due_at": from_micros(due_at).isoformat()}
             event = batch.event(
                 tenant_id, "crossdock.deadline.passed.v1", subject, data, occurred_at=from_micros(due_at)
             )
             orchestration.apply_event(event, active(connection, tenant_id))
-        for row in late:
-            self._warn_overdue(batch, *row)
         orchestration.finish()
         render_requests(batch, orchestration.requests, self._mode_of)
         batch.save()
-        return Worked(batch.ready, batch.events)
+        worked.ready += batch.ready
+        worked.events += batch.events
 
-    def _warn_parked(self, batch: Batch, tenant_id: str, document_id: str) -> None:
-        rows = messages.load_documents(batch.connection, tenant_id, [document_id])
-        if not rows or rows[0][8] != "parked":
-            return
-        awaits = rows[0][9]
-        batch.faults.append(
-            issues.Fault(
-                tenant_id=tenant_id,
-                code="XD-ORD-020",
-                cause=f"XD-ORD-020|{awaits.partition(':')[0]}",
-                title="Papers concern an order that nobody has released",
-                object_kind="document",
-                object_id=document_id,
-                detail=f"waits for {awaits}; it is applied by itself when that becomes known",
-                error_class="partner",
-            )
-        )
-
-    def _warn_overdue(
-        self,
-        batch: Batch,
-        tenant_id: str,
-        message_id: str,
-        connection_id: str,
-        partner: str,
-        subject: str,
-        document_type: str,
-    ) -> None:
-        batch.acknowledged.append((tenant_id, message_id, "overdue"))
-        batch.faults.append(
-            issues.Fault(
-                tenant_id=tenant_id,
-                code="XD-EDI-092",
-                cause=f"XD-EDI-092|{connection_id}",
-                title=f"{partner} has not acknowledged in time",
-                object_kind="outbound",
-                object_id=message_id,
-                detail=f"{document_type} was sent and no 997 came; it is not sent again by itself",
-                subject=subject,
-                error_class="partner",
-                partner=partner,
-                connection_id=connection_id,
-            )
-        )
+    def _pass_overdue(self, connection: Connection, late: list[Row], now: datetime) -> None:
+        batch = Batch(connection, self._ids, now)
+        for row in late:
+            deadlines.warn_overdue(batch, row)
+        batch.save()
 
 
 def _taken_again(papers: list[Paper], again: dict[int, AgainDocument]) -> list[Paper]:

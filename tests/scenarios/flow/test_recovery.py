@@ -323,3 +323,23 @@ async def test_work_and_deadlines_never_run_at_the_same_time(world: World, monke
     await world.hub.settle()
 
     assert [] == overlaps
+
+
+async def test_what_was_reserved_and_never_begun_waits_its_turn_after_a_stop(world: World) -> None:
+    """A hub that stops in order leaves no untrue attempts: what was not begun is pending and is not asked for."""
+    partner = world.partner("reno")
+    partner.gate = asyncio.Event()
+    for number in range(40):
+        await world.hand_in("erp", order(f"SO-{number}"), settle=False)
+    while len(partner.pushed) < 16 or not world.hub.pipeline.idle():
+        await asyncio.sleep(0.001)
+    begun = len(partner.pushed)
+    assert begun < 40
+    await world.stop()
+    partner.gate = None
+    hub = await world.start()
+    assert [] == world.column("select outcome from attempts where outcome = 'unknown'")
+    await hub.settle()
+
+    assert [] == partner.asked
+    assert 40 == len(partner.pushed)
