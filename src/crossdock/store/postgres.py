@@ -7,15 +7,16 @@ The start refuses a server that may forget what it acknowledged (fsync, full_pag
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import errors as pg_errors
 
 from ..errors import ConfigurationError
 from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, migrate, placeholder_lists
@@ -35,6 +36,12 @@ _MIGRATION_LOCK = 7_265_501
 _WORKER_LOCK = 7_265_502
 
 
+def _roll_back(connection: PostgresConnection) -> None:
+    """End a transaction. A connection that is broken has ended it already."""
+    with contextlib.suppress(psycopg.OperationalError):
+        connection.raw.execute("rollback")
+
+
 @lru_cache(maxsize=1024)
 def _translated(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
@@ -47,6 +54,7 @@ class PostgresConnection:
 
     def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self.raw = raw
+        self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
         raw.add_notice_handler(self._notice)
 
@@ -55,23 +63,53 @@ class PostgresConnection:
             self.warnings.append(diagnostic.message_primary or "")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        return self.raw.execute(_translated(sql), parameters or None).rowcount
+        try:
+            return self.raw.execute(_translated(sql), parameters or None).rowcount
+        except psycopg.Error as error:
+            raise _meaning_of(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self.raw.cursor() as cursor:
-            cursor.executemany(_translated(sql), rows)
+        try:
+            with self.raw.cursor() as cursor:
+                cursor.executemany(_translated(sql), rows)
+        except psycopg.Error as error:
+            raise _meaning_of(error) from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self.raw.execute(_translated(sql), parameters or None).fetchall()
+        try:
+            return self.raw.execute(_translated(sql), parameters or None).fetchall()
+        except psycopg.Error as error:
+            raise _meaning_of(error) from error
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        return self.raw.execute(_translated(sql), parameters or None).fetchone()
+        try:
+            return self.raw.execute(_translated(sql), parameters or None).fetchone()
+        except psycopg.Error as error:
+            raise _meaning_of(error) from error
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
         rows: list[Row] = []
         for statement, parameters in placeholder_lists(sql, before, values):
             rows += self.query(statement, parameters)
         return rows
+
+
+# Classes of SQLSTATE that say something of the server, not of what is being written: connection, deadlock, resources,
+# locks, cancelled or shut down, system, internal.
+_SERVER_STATES = ("08", "40", "53", "55", "57", "58", "XX")
+
+
+def _meaning_of(error: BaseException) -> BaseException:
+    """Return what a fault of the server means for the caller; a fault of a statement or a value stays what it is."""
+    if not isinstance(error, psycopg.Error):
+        return error
+    state = error.sqlstate
+    if state is not None and state.startswith("53100"):
+        return StoreFull(f"the disk is full: {error}")
+    broken = state is None and isinstance(error, psycopg.OperationalError)
+    if broken or (state is not None and state[:2] in _SERVER_STATES):
+        return StoreUnavailable(f"PostgreSQL failed: {error}")
+    return error
 
 
 class PostgresStore:
@@ -85,6 +123,7 @@ class PostgresStore:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="store")
         self._count = threads
         self._commits = 0
+        self._left_behind: deque[tuple[int, Any]] = deque()
         self._lock: PostgresConnection | None = None
         first = self._connect()
         self._refuse_unsafe(first)
@@ -101,7 +140,11 @@ class PostgresStore:
                 f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs"
             ) from error
         raw.prepared_max = 400
-        return PostgresConnection(raw)
+        connection = PostgresConnection(raw)
+        row = connection.one("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
+        if row is not None:
+            connection.backend_pid, connection.backend_start = row
+        return connection
 
     def _refuse_unsafe(self, connection: PostgresConnection) -> None:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -149,14 +192,15 @@ class PostgresStore:
             try:
                 result = function(connection)
             except BaseException:
-                connection.raw.execute("rollback")
+                _roll_back(connection)
                 raise
             self._commit(connection)
             return result
-        except pg_errors.DiskFull as error:
-            raise StoreFull(f"the disk is full: {error}") from error
-        except psycopg.OperationalError as error:
-            raise StoreUnavailable(f"PostgreSQL failed: {error}") from error
+        except psycopg.Error as error:
+            meaning = _meaning_of(error)
+            if meaning is error:
+                raise
+            raise meaning from error
         finally:
             self._give_back(connection)
 
@@ -164,6 +208,10 @@ class PostgresStore:
         try:
             connection.raw.execute("commit")
         except psycopg.OperationalError as error:
+            if error.sqlstate is not None and not connection.raw.closed:
+                # The server refused the commit and says so: nothing of it is kept.
+                raise
+            self._leave_behind(connection)
             raise CommitUnknown(f"the connection broke during the commit: {error}") from error
         if any("synchronous replication" in text for text in connection.warnings):
             raise CommitUnknown("the wait for the synchronous standby was cancelled")
@@ -181,13 +229,40 @@ class PostgresStore:
             try:
                 return function(connection)
             finally:
-                connection.raw.execute("rollback")
-        except psycopg.OperationalError as error:
-            raise StoreUnavailable(f"PostgreSQL failed: {error}") from error
+                _roll_back(connection)
+        except psycopg.Error as error:
+            meaning = _meaning_of(error)
+            if meaning is error:
+                raise
+            raise meaning from error
         finally:
             self._give_back(connection)
 
+    def _leave_behind(self, connection: PostgresConnection) -> None:
+        """Keep in mind a server process that may still be committing: it is ended before anything else is done."""
+        self._left_behind.append((connection.backend_pid, connection.backend_start))
+
+    def _end_left_behind(self, connection: PostgresConnection) -> None:
+        """Make the outcome of a commit in doubt final, so that a look at the record is the truth."""
+        while self._left_behind:
+            pid, start = self._left_behind[0]
+            connection.one(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = ? and backend_start = ?",
+                (pid, start),
+            )
+            self._left_behind.popleft()
+
     def _take(self) -> PostgresConnection:
+        connection = self._usable()
+        if self._left_behind:
+            try:
+                self._end_left_behind(connection)
+            except BaseException:
+                self._give_back(connection)
+                raise
+        return connection
+
+    def _usable(self) -> PostgresConnection:
         connection = self._idle.get()
         if connection.raw.closed or connection.raw.broken:
             try:
