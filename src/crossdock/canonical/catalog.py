@@ -135,7 +135,8 @@ class Fault(NamedTuple):
 def faults_of(value: Any) -> tuple[Fault, ...]:
     """Return the quantities of a canonical object that nobody could order or ship.
 
-    An ordered quantity is more than zero; a shipped one may be zero, which is how a site says that nothing left.
+    An ordered quantity is more than zero; a shipped one may be zero, which is how a site says that nothing left. Stock
+    may be below zero, but it is a number.
     """
     if isinstance(value, Order):
         return tuple(
@@ -149,7 +150,19 @@ def faults_of(value: Any) -> tuple[Fault, ...]:
             for index, line in enumerate(value.lines)
             if not _more_than(line.quantity, zero_too=True)
         )
+    if isinstance(value, InventorySnapshot):
+        return _not_finite("quantity", [line.quantity for line in value.lines])
+    if isinstance(value, InventoryAdjustment):
+        return _not_finite("delta", [line.delta for line in value.lines])
     return ()
+
+
+def _not_finite(field: str, quantities: list[Decimal]) -> tuple[Fault, ...]:
+    return tuple(
+        Fault(f"/lines/{index}/{field}", "a quantity of stock must be a number", str(quantity), "a number")
+        for index, quantity in enumerate(quantities)
+        if not quantity.is_finite()
+    )
 
 
 def _more_than(quantity: Decimal, *, zero_too: bool) -> bool:

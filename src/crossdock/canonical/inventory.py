@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -38,9 +39,12 @@ class AdjustmentLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class InventoryAdjustment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A correction of stock (947). A move between two statuses is one line, not two deltas."""
+    """A correction of stock (947). A move between two statuses is one line, not two deltas.
 
-    number: str
+    By its number at the site it is known again: without one, a repeat could not be told from a second correction.
+    """
+
+    number: Annotated[str, msgspec.Meta(min_length=1)]
     site: str
     lines: tuple[AdjustmentLine, ...]
     reason: str = ""

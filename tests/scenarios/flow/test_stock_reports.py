@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.scenarios.flow.test_replay import replay
-from tests.scenarios.flow.world import World, order, pack_files, shipment
+from tests.scenarios.flow.world import World, order, pack_files, shipment, with_line
 
 ADJUSTMENT = """map: adjustment
 from: {format: json}
@@ -162,3 +162,22 @@ async def test_a_time_without_its_offset_is_no_instant_on_any_host(
     )
     assert "as_of is a time without its offset" in finding["message"]
     assert "at_zone(" in str(finding["hint"])
+
+
+async def test_an_adjustment_without_a_number_is_rejected(yard: World) -> None:
+    """Nobody could tell its repeat from a second correction."""
+    await yard.apply(files=with_line(files(), "maps/adjustment.yaml", "required(number)", 'default(number, "")'))
+    answer = await yard.hand_in("yard", adjustment("", -10))
+
+    assert (1000, ["rejected"]) == (on_hand(yard), yard.document_states(answer.message_id))
+
+
+@pytest.mark.parametrize("quantity", ["NaN", "Infinity", "-Infinity"])
+async def test_stock_that_is_no_number_is_rejected(yard: World, quantity: str) -> None:
+    """A map that passes a text on cannot make a position which no order could be compared with."""
+    plain = with_line(files(), "maps/snapshot.yaml", "required(number(line.qty))", "line.qty")
+    await yard.apply(files=with_line(plain, "maps/adjustment.yaml", "required(number(line.qty))", "line.qty"))
+    paper = {"number": "A-1", "at": "2026-11-23T13:00:00Z", "lines": [{"sku": "HAMMER", "qty": quantity}]}
+    answers = [await yard.hand_in("yard", {"type": kind, **paper}) for kind in ("snapshot", "adjustment")]
+
+    assert (1000, [["rejected"]] * 2) == (on_hand(yard), [yard.document_states(one.message_id) for one in answers])
