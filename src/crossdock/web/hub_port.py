@@ -97,6 +97,14 @@ class Hub(Protocol):
         """Run messages again, or say what that would do."""
         ...
 
+    def source_again(self, tenant_id: str, order_number: str, actor: str) -> Awaitable[Any]:
+        """Look for sites for an order that waits, past any hold; Conflict when it does not wait."""
+        ...
+
+    def source_issue_again(self, tenant_id: str, issue_id: str, actor: str) -> Awaitable[Any]:
+        """Look for sites for every order behind an issue's open members."""
+        ...
+
     def fix_issue(self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str) -> Awaitable[Any]:
         """Add one row to a lookup table (a new release) and replay what waits for it."""
         ...

@@ -10,6 +10,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from ...flow.replay import ReplayReport
+from ...flow.source_again import SourcedOrder
 from ...views import issues as issues_view
 from ...views.issues import IssueDetail, IssueRow
 from ..console.issues import acknowledge_issue
@@ -44,6 +45,12 @@ class IssueReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     dry_run: bool = False
     under: Literal["original", "current"] = "current"
     reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
+
+
+class SourcedIssue(msgspec.Struct, frozen=True):
+    """What became of each order that waited."""
+
+    orders: tuple[SourcedOrder, ...]
 
 
 _REPORT = {200: ResponseSpec(ReplayReport, generate_examples=False, description="what was done, or would be")}
@@ -158,6 +165,29 @@ async def replay(
         issue_id=issue_id, under=data.under, dry_run=data.dry_run, actor=principal.actor, reason=data.reason
     )
     return await once(request, principal, "issue.replay", data, lambda: hub.replay(principal.tenant_id, wanted))
+
+
+@post(
+    "/v1/issues/{issue_id:str}/source",
+    operation_id="sourceIssue",
+    summary="Source an issue's waiting orders again",
+    tags=["issues"],
+    status_code=200,
+    responses={200: ResponseSpec(SourcedIssue, generate_examples=False, description="what became of the orders")},
+)
+async def source(
+    request: Request[Any, Any, Any], issue_id: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Look for sites now for every order behind the issue that waits, past its hold."""
+    principal = await api_principal(request)
+    principal.require("order.source")
+    hub = web_of(request).hub
+    await _exists(hub, principal.tenant_id, issue_id)
+
+    async def act() -> SourcedIssue:
+        return SourcedIssue(await hub.source_issue_again(principal.tenant_id, issue_id, principal.actor))
+
+    return await once(request, principal, "issue.source", None, act)
 
 
 async def _exists(hub: Hub, tenant_id: str, issue_id: str) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, get
+from litestar import Request, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from ...canonical.identifiers import search_key
 from ...errors import NotFound
+from ...flow.source_again import SourcedOrder
 from ...governance.configuration import Configuration
 from ...views import order_timeline, orders_list
 from ...views.order_timeline import OrderPage, ShipmentNode, Step
 from ..access import Principal
 from ..context import api_principal, web_of
+from ..idempotency import once
 from ..problems import Unauthenticated
+from .issues import IdempotencyKey
 
 Cursor = Annotated[str, QueryParameter(description="next_cursor of the page before")]
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="rows of a page")]
@@ -102,6 +106,30 @@ async def get_timeline(request: Request[Any, Any, Any], number: FromPath[str]) -
 async def list_shipments(request: Request[Any, Any, Any], number: FromPath[str]) -> ShipmentList:
     """Return what left for this order, with parcels and contents."""
     return ShipmentList(tuple(_shipments(await _order(request, number))))
+
+
+@post(
+    "/v1/orders/{number:str}/source",
+    operation_id="sourceOrder",
+    summary="Source a waiting order again",
+    tags=["orders"],
+    status_code=200,
+    responses={200: ResponseSpec(SourcedOrder, generate_examples=False, description="what became of the order")},
+)
+async def source(
+    request: Request[Any, Any, Any], number: FromPath[str], idempotency_key: IdempotencyKey = None
+) -> Response[bytes]:
+    """Look for sites now for an order on hold or backorder, past its hold; 409 when it does not wait."""
+    page = await _order(request, number, "order.source")
+    principal = await api_principal(request)
+    hub = web_of(request).hub
+    return await once(
+        request,
+        principal,
+        "order.source",
+        None,
+        lambda: hub.source_again(principal.tenant_id, page.number, principal.actor),
+    )
 
 
 @get("/v1/shipments/{number:str}", operation_id="getShipment", summary="Get a shipment", tags=["shipments"])

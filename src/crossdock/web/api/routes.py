@@ -7,10 +7,12 @@ from .events import stream_events
 from .health import health, ready
 from .issues import acknowledge, fix, get_issue, list_issues
 from .issues import replay as replay_issue
+from .issues import source as source_issue
 from .messages import get_bytes, get_message, list_attempts, list_messages
 from .messages import replay as replay_message
 from .openapi import api_page, serve_document, serve_schema
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
+from .orders import source as source_order
 from .releases import active_release, list_releases
 from .search import search
 
@@ -21,6 +23,7 @@ HANDLERS = [
     get_order,
     get_timeline,
     list_shipments,
+    source_order,
     get_shipment,
     list_messages,
     get_message,
@@ -32,6 +35,7 @@ HANDLERS = [
     acknowledge,
     fix,
     replay_issue,
+    source_issue,
     search,
     list_releases,
     active_release,

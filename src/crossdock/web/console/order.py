@@ -8,6 +8,7 @@ from urllib.parse import quote
 from litestar import Request, Response, get
 from litestar.params import FromPath, FromQuery
 
+from ...flow.source_again import waiting
 from ...views import customer_tracking, order_timeline
 from ...views.order_facts import Fault
 from ..problems import BadRequest
@@ -50,6 +51,7 @@ async def order(
         base=base,
         tracking=tracking,
         drawing=draw(page),
+        waits=bool(waiting(page.state)),
         faults=_grouped(page.faults),
         reached=max((place for place, point in enumerate(page.milestones) if point.actual_at), default=-1),
         skus={line.line_no: line for line in page.state.order.lines},

@@ -12,6 +12,7 @@ from .order import order
 from .orders import orders
 from .overview import overview
 from .sign_in import home, login, login_link, sign_in, sign_out
+from .source_again import source_issue, source_order
 
 HANDLERS = [
     home,
@@ -22,6 +23,7 @@ HANDLERS = [
     overview,
     orders,
     order,
+    source_order,
     messages,
     message,
     preview_message,
@@ -32,6 +34,7 @@ HANDLERS = [
     preview,
     replay,
     fix,
+    source_issue,
     find,
     suggest,
     error_code,
