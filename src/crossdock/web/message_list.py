@@ -5,6 +5,7 @@ Queries only; the inspector's own view is `views.messages`.
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,7 +18,10 @@ Direction = Literal["in", "out"]
 
 
 class MessageRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of a list. `what` is the file name or the kind of document."""
+    """One message of a list. `what` is the file name or the kind of document.
+
+    A message is processed once each of its documents was judged; `documents_rejected` and `documents_held` say how.
+    """
 
     message_id: str
     direction: Direction
@@ -35,6 +39,8 @@ class MessageRow(msgspec.Struct, frozen=True, omit_defaults=True):
     error_code: str = ""
     error: str = ""
     document_type: str = ""
+    documents_rejected: int = 0
+    documents_held: int = 0
 
 
 class MessagesPage(msgspec.Struct, frozen=True):
@@ -60,7 +66,29 @@ def inbound(
         MessageRow(r[0], "in", r[1], r[2], r[3], r[4], r[5], from_micros(r[6]), r[7], error_code=r[8], error=r[9])
         for r in rows[:count]
     )
+    found = _judged(connection, tenant_id, found)
     return MessagesPage(found, found[-1].message_id if len(rows) > count else "")
+
+
+def _judged(connection: Any, tenant_id: str, rows: tuple[MessageRow, ...]) -> tuple[MessageRow, ...]:
+    """Return the rows with how many of their documents were rejected or are held."""
+    counts: dict[tuple[str, str], int] = {}
+    if rows:
+        found = connection.many(
+            "select message_id, state from documents where tenant_id = ? and state in ('rejected', 'held')"
+            " and message_id in ({})",
+            [tenant_id],
+            [row.message_id for row in rows],
+        )
+        counts = Counter((message_id, state) for message_id, state in found)
+    return tuple(
+        msgspec.structs.replace(
+            row,
+            documents_rejected=counts.get((row.message_id, "rejected"), 0),
+            documents_held=counts.get((row.message_id, "held"), 0),
+        )
+        for row in rows
+    )
 
 
 _OUTBOUND = (
@@ -96,12 +124,13 @@ def of_subject(connection: Any, tenant_id: str, subject: str, *, limit: int = PA
         f"select {_OUTBOUND} from outbound_messages where tenant_id = ? and subject = ? and subject <> '' limit ?",  # noqa: S608
         (tenant_id, subject, limit),
     )
-    rows = [
+    taken = tuple(
         MessageRow(
             r[0], "in", r[1], r[2], r[3], r[4], r[5], from_micros(r[6]), r[7], subject, error_code=r[8], error=r[9]
         )
         for r in received
-    ]
+    )
+    rows = [*_judged(connection, tenant_id, taken)]
     rows += [_outbound(row) for row in sent]
     return MessagesPage(tuple(sorted(rows, key=lambda row: row.message_id, reverse=True)), "")
 

@@ -12,6 +12,7 @@ from crossdock import edi
 from crossdock.errors import NotFound
 from crossdock.governance.configuration import compile_pack
 from crossdock.views import messages
+from crossdock.web import message_list
 from tests.unit.views.conftest import PACK
 
 RAW = json.dumps({"no": "SO-1", "state": "nv", "items": [{"sku": "A", "qty": "2"}], "pad": "x" * 4000}).encode()
@@ -178,3 +179,18 @@ def test_x12_values_lead_to_their_bytes(hub: Any) -> None:
     assert "SWIFT" == links["/carrier"].value
     (offset,) = links["/number"].offsets
     assert ISA[offset:].startswith("SO-1-1*")
+
+
+def test_a_message_counts_what_did_not_go_through_and_links_its_issue(hub: Any) -> None:
+    """One of two documents is rejected: the inspector and the list say so, and the issue is one click away."""
+    documents = [{"state": "applied"}, {"state": "rejected"}]
+    message_id = hub.receive(b"{}", documents=documents)
+    view = hub.read(messages.load_inbound, message_id)
+    issue_id = hub.fault(cause="c", object_id=view.documents[1].document_id)
+
+    view = hub.read(messages.load_inbound, message_id)
+    (row,) = hub.read(message_list.inbound).rows
+
+    assert (1, 0) == (view.documents_rejected, view.documents_held)
+    assert [issue_id] == [issue.issue_id for issue in view.issues]
+    assert (1, 0) == (row.documents_rejected, row.documents_held)
