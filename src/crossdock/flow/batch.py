@@ -20,7 +20,10 @@ from ..store.engine import Connection, Row
 
 
 class Ready(msgspec.Struct):
-    """An outbound message that may be sent as soon as the cycle is committed, with its bytes still in memory."""
+    """An outbound message that may be sent as soon as the cycle is committed, with its bytes still in memory.
+
+    One that waits in a long queue is not `loaded`: its bytes and headers are in the record until its turn comes.
+    """
 
     tenant_id: str
     message_id: str
@@ -35,6 +38,7 @@ class Ready(msgspec.Struct):
     attempts: int = 0
     state: str = "sending"
     due_at: float = 0.0
+    loaded: bool = True
 
 
 def ready_of_row(row: Row, content: bytes) -> Ready:

@@ -12,10 +12,10 @@ from ..durable.identity import Ids, to_micros
 from ..durable.retry import ErrorClass, RetryPolicy, next_step
 from ..durable.states import AttemptOutcome
 from ..sdk import PushResult
-from ..store import issues, outbound
+from ..store import issues, outbound, payloads
 from ..store.engine import Connection
 from ..store.outbound import AttemptRow
-from .batch import Ready
+from .batch import Ready, ready_of_row
 
 DETAIL_LENGTH_MAX = 2_000
 RESPONSE_BYTES_MAX = 8_192
@@ -137,8 +137,20 @@ def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, 
 
 
 def reserve_sends(connection: Connection, ready: list[Ready]) -> None:
-    """Enter sends in the ledger before they happen. They are `sending` once the transaction is committed."""
+    """Enter sends in the ledger before they happen, and fetch the bytes of those whose turn has come.
+
+    They are `sending` once the transaction is committed. What is damaged stays unloaded: it is never sent.
+    """
     outbound.reserve(connection, [(one.tenant_id, one.message_id) for one in ready])
+    by_tenant: dict[str, dict[str, Ready]] = {}
+    for one in ready:
+        if not one.loaded:
+            by_tenant.setdefault(one.tenant_id, {})[one.message_id] = one
+    for tenant_id, wanted in by_tenant.items():
+        contents, _ = payloads.load_sound(connection, tenant_id, list(wanted))
+        for row in outbound.load_many(connection, tenant_id, list(contents)):
+            stored, one = ready_of_row(row, contents[row[0]]), wanted[row[0]]
+            one.content, one.headers, one.loaded = stored.content, stored.headers, True
 
 
 def _attempt(outcome: Outcome, number: int) -> AttemptRow:

@@ -32,6 +32,9 @@ log = structlog.get_logger()
 Health = Literal["healthy", "degraded", "down"]
 Place = tuple[str, str]
 
+# Of a connection that has more waiting than this, the rest keeps its bytes in the record until its turn comes.
+LOADED_MAX = 2_000
+
 
 class Partner(msgspec.Struct):
     """What the sender must know of a connection."""
@@ -53,6 +56,10 @@ class _Queue:
         self.blocked: list[tuple[float, str, str]] = []
         self.known: set[str] = set()
         self.reserving: set[str] = set()
+        self.waiting = 0
+        self.loaded = 0
+        # It works off what gathered while it could not send; that is no reason to accept less from everybody.
+        self.draining = True
         self.in_flight = 0
         self.in_flight_max = 16
         self.paused = False
@@ -83,14 +90,20 @@ class Sender:
         self._queues: dict[Place, _Queue] = {}
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._waiting = 0
         self._stopping = False
 
     # -- what others ask
 
     def waiting(self) -> int:
-        """Return how many messages are held in memory."""
-        return self._waiting
+        """Return how many messages wait that could go out now: what sending lags behind.
+
+        A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part.
+        """
+        return sum(
+            min(queue.waiting, LOADED_MAX) if queue.draining else queue.waiting
+            for queue in self._queues.values()
+            if not queue.paused and queue.circuit.state == "closed"
+        )
 
     def knows(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
         """Tell whether a message is held here, waiting or on its way."""
@@ -108,7 +121,7 @@ class Sender:
         if (
             partner is None
             or not partner.idempotent
-            or (queue is not None and (queue.paused or queue.circuit.state != "closed"))
+            or (queue is not None and (queue.paused or queue.circuit.state != "closed" or queue.waiting >= LOADED_MAX))
         ):
             return "pending"
         return "sending"
@@ -125,7 +138,7 @@ class Sender:
         return {
             place: (
                 "paused" if queue.paused else queue.circuit.state,
-                sum(map(len, queue.lanes.values())),
+                queue.waiting,
                 queue.in_flight,
             )
             for place, queue in self._queues.items()
@@ -177,6 +190,7 @@ class Sender:
                 queue.reserving.discard(one.message_id)
                 if one.state == "pending":
                     # It could not be entered in the ledger: not before its new time.
+                    queue.loaded -= not one.loaded
                     self._make_runnable(queue, one)
                 elif not self._stopping:
                     self._start(place, queue, one)
@@ -184,7 +198,8 @@ class Sender:
             if one.message_id in queue.known:
                 continue
             queue.known.add(one.message_id)
-            self._waiting += 1
+            queue.waiting += 1
+            self._unload(queue, one)
             lane = queue.lanes.get(one.lane)
             if lane is not None:
                 lane.append(one)
@@ -193,6 +208,13 @@ class Sender:
             self._make_runnable(queue, one)
         for place in touched:
             self._pump(place, self._queues[place])
+
+    @staticmethod
+    def _unload(queue: _Queue, ready: Ready) -> None:
+        """Leave the bytes of what must wait for its reservation anyway in the record, when enough is in memory."""
+        if ready.state == "pending" and queue.loaded >= LOADED_MAX:
+            ready.content, ready.headers, ready.loaded = b"", {}, False
+        queue.loaded += ready.loaded
 
     def _new_queue(self, place: Place) -> _Queue:
         queue = _Queue(RetryPolicy())
@@ -206,6 +228,7 @@ class Sender:
         except NotFound:
             queue.paused = True
             return
+        queue.draining = queue.draining or queue.paused
         queue.policy, queue.in_flight_max, queue.paused = spec.retry, spec.in_flight_max, spec.paused
         queue.partner = spec.partner
 
@@ -228,7 +251,7 @@ class Sender:
         """Hold a connection back, or let it go on; nothing is lost meanwhile."""
         place = (tenant_id, connection_id)
         queue = self._queues.setdefault(place, self._new_queue(place))
-        queue.paused = paused
+        queue.paused, queue.draining = paused, True
         self._pump(place, queue)
 
     def forget(self, tenant_id: str) -> list[Connector]:
@@ -279,6 +302,8 @@ class Sender:
             head = queue.lanes[lane][0]
             if head.state == "pending":
                 queue.reserving.add(head.message_id)
+                # Its bytes come with the reservation.
+                queue.loaded += not head.loaded
                 self._reserve(head)
             else:
                 self._start(place, queue, head)
@@ -311,6 +336,9 @@ class Sender:
         self._pump(place, queue)
 
     async def _attempt(self, place: Place, ready: Ready) -> PushResult:
+        if not ready.loaded:
+            detail = "the stored bytes of this message are damaged or gone; it was not sent"
+            return PushResult("failed", permanent=True, error_class="system", code="XD-SYS-020", detail=detail)
         try:
             partner = await self.partner(*place)
         except CrossdockError as error:
@@ -402,13 +430,17 @@ class Sender:
             ready.due_at = now + step.delay_seconds
             heapq.heappush(queue.blocked, (ready.due_at, ready.message_id, ready.lane))
         if before == "probing" and queue.circuit.state == "closed":
+            queue.draining = True
             self._drain(queue)
 
     def _next_in_lane(self, queue: _Queue, ready: Ready) -> None:
         lane = queue.lanes[ready.lane]
         lane.popleft()
         queue.known.discard(ready.message_id)
-        self._waiting -= 1
+        queue.waiting -= 1
+        queue.loaded -= 1
+        if queue.waiting < LOADED_MAX:
+            queue.draining = False
         if lane:
             self._make_runnable(queue, lane[0])
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from crossdock.bootstrap import Hub
@@ -329,3 +330,60 @@ async def test_not_now_to_the_second_send_says_nothing_about_the_first(world: Wo
 
     assert 2 == len(partner.pushed)
     assert [("fulfillment_request", "unknown")] == world.outbound("reno")
+
+
+async def test_a_partner_that_is_away_refuses_nobody(world: World) -> None:
+    """More waits for a paused connection than may wait for sending: every door goes on accepting."""
+    pipeline = world.hub.pipeline
+    pipeline._limits = msgspec.structs.replace(pipeline._limits, outbound_max=5)
+    world.hub.sender.pause("acme", "reno", True)
+    for number in range(8):
+        assert "received" == (await world.hand_in("erp", order(f"SO-{number}"))).state
+    assert 8 <= world.hub.sender.states()[("acme", "reno")][1]
+
+    world.hub.sender.pause("acme", "reno", False)
+    await world.hub.settle()
+    assert 8 == len(world.partner("reno").pushed)
+
+
+async def test_when_sending_lags_accepting_slows(world: World) -> None:
+    """What could go out now and does not is the measure."""
+    pipeline = world.hub.pipeline
+    pipeline._limits = msgspec.structs.replace(pipeline._limits, outbound_max=3)
+    world.partner("reno").gate = asyncio.Event()
+
+    async def hand_in_many() -> None:
+        for number in range(8):
+            await world.hand_in("erp", order(f"SO-{number}"), settle=False)
+            while not pipeline.idle():
+                await asyncio.sleep(0.001)
+
+    with pytest.raises(TransientError):
+        await hand_in_many()
+
+
+async def test_a_long_queue_keeps_its_bytes_in_the_record(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the limit only the order of things is in memory; everything goes out whole, in order, or is dead if it
+    was damaged meanwhile.
+    """
+    from crossdock.flow import send
+
+    monkeypatch.setattr(send, "LOADED_MAX", 3)
+    world.hub.sender.pause("acme", "reno", True)
+    for number in range(10):
+        await world.hand_in("erp", order(f"SO-{number}"))
+    (queue,) = [one for place, one in world.hub.sender._queues.items() if place == ("acme", "reno")]
+    held = [ready for lane in queue.lanes.values() for ready in lane]
+    assert [True] * 3 + [False] * 7 == [bool(ready.content) for ready in held]
+    await world.hub.store.write(
+        lambda connection: connection.execute(
+            "update payloads set content = ? where message_id = ?", (b"{}", held[7].message_id)
+        )
+    )
+    world.hub.sender.pause("acme", "reno", False)
+    await world.hub.settle()
+
+    assert [f"SO-{n}-1" for n in range(10) if n != 7] == [one["ticket"] for one in world.partner("reno").documents()]
+    assert ["dead" if n == 7 else "sent" for n in range(10)] == [state for _, state in world.outbound("reno")]
+    assert (0, 0) == (queue.waiting, queue.loaded)
+    assert ["XD-SYS-020"] == world.issues()
