@@ -234,3 +234,29 @@ async def test_a_cancelled_writer_keeps_its_turn_until_it_has_ended(world: World
     await other
 
     assert [False] == overlapped
+
+
+@pytest.mark.parametrize("state", ["53100", "40P01", "57014"], ids=["disk full", "deadlock", "cancelled"])
+async def test_a_fault_of_the_record_sets_no_message_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """What the server or the disk refuses while messages are worked on is no fault of theirs: they are worked on
+    again.
+    """
+    from crossdock.flow import batch
+
+    append, failures = batch.journal.append, [state] * 2
+
+    def stumbles(connection: Any, *rows: Any) -> Any:
+        if failures:
+            code = failures.pop()
+            if connection.engine == "sqlite":
+                raise StoreUnavailable("the disk is full") from apsw.FullError("database or disk is full")
+            connection.execute(f"do $$ begin raise exception using errcode = '{code}'; end $$")
+        return append(connection, *rows)
+
+    monkeypatch.setattr(batch.journal, "append", stumbles)
+    answer = await world.hand_in("erp", order("SO-1"))
+
+    assert ("processed", []) == (world.message_state(answer.message_id), world.issues())
+    assert 1 == len(world.partner("reno").pushed)
