@@ -122,6 +122,18 @@ def closed_issues(
     return tuple(_with_impact(connection, tenant_id, rows, now, state="resolved"))
 
 
+def newest_of_cause(connection: Connection, tenant_id: str, cause: str) -> str:
+    """Return the newest issue whose cause is, or contains as a part, this one; `NotFound` where there is none."""
+    rows = connection.query(
+        "select issue_id, cause from issues where tenant_id = ? order by issue_id desc limit ?",
+        (tenant_id, MEMBERS_MAX),
+    )
+    for issue_id, known in rows:
+        if cause == known or cause in known.split("|"):
+            return str(issue_id)
+    raise NotFound(f"There is no issue of the cause {cause}")
+
+
 def load(
     connection: Connection, tenant_id: str, issue_id: str, *, now: datetime, members_max: int = PAGE_MAX
 ) -> IssueDetail:

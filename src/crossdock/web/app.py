@@ -35,6 +35,8 @@ from .senders import Senders
 from .static_files import PATH_PREFIX as STATIC_PREFIX
 from .static_files import StaticFiles
 
+# An endless answer: its head is not asked for.
+EVENTS_PATH = "/v1/events/stream"
 # What API and forms take; documents come through the ingest door, which has a limit of its own.
 BODY_BYTES_MAX = 1_000_000
 
@@ -61,9 +63,21 @@ def create_app(hub: Hub, *, session_clock: Clock | None = None, closing: asyncio
             if path.startswith(STATIC_PREFIX):
                 await static(scope, receive, send)
                 return
+            if scope["method"] == "HEAD" and path != EVENTS_PATH:
+                await framework({**scope, "method": "GET"}, receive, _without_body(send))
+                return
         await framework(scope, receive, send)
 
     return app
+
+
+def _without_body(send: Any) -> Any:
+    """Return a `send` that passes the head on and leaves the body out: the answer to HEAD is that of GET without it."""
+
+    async def bodiless(message: Any) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return bodiless
 
 
 def create_litestar(web: Web) -> Litestar:

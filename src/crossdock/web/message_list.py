@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..durable.identity import from_micros
+from ..errors import NotFound
 
 PAGE_MAX = 200
 Direction = Literal["in", "out"]
@@ -89,6 +90,17 @@ def _judged(connection: Any, tenant_id: str, rows: tuple[MessageRow, ...]) -> tu
         )
         for row in rows
     )
+
+
+def newest_named(connection: Any, tenant_id: str, name: str) -> str:
+    """Return the newest inbound message whose file bore this name; `NotFound` where there is none."""
+    row = connection.one(
+        "select message_id from inbound_messages where tenant_id = ? and name = ? order by message_id desc limit 1",
+        (tenant_id, name),
+    )
+    if row is None:
+        raise NotFound(f"There is no message called {name}")
+    return str(row[0])
 
 
 _OUTBOUND = (

@@ -6,8 +6,10 @@ No traceback and no internal text of a bug ever leaves the process: a bug is a r
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -40,6 +42,7 @@ from ..store.engine import CommitUnknown, StoreFull, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 _ENCODE = msgspec.json.Encoder().encode
+_MISSING = re.compile(r"^Missing required (\w+) parameter '([^']+)'")
 # How msgspec names a place in a body: "… - at `$.lines[0].sku`".
 _BODY_PLACE = re.compile(r"at `\$\.?([^`]*)`")
 
@@ -94,6 +97,26 @@ class BadRequest(CrossdockError):
     """The request cannot be understood."""
 
     code = "XD-API-400"
+
+
+class UnknownValue(CrossdockError):
+    """The parameter has a value that does not exist."""
+
+    code = "XD-API-422"
+
+
+def refuse_unknown(value: str, known: Iterable[str], pointer: str) -> None:
+    """Raise `UnknownValue` with the nearest names unless the value is empty or known."""
+    names = sorted(known)
+    if not value or value in names:
+        return
+    near = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    hint = (f"Did you mean {near[0]}?",) if near else ()
+    raise UnknownValue(
+        f"There is no {pointer.rpartition('/')[2]} {value[:80]!r}",
+        pointer=pointer,
+        hint=(*hint, f"One of: {', '.join(names)}"),
+    )
 
 
 class PreconditionMismatch(Conflict):
@@ -195,7 +218,8 @@ def _code_of_status(status: int) -> str:
 def _findings_of(error: HTTPException) -> tuple[Finding, ...]:
     extra: Any = error.extra
     if not isinstance(extra, list):
-        return ()
+        missing = _MISSING.search(error.detail)
+        return (Finding("XD-API-400", error.detail, pointer=f"/{missing[1]}/{missing[2]}"),) if missing else ()
     return tuple(
         Finding(
             code="XD-API-400",

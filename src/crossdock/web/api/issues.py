@@ -13,7 +13,7 @@ from ...flow.replay import ReplayReport
 from ...flow.source_again import SourcedOrder
 from ...views import issues as issues_view
 from ...views.issues import IssueDetail, IssueRow
-from ..console.issues import acknowledge_issue
+from ..console.issues import acknowledge_issue, take_on
 from ..context import api_principal, web_of
 from ..hub_port import Hub, ReplayRequest
 from ..idempotency import once
@@ -133,13 +133,15 @@ async def fix(
     principal.require("lookup.set")
     hub = web_of(request).hub
     await _exists(hub, principal.tenant_id, issue_id)
-    return await once(
-        request,
-        principal,
-        "issue.fix",
-        data,
-        lambda: hub.fix_issue(principal.tenant_id, issue_id, data.table, data.key, data.value, principal.actor),
-    )
+
+    async def act() -> ReplayReport:
+        await take_on(hub, principal.tenant_id, issue_id, principal.actor)
+        report: ReplayReport = await hub.fix_issue(
+            principal.tenant_id, issue_id, data.table, data.key, data.value, principal.actor
+        )
+        return report
+
+    return await once(request, principal, "issue.fix", data, act)
 
 
 @post(

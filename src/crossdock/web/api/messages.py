@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from ...durable.states import MessageState, OutboundState
 from ...errors import CrossdockError, NotFound
 from ...flow.replay import ReplayReport
 from ...views import messages as messages_view
@@ -18,6 +19,7 @@ from ..console.messages import message_exists
 from ..context import api_principal, web_of
 from ..hub_port import ReplayRequest
 from ..idempotency import once
+from ..problems import refuse_unknown
 from .issues import IdempotencyKey
 
 
@@ -70,6 +72,7 @@ async def list_messages(
     principal = await api_principal(request)
     principal.require("message.read")
     tenant_id = principal.tenant_id
+    refuse_unknown(message_state, get_args(MessageState if direction == "in" else OutboundState), "/query/state")
     load = message_list.inbound if direction == "in" else message_list.outbound
 
     def read(connection: Any) -> message_list.MessagesPage:

@@ -13,12 +13,13 @@ from ...canonical.identifiers import search_key
 from ...errors import NotFound
 from ...flow.source_again import SourcedOrder
 from ...governance.configuration import Configuration
+from ...processes.order_state import STATUS_ARROWS
 from ...views import order_timeline, orders_list
 from ...views.order_timeline import OrderPage, ShipmentNode, Step
 from ..access import Principal
 from ..context import api_principal, web_of
 from ..idempotency import once
-from ..problems import Unauthenticated
+from ..problems import Unauthenticated, refuse_unknown
 from .issues import IdempotencyKey
 
 Cursor = Annotated[str, QueryParameter(description="next_cursor of the page before")]
@@ -66,6 +67,9 @@ async def list_orders(
 ) -> OrderList:
     """Return orders by number from the highest down, with the counts of each facet."""
     principal, configuration = await _who(request, "order.read")
+    refuse_unknown(status, (name for name in STATUS_ARROWS if name != "(new)"), "/query/status")
+    refuse_unknown(site, configuration.sites, "/query/site")
+    refuse_unknown(partner, configuration.partners, "/query/partner")
     hub = web_of(request).hub
     wanted = orders_list.Filter(status, site, partner, at_risk)
     page = await hub.store.read(

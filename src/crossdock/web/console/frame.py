@@ -1,5 +1,5 @@
 """The frame of every console page: who is signed in, where one is, what is open; and the page as HTML or as its JSON
-twin.
+or CSV twin.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..access import Principal
 from ..context import browser_principal, web_of
 from ..hub_port import Hub, public_address
 from ..problems import Unauthenticated
-from ..rendering import as_json, page
+from ..rendering import as_csv, as_json, page
 
 NAV = (
     ("overview", "Overview", "/console", "layout-dashboard", "overview.read"),
@@ -75,6 +75,11 @@ class Visit(msgspec.Struct, frozen=True):
         return public_address(self.hub)
 
     @property
+    def wants_csv(self) -> bool:
+        """Whether the `.csv` twin was asked for."""
+        return bool(self.request.url.path.endswith(".csv"))
+
+    @property
     def wants_json(self) -> bool:
         """Whether the `.json` twin was asked for."""
         return bool(self.request.url.path.endswith(".json"))
@@ -108,9 +113,12 @@ async def show(
     status_code: int = 200,
     **extra: Any,
 ) -> Response[bytes]:
-    """Return a page made of a view, or the view itself as JSON."""
+    """Return a page made of a view, or the view itself as JSON, or its rows as CSV."""
     if here.wants_json:
         return as_json(view, status_code=status_code)
+    if here.wants_csv:
+        return as_csv(getattr(view, "rows", view), name=here.request.url.path.rpartition("/")[2])
+    notices = (*notices, *_ignored(here.request))
     tenant_id = here.tenant_id
     open_issues = await here.read(
         lambda connection: connection.one(
@@ -143,3 +151,24 @@ async def show(
         **extra,
     }
     return page(template, context, status_code=status_code)
+
+
+def twin(here: Visit, kind: str) -> str:
+    """Return the address of this very page, filters included, as `json` or `csv`."""
+    url = here.request.url
+    path = url.path.removesuffix(".json").removesuffix(".csv")
+    return f"{here.public_url}{path}.{kind}" + (f"?{url.query}" if url.query else "")
+
+
+def _ignored(request: Any) -> tuple[Notice, ...]:
+    """Return a notice for parameters this page does not know: ignored, but not in silence."""
+    known = {
+        getattr(field.kwarg_definition, "name", None) or name
+        for name, field in request.route_handler.parsed_fn_signature.parameters.items()
+    }
+    unknown = sorted(set(request.query_params) - known)
+    if not unknown:
+        return ()
+    offered = sorted(known - {"request", *request.path_params})
+    words = f"This page does not know {', '.join(unknown)[:200]} and shows the rest"
+    return (Notice(words + (f"; it knows {', '.join(offered)}." if offered else "."), "warn", "triangle-alert"),)

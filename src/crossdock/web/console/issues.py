@@ -17,8 +17,8 @@ from ...views import issues as issues_view
 from .. import message_list
 from ..access import refuse_foreign_pages
 from ..hub_port import ReplayRequest
-from ..rendering import page
-from .frame import Visit, show, visit
+from ..rendering import page, redirect
+from .frame import Visit, show, twin, visit
 
 CLASSES = ("partner", "data", "system", "unknown")
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -31,7 +31,7 @@ class ClosedPage(msgspec.Struct, frozen=True):
     next_cursor: str
 
 
-@get(["/console/issues", "/console/issues.json"], include_in_schema=False)
+@get(["/console/issues", "/console/issues.json", "/console/issues.csv"], include_in_schema=False)
 async def issues(
     request: Request[Any, Any, Any],
     tab: FromQuery[Literal["open", "resolved", "retries"]] = "open",
@@ -63,15 +63,22 @@ async def issues(
         else "",
         copies=(
             ("curl", f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' {public}/v1/issues"),
-            ("JSON", f"{public}/console/issues.json?tab={tab}"),
+            ("JSON", twin(here, "json")),
+            ("CSV, this page", twin(here, "csv")),
         ),
     )
 
 
 @get("/console/issues/{issue_id:str}", include_in_schema=False)
 async def issue(request: Request[Any, Any, Any], issue_id: FromPath[str]) -> Response[bytes]:
-    """Show one issue: what, where, why, how to fix it, whom it hurts; and its members."""
+    """Show one issue: what, where, why, how to fix it, whom it hurts; and its members.
+
+    A cause (`lookup:locations:RENO-X`) leads to its newest issue.
+    """
     here = await visit(request, "issue.read")
+    if not issue_id.startswith("iss_"):
+        newest = await here.read(lambda connection: issues_view.newest_of_cause(connection, here.tenant_id, issue_id))
+        return redirect(f"/console/issues/{newest}")
     return await _detail(here, issue_id.removesuffix(".json"))
 
 
@@ -113,6 +120,7 @@ async def fix(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Fo
     here.principal.require("lookup.set")
     refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
     await here.read(lambda connection: issues_view.load(connection, here.tenant_id, issue_id, now=here.now))
+    await take_on(here.hub, here.tenant_id, issue_id, here.principal.actor)
     report = await here.hub.fix_issue(
         here.tenant_id,
         issue_id,
@@ -122,6 +130,21 @@ async def fix(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Fo
         here.principal.actor,
     )
     return page("console/replay_report.html", {"report": report, "dry": False})
+
+
+async def take_on(hub: Any, tenant_id: str, issue_id: str, actor: str) -> None:
+    """Make whoever repairs an open issue its owner, so that it is told who closed it."""
+    now = to_micros(hub.clock.now())
+
+    def act(connection: Any) -> None:
+        open_row = connection.one(
+            "select 1 from issues where tenant_id = ? and issue_id = ? and state in ('open', 'acknowledged')",
+            (tenant_id, issue_id),
+        )
+        if open_row is not None:
+            issue_store.set_state(connection, tenant_id, issue_id, "acknowledged", actor, now)
+
+    await hub.store.write(act)
 
 
 async def acknowledge_issue(hub: Any, tenant_id: str, issue_id: str, actor: str) -> None:

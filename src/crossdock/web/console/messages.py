@@ -17,15 +17,15 @@ from ...views.messages import DocumentView, InboundView, LinkedPanes, OutboundVi
 from .. import message_list
 from ..access import refuse_foreign_pages
 from ..hub_port import ReplayRequest
-from ..rendering import page
+from ..rendering import page, redirect
 from . import panes
-from .frame import Visit, show, visit
+from .frame import Visit, show, twin, visit
 
 OUTBOUND_PANES_MAX = 6
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
-@get(["/console/messages", "/console/messages.json"], include_in_schema=False)
+@get(["/console/messages", "/console/messages.json", "/console/messages.csv"], include_in_schema=False)
 async def messages(
     request: Request[Any, Any, Any],
     direction: FromQuery[Literal["in", "out"]] = "in",
@@ -65,6 +65,7 @@ async def messages(
         states=states,
         partners=sorted(here.configuration.partners),
         next_href=link(after=view.next_cursor) if view.next_cursor else "",
+        copies=(("JSON", twin(here, "json")), ("CSV, this page", twin(here, "csv"))),
     )
 
 
@@ -75,9 +76,12 @@ async def message(
     document: FromQuery[str] = "",
     tab: FromQuery[Literal["panes", "raw"]] = "panes",
 ) -> Response[bytes]:
-    """Inspect one message, inbound or outbound."""
+    """Inspect one message, inbound or outbound. The name of a file leads to the newest message that bore it."""
     here = await visit(request, "message.read")
     wanted = message_id.removesuffix(".json")
+    if not wanted.startswith("msg_"):
+        newest = await here.read(lambda connection: message_list.newest_named(connection, here.tenant_id, message_id))
+        return redirect(f"/console/messages/{newest}")
     try:
         inbound = await here.read(lambda connection: messages_view.load_inbound(connection, here.tenant_id, wanted))
     except NotFound:

@@ -9,12 +9,12 @@ from litestar import Request, Response, get
 from litestar.params import FromQuery
 
 from ...views import orders_list
-from .frame import show, visit
+from .frame import show, twin, visit
 
 ROWS = 50
 
 
-@get(["/console/orders", "/console/orders.json"], include_in_schema=False)
+@get(["/console/orders", "/console/orders.json", "/console/orders.csv"], include_in_schema=False)
 async def orders(
     request: Request[Any, Any, Any],
     status: FromQuery[str] = "",
@@ -59,6 +59,7 @@ async def orders(
                 "curl",
                 f"curl -H 'Authorization: Bearer $CROSSDOCK_KEY' '{here.public_url}/v1/orders?{query}'",
             ),
-            ("JSON", f"{here.public_url}{request.url.path.removesuffix('.json')}.json"),
+            ("JSON", twin(here, "json")),
+            ("CSV, this page", twin(here, "csv")),
         ),
     )
