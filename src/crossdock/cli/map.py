@@ -29,7 +29,12 @@ MapArgument = Annotated[Path, typer.Argument(help="The map.")]
 InputArgument = Annotated[
     Path, typer.Argument(help="The document in the map's `from` format; JSON for a canonical one.")
 ]
-LookupsOption = Annotated[Path | None, typer.Option("--lookups", help="YAML: table name to its rows.")]
+LookupsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--lookups", help="YAML: table name to its rows, or a pack's folder of tables; otherwise the map's own pack's."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print everything as JSON.")]
 
 
@@ -80,7 +85,7 @@ def run(
     compiled = _needed(map_file)
     results: list[Any] = []
     ended: list[DocumentRejected | HeldAwaiting] = []
-    for one, context in _inputs(compiled, document, lookups):
+    for one, context in _inputs(compiled, document, _tables(map_file, lookups)):
         try:
             results.append(compiled.run(one, context))
         except (DocumentRejected, HeldAwaiting) as error:
@@ -100,7 +105,9 @@ def explain(
 ) -> None:
     """Show for each target field its value, expression, line, sources and lookups."""
     compiled = _needed(map_file)
-    traces = [compiled.explain(one, context) for one, context in _inputs(compiled, document, lookups)]
+    traces = [
+        compiled.explain(one, context) for one, context in _inputs(compiled, document, _tables(map_file, lookups))
+    ]
     if as_json:
         _print_json(traces[0] if len(traces) == 1 else traces)
         return
@@ -196,20 +203,35 @@ def _needed(file: Path) -> mapping.CompiledMap:
 
 
 def _inputs(
-    compiled: mapping.CompiledMap, document: Path, lookups: Path | None
+    compiled: mapping.CompiledMap, document: Path, tables: dict[str, dict[str, str]]
 ) -> list[tuple[Any, mapping.MapContext]]:
     _exists(document)
-    tables: dict[str, dict[str, str]] = {}
-    if lookups is not None:
-        _exists(lookups)
-        loaded = yaml.safe_load(lookups.read_text(encoding="utf-8")) or {}
-        tables = {str(name): {str(key): str(value) for key, value in rows.items()} for name, rows in loaded.items()}
     found: list[tuple[Any, mapping.MapContext]] = []
     for decoded in decode(document.read_bytes(), compiled.source):
         root = decoded if compiled.definition.select else None
         context = mapping.MapContext(lookups=tables, message={"name": document.name}, root=root)
         found += [(one, context) for one in compiled.split(decoded)]
     return found
+
+
+def _tables(map_file: Path, lookups: Path | None) -> dict[str, dict[str, str]]:
+    """Return the lookup tables: those named, else those that lie beside the maps of the map's own pack."""
+    if lookups is None:
+        beside = map_file.resolve().parent.parent / "lookups"
+        files = sorted(beside.glob("*.yaml"))
+    elif lookups.is_dir():
+        files = sorted(lookups.glob("*.yaml"))
+    else:
+        _exists(lookups)
+        files = [lookups]
+    tables: dict[str, dict[str, str]] = {}
+    for file in files:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        # A pack keeps one table in a file; a file of tables names each.
+        named = {loaded["table"]: loaded.get("rows") or {}} if "table" in loaded and "rows" in loaded else loaded
+        for name, rows in named.items():
+            tables[str(name)] = {str(key): str(value) for key, value in rows.items()}
+    return tables
 
 
 # -- output -------------------------------------------------------------------------------------------------------

@@ -478,13 +478,16 @@ def _no_rule(message: Stored, spec: ConnectionSpec, kind: str, what: str) -> Tra
     return Translation(message, [paper], "failed", trouble)
 
 
+_A_KIND = {"x12": "An X12", "json": "A JSON", "csv": "A CSV", "fixed": "A fixed-width"}
+
+
 def _unreadable(message: Stored, kind: str, error: DocumentRejected) -> Translation:
     finding = error.findings[0] if error.findings else Finding(error.code, str(error))
     paper = Paper(0, finding.pointer, kind, "rejected", findings=error.findings, byte_length=len(message.content))
     trouble = Trouble(
         code=error.code,
         cause=f"{error.code}|{message.connection_id}",
-        title=f"A {kind} message on {message.connection_id} cannot be read",
+        title=f"{_A_KIND.get(kind, f'A {kind}')} message on {message.connection_id} cannot be read",
         detail=str(error),
         pointer=error.pointer or finding.pointer,
         error_class="partner",

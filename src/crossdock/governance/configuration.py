@@ -76,6 +76,8 @@ class Pack(msgspec.Struct):
     brand: BrandSpec = BrandSpec()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
+    # Maps that are there and do not compile: who names one is not told that there is none.
+    broken_maps: set[str] = msgspec.field(default_factory=set)
 
 
 class Configuration:
@@ -269,6 +271,9 @@ def _collect(
         pack.trees[(noun, name)] = item
 
 
+_MAP_NAME = re.compile(r"^map:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
+
+
 def _read_map(reader: PackReader, pack: Pack, path: str, text: str) -> None:
     try:
         compiled = compiled_map(text, path)
@@ -276,6 +281,8 @@ def _read_map(reader: PackReader, pack: Pack, path: str, text: str) -> None:
         for finding in error.findings or (Finding(error.code, str(error), line=1),):
             pointer = f"{path}:{finding.line or 1}" + (f" {finding.pointer}" if finding.pointer else "")
             reader.findings.append(msgspec.structs.replace(finding, pointer=pointer))
+        named = _MAP_NAME.search(text)
+        pack.broken_maps.add(named[1] if named else path.rpartition("/")[2].removesuffix(".yaml"))
         return
     for side in (compiled.source, compiled.target):
         for finding in formats.check(side):

@@ -128,6 +128,8 @@ def _check_connection(
         if rule.ignore:
             continue
         compiled = pack.maps.get(rule.map)
+        if rule.map in pack.broken_maps:
+            continue
         if compiled is None:
             reader.dangling(file, line, f"inbound: there is no map {rule.map}", rule.map, pack.maps)
         elif compiled.source.format is None:
@@ -174,6 +176,8 @@ def _check_route(reader: PackReader, pack: Pack, route: Route, file: str, line: 
     if connection is None:
         reader.dangling(file, line, f"there is no connection {route.connection}", route.connection, pack.connections)
     compiled = pack.maps.get(route.map)
+    if route.map in pack.broken_maps:
+        return
     if compiled is None:
         reader.dangling(file, line, f"there is no map {route.map}", route.map, pack.maps)
         return

@@ -81,3 +81,19 @@ def test_usage_and_missing_directories(pack: Path, tmp_path: Path) -> None:
     assert 2 == run("apply", str(pack), "--json")
     assert 3 == run("plan", str(tmp_path / "empty"))
     assert 1 == run("plan", str(tmp_path / "nowhere"))
+
+
+def test_a_broken_map_is_told_once(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A map that does not compile is one finding; who names it is not told that there is none."""
+    (pack / "maps").mkdir()
+    (pack / "connections").mkdir()
+    (pack / "maps/erp-order.yaml").write_text("map: erp-order\nfrom: {format: json}\nto: {object: order}\nfieldz: {}\n")
+    (pack / "connections/erp.yaml").write_text(
+        "connection: erp\npartner: erp\nconnector: http_json\ninbound:\n  - {format: json, map: erp-order}\n"
+    )
+
+    assert 1 == run("plan", str(pack), "--json")
+
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    assert any(finding["code"].startswith("XD-MAP") for finding in findings)
+    assert [] == [finding for finding in findings if "there is no map" in finding["message"]]
