@@ -21,6 +21,7 @@ class DuplicateConfirmation(Fault):
             if await reno.repeat_last_confirmation():
                 self.inject(scene)
                 self._file = next(reversed(list(reno.ledger.of("told_twice")))).business
+                self.screen = f"/console/messages/{self._file}"
                 self._postings = self._doubled(scene)
 
         scene.timeline.at(clock_time("11:15"), "9:duplicate", happen)

@@ -7,9 +7,10 @@ ledgers, whether it was noticed and whether it is over; the instants go into the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 import msgspec
 
@@ -67,6 +68,11 @@ class Fault(ABC):
     def inject(self, scene: Scene) -> None:
         """Note that it has begun."""
         self.injected_at = scene.now()
+
+    async def page_of(self, scene: Scene, issue: Mapping[str, Any]) -> str:
+        """Return the page of an issue by its cause, which is the same on every day of the same seed."""
+        detail = await scene.api.get(f"/issues/{issue['issue_id']}")
+        return f"/console/issues/{quote(str(detail['cause']), safe=':')}"
 
     async def look(self, scene: Scene) -> None:
         """Look once more; called after each step while the row is under way."""

@@ -35,4 +35,8 @@ class PartnerOutage(Fault):
         return not await self._is_reported(scene)
 
     async def _is_reported(self, scene: Scene) -> bool:
-        return any(issue["connection_id"] == "harbor" for issue in await scene.api.open_issues())
+        for issue in await scene.api.open_issues():
+            if issue["connection_id"] == "harbor":
+                self.screen = await self.page_of(scene, issue)
+                return True
+        return False

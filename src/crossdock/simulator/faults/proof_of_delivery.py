@@ -14,6 +14,7 @@ class ProofOfDelivery(Fault):
 
     def plan(self, scene: Scene) -> None:
         (order,) = scene.tagged("split")
+        self.screen = f"/console/orders/{order.number}?view=customer"
         scene.northgate.carrier.deliver_at[order.number] = ARRIVES
 
         async def happen() -> None:
