@@ -172,7 +172,8 @@ def identify(connection: Connection, token: str) -> Identity:
     row = None
     if tenant_id:
         row = connection.one(
-            "select tenant_id, key_id, role, connection_id, label from api_keys where digest = ? and revoked_at is null",
+            "select tenant_id, key_id, role, connection_id, label from api_keys where digest = ? and"
+            " revoked_at is null",
             (digest_of(token),),
         )
     if row is None or row[0] != tenant_id:

@@ -176,7 +176,8 @@ def _resolve(
         )
         if left is None:
             connection.execute(
-                "update issues set state = 'resolved', closed_at = ?, closed_by = case when owner = '' then ? else owner end"
+                "update issues set state = 'resolved', closed_at = ?, closed_by = case when owner = ''"
+                " then ? else owner end"
                 " where tenant_id = ?"
                 " and issue_id = ?"
                 " and state in ('open', 'acknowledged')",

@@ -197,7 +197,7 @@ def _distinct(parcels: Iterable[TrackedParcel]) -> tuple[TrackedParcel, ...]:
     for parcel in parcels:
         known = found.get(parcel.number)
         if known is not None:
-            parcel = msgspec.structs.replace(known, contents=(*known.contents, *parcel.contents))  # noqa: PLW2901
+            parcel = msgspec.structs.replace(known, contents=(*known.contents, *parcel.contents))
         found[parcel.number] = parcel
     return tuple(found.values())
 

@@ -247,7 +247,10 @@ def _fix(issue: IssueRow) -> Fix:
         value = suggestion.get("value")
         row = f"{suggestion.get('key')} = {value}" if value else f"a row for {suggestion.get('key')}"
         # It says what the catalogue's first step says in general.
-        steps = [f"Add {row} to the table {suggestion.get('table')}; what waits for it is released by itself", *steps[1:]]
+        steps = [
+            f"Add {row} to the table {suggestion.get('table')}; what waits for it is released by itself",
+            *steps[1:],
+        ]
     return Fix(tuple(steps), action, suggestion, issue.impact.members)
 
 

@@ -91,9 +91,7 @@ class HttpJson:
                 if not self._settings.idempotent:
                     raise
                 response = await self._client.exchange(target, request)
-            result = interpret(
-                response, self._settings, clock.now(), self._secrets, self._context.answer_bytes_max
-            )
+            result = interpret(response, self._settings, clock.now(), self._secrets, self._context.answer_bytes_max)
         except TransientError as error:
             result = PushResult("failed", error_class="partner", code=error.code, detail=str(error))
         except UnknownOutcome as error:
