@@ -50,8 +50,8 @@ def acknowledge_before_commit() -> None:
 def send_again_without_asking() -> None:
     """Known bad: an unknown outcome is taken for a failure, and sent again."""
 
-    async def never_ask(self: Sender, partner: Any, ready: Any, outbound: Any) -> None:
-        return None
+    async def never_ask(self: Sender, partner: Any, outbound: Any) -> tuple[None, bool]:
+        return None, True
 
     Sender._ask = never_ask  # type: ignore[method-assign]
 
