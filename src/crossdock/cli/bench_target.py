@@ -14,7 +14,7 @@ import sys
 
 import uvloop
 
-from ..bootstrap import Hub
+from ..bootstrap import Hub, collector
 from ..config import load_settings
 from ..simulator.load import job
 from ..web.server import open_doors
@@ -39,6 +39,7 @@ async def serve(store_url: str, folder: str, sink_port: int) -> None:
         await open_doors(hub)
         await hub.apply_pack(job.TENANT, job.pack(f"http://127.0.0.1:{sink_port}/events"), "bench")
         token = await hub.create_key(job.TENANT, "partner", "wms")
+        collector.settle()
         _say({"port": int(hub.url.rpartition(":")[2]), "token": token})
         await ended.wait()
     finally:

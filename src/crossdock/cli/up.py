@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from crossdock.bootstrap import Hub
+from crossdock.bootstrap import Hub, collector
 from crossdock.cli.running_hub import Announcement
 from crossdock.config import Settings, load_settings
 from crossdock.durable.identity import SystemClock
@@ -44,6 +44,7 @@ async def _serve(settings: Settings, *, links: bool) -> None:
     hub = await Hub.start(settings)
     try:
         url = await open_doors(hub)
+        collector.settle()
         talk.print(f"Crossdock listens on {url}  (console {url}/console, API {url}/v1/openapi.json)", soft_wrap=True)
         known = await hub.store.read(tenants.listed)
         if not known:
