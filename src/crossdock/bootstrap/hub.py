@@ -9,6 +9,7 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -161,7 +162,7 @@ class Hub:
             lambda connection: recovery.waiting_messages(connection, ids=self._writer_ids, now=now)
         )
         for group in waiting.suspects:
-            await self.pipeline.write(lambda connection, group=group: recovery.count_runs(connection, group))  # type: ignore[misc]
+            await self.pipeline.write(partial(recovery.count_runs, stored=group))
             self.pipeline.resume(group)
             await self.pipeline.drained()
         self.pipeline.resume(waiting.fresh)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, NoReturn
 
 import msgspec
@@ -67,7 +68,7 @@ def _asked(door: Door, name: str, limit: int) -> Answer:
 
 def _looked_up(store: Store, tenant: str, name: str, limit: int) -> dict[str, Answer]:
     return {
-        tenant_id: store.read_now(lambda connection, one=tenant_id: search.find(connection, one, name, limit=limit))  # type: ignore[misc]
+        tenant_id: store.read_now(partial(search.find, tenant_id=tenant_id, text=name, limit=limit))
         for tenant_id in tenants_of(store, tenant)
     }
 

@@ -7,6 +7,7 @@ UNOC and its like are single-byte, UNOW and UNOY are UTF-8: what decodes as UTF-
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 from crossdock.edi.assembler import count_findings
@@ -67,7 +68,7 @@ def _service(text: str, at: int, base: int) -> tuple[_Service, int, list[EdiFind
     return service, at, findings
 
 
-def _splitter(sign: str, release: str):  # type: ignore[no-untyped-def]
+def _splitter(sign: str, release: str) -> Callable[[str], list[str]]:
     """Return a function that cuts at `sign` unless the release character stands before it."""
     if not release or release == sign:
         return lambda text: text.split(sign)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -89,7 +90,10 @@ class Collector:
                 self._due[place] = now + timedelta(seconds=self._every[place])
                 task = asyncio.get_running_loop().create_task(self._poll(place, self._item_seconds[place]))
                 self._running[place] = task
-                task.add_done_callback(lambda _, place=place: self._running.pop(place, None))  # type: ignore[misc]
+                task.add_done_callback(partial(self._ended, place))
+
+    def _ended(self, place: tuple[str, str], _: asyncio.Task[int]) -> None:
+        self._running.pop(place, None)
 
     async def stop(self) -> None:
         """Let running polls end, and end those that do not. What they had not handed in comes again."""

@@ -240,14 +240,15 @@ class Stages:
 
     def _settle(self, batch: Batch, translation: Translation) -> None:
         message = translation.message
-        state, trouble = translation.state, translation.trouble
+        state: str = translation.state
+        trouble = translation.trouble
         count, told = self._told(batch, translation)
         if (
             translation.interchanges
             and translation.papers
             and all(paper.state == "superseded" for paper in translation.papers)
         ):
-            state = "duplicate"  # type: ignore[assignment]
+            state = "duplicate"
         batch.inbound_settled.append(
             (
                 state,
