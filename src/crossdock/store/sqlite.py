@@ -22,6 +22,7 @@ import apsw
 
 from ..errors import ConfigurationError
 from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, finish, migrate, placeholder_lists
+from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
 
 T = TypeVar("T")
@@ -57,7 +58,11 @@ class SqliteConnection:
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
-            self.raw.executemany(sql, rows)
+            for statement, parameters, single in in_parts(sql, rows if isinstance(rows, list) else list(rows)):
+                if single:
+                    self.raw.executemany(statement, single)
+                else:
+                    self.raw.execute(statement, parameters)
         except _RECORD_ERRORS as error:
             raise _meaning_of(error) from error
 
