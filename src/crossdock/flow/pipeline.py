@@ -147,6 +147,11 @@ class Pipeline:
         task.add_done_callback(self._end_turn)
         return await asyncio.shield(task)
 
+    async def write_cycle(self, function: Callable[[Connection], T]) -> T:
+        """Like `write`, for the cycle itself: nobody cancels it, and its work is bounded."""
+        async with self._turn:
+            return await self._store.write_here(function)
+
     def _end_turn(self, task: asyncio.Task[Any]) -> None:
         self._turn.release()
         if not task.cancelled():
@@ -209,7 +214,7 @@ class Pipeline:
             self._sweep_due = False
             await self._sweep()
         else:
-            await self.write(lambda connection: self._drain(connection, cycle))
+            await self.write_cycle(lambda connection: self._drain(connection, cycle))
             self._after_commit(cycle)
             self._careful = False
         self._failed_cycles = 0

@@ -183,6 +183,10 @@ class PostgresStore:
         """Run `function` in a transaction of its own; return its result after the commit is durable."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self.write_now, function)
 
+    async def write_here(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Like `write`: the server is waited for in a thread, never by the event loop."""
+        return await self.write(function)
+
     def write_now(self, function: Callable[[PostgresConnection], T]) -> T:
         """Like `write`, blocking."""
         connection = self._take()
