@@ -1,4 +1,4 @@
-"""Who writes to SQLite: the event loop itself while that is the quickest, else the writer thread; never both at once."""
+"""Who writes to SQLite: the event loop itself while that is quickest, else the writer thread; never both at once."""
 
 from __future__ import annotations
 
