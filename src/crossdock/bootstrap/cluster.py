@@ -193,6 +193,8 @@ class Cluster:
     def _woken(self, slots: Collection[int]) -> None:
         if SLOTS_ARE_FREE in slots:
             self._poke.set()
+        if not self.ownership.number or self._stopping.is_set():
+            return
         if not slots or any(self.ownership.holds(slot) for slot in slots):
             self._pipeline.take()
 
