@@ -181,6 +181,9 @@ class Cluster:
             return
         with connection.raw.transaction():
             found = workers.beat(connection, number, LEASE_MICROS, takes_slots=self._role != "web")
+            if found.dead:
+                # The others take their share now, not at their next beat.
+                self._wake.within(connection, [SLOTS_ARE_FREE])
         self._on_loop(partial(self._beaten, number, began + LEASE_SECONDS, found))
 
     def _on_loop(self, function: Callable[[], None]) -> None:
