@@ -22,7 +22,17 @@ from typing import IO, Any, TypeVar
 import apsw
 
 from ..errors import ConfigurationError
-from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, finish, migrate, placeholder_lists
+from .engine import (
+    CommitUnknown,
+    Row,
+    StoreFull,
+    StoreUnavailable,
+    already_worked,
+    finish,
+    migrate,
+    one_process_only,
+    placeholder_lists,
+)
 from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
 
@@ -33,6 +43,8 @@ DIALECT = {
     "big": "integer",
     "position": "position integer primary key",
     "without_rowid": " without rowid",
+    "serial": "integer not null default 0",
+    "postgresql_only": "--",
 }
 
 SAFE_VERSION = (3, 51, 3)
@@ -48,6 +60,9 @@ class SqliteConnection:
     """A connection as repositories see it."""
 
     engine = "sqlite"
+    locking = ""
+    several = False
+    collisions_are_faults = False
 
     def __init__(self, raw: apsw.Connection) -> None:
         self.raw = raw
@@ -191,6 +206,14 @@ class SqliteStore:
         except OSError as error:
             self._lock.close()
             raise already_worked() from error
+
+    def join(self) -> None:
+        """Raise ConfigurationError: an SQLite record is worked by one process."""
+        raise one_process_only()
+
+    def open_connection(self) -> Any:
+        """Raise ConfigurationError: whoever needs a connection of its own is one of several processes."""
+        raise one_process_only()
 
     def commits(self) -> int:
         """Return how many transactions were committed since the store was opened."""

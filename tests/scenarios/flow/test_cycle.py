@@ -33,8 +33,8 @@ async def answer_of(world: World, offer: InboundOffer) -> str:
 
 def losing_commits(world: World, lost: Callable[[int], bool], *, after: bool) -> None:
     """Have the answers of some cycles' commits lost: the transaction is (or is not) durable, nobody is told."""
-    pipeline, count = world.hub.pipeline, 0
-    write = pipeline.write_cycle
+    store, count = world.hub.store, 0
+    write = store.write_here
 
     async def loses(function: Any) -> Any:
         nonlocal count
@@ -50,7 +50,7 @@ def losing_commits(world: World, lost: Callable[[int], bool], *, after: bool) ->
                 await write(lambda connection: (function(connection), {}["rolled back"]))
         raise CommitUnknown("the connection broke during the commit")
 
-    pipeline.write_cycle = loses  # type: ignore[method-assign]
+    store.write_here = loses  # type: ignore[method-assign]
 
 
 HOSTILE = [

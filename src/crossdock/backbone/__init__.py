@@ -1,0 +1,1 @@
+"""What wakes other processes. State is in the record only: everything here may be lost, and work goes on without it."""
