@@ -29,6 +29,8 @@ DIALECT = {
     # txid makes a cursor possible that never passes a transaction still open (store/journal.py).
     "position": "position bigserial primary key, txid xid8 not null default pg_current_xact_id()",
     "without_rowid": "",
+    # Whoever follows the journal asks in this order; without it every look sorts the whole table.
+    "journal_index": "create index events_by_transaction on events (txid, position)",
 }
 
 CLAIM_SECONDS_MAX = 3.0

@@ -31,6 +31,8 @@ DIALECT = {
     "big": "integer",
     "position": "position integer primary key",
     "without_rowid": " without rowid",
+    # The row id is the order of the journal.
+    "journal_index": "",
 }
 
 SAFE_VERSION = (3, 51, 3)
