@@ -1,6 +1,6 @@
-"""Real NATS servers with JetStream, one or three, on ports of their own, that can be killed, paused, wiped and set back.
+"""Real NATS servers with JetStream, one or three, that can be killed, paused, wiped and set back.
 
-The binary comes from a pinned package. Stores lie under the directory that is handed in.
+Each has ports of its own. The binary comes from a pinned package. Stores lie under the directory that is handed in.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 
-from tests.support.processes import end, free_port, spawn
+from tests.support.processes import end, free_port
 
 READY_SECONDS_MAX = 30.0
+_DIE_WITH_PARENT = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def nats_binary() -> Path | None:
@@ -75,7 +76,16 @@ class NatsServers:
             file = self.directory / "server.conf"
             file.write_text(self._configuration)
             command += ["-c", file]
-        return spawn(command, log=self.directory / f"n{node}.log", death_signal=signal.SIGKILL)
+        # Servers are started beside running threads, where a function between fork and exec may wait for ever.
+        launcher: list[str | Path] = [sys.executable, "-S", "-E", "-c", _DIE_WITH_PARENT]
+        with (self.directory / f"n{node}.log").open("ab") as log:
+            return subprocess.Popen(
+                [*launcher, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def stop(self) -> None:
         for node in range(self.count):

@@ -300,6 +300,13 @@ class _Refusal(Exception):
         return BackboneRefused(words)
 
 
+async def ended(task: asyncio.Task[None]) -> None:
+    """End a task that speaks to NATS. Its client may swallow a cancellation that meets an answer, so it is repeated."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
+
+
 async def _closed(client: Any) -> None:
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):

@@ -28,7 +28,7 @@ from ..store import backbone as places
 from ..store import journal
 from ..store.engine import Connection, Store, StoreUnavailable
 from ..store.journal import Cursor
-from .connection import BackboneAway, BackboneRefused, Server, StreamInfo
+from .connection import BackboneAway, BackboneRefused, Server, StreamInfo, ended
 from .local import LocalBackbone
 from .port import Lag
 from .publishing import CURSOR, EVENT, ID, REPETITION, OutOfStep, Publisher, message_id, parcel
@@ -103,8 +103,7 @@ class JetStreamBackbone:
     async def stop(self) -> None:
         """Let the window in flight go, write the place, leave."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
         try:
             if self._epoch and self._store.broken() is None:
                 await self._save()

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from ..config import BackboneSettings
-from .connection import BackboneAway, BackboneRefused, Message, Server
+from .connection import BackboneAway, BackboneRefused, Message, Server, ended
 from .subjects import wake_of
 
 log = structlog.get_logger()
@@ -98,8 +98,7 @@ class NatsWakeUp:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
         await self._server.close()
 
     @property

@@ -202,8 +202,7 @@ async def test_a_late_publisher_cannot_spoil_a_refill(world: World, servers: Nat
     await world.write(5)
     await world.caught_up()
     paused = world.backbone
-    assert paused._task is not None
-    paused._task.cancel()
+    await world.kill()
     await world.store.write(lambda connection: connection.execute("update backbone_places set held_until = 0"))
     world.backbone = world.made()
     world.start()

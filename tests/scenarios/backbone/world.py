@@ -1,4 +1,4 @@
-"""A record, a real NATS and the backbone between them, for the scenarios: events are written, a consumer keeps a ledger.
+"""A record, a real NATS and the backbone between them: events are written, a consumer keeps a ledger.
 
 Never decides what is right: the scenarios do. The ledger is the consumer's own; the record is asked by nobody.
 """
@@ -18,6 +18,7 @@ import msgspec
 from nats.aio.client import Client
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from crossdock.backbone.connection import ended
 from crossdock.backbone.jetstream import JetStreamBackbone
 from crossdock.backbone.subjects import filter_of, stream_of
 from crossdock.canonical.events import Event
@@ -76,8 +77,7 @@ class Consumer:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await ended(self._task)
         if self._client is not None:
             with contextlib.suppress(Exception):
                 await self._client.close()
@@ -149,8 +149,7 @@ class World:
         """End the backbone as a killed process ends: nothing more is written."""
         task = self.backbone._task
         assert task is not None
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
         await self.backbone._server.close()
 
     async def stop(self) -> None:
