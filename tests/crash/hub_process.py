@@ -15,19 +15,25 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+import nats as _nats
 import structlog
 
+from crossdock.backbone import jetstream
+from crossdock.backbone.publishing import Parcel, Publisher
 from crossdock.bootstrap import Hub
 from crossdock.config import load_settings
 from crossdock.connectors.http_json import connector as _http_json
+from crossdock.durable.stream_proof import Judgement, Place, Seen
 from crossdock.flow.ingest import InboundOffer, IngestAnswer
 from crossdock.flow.pipeline import Pipeline
 from crossdock.flow.send import Sender
 from crossdock.web.server import open_doors
 
-assert _http_json is not None
+assert _http_json is not None and _nats is not None
 
 
 def acknowledge_before_commit() -> None:
@@ -56,10 +62,26 @@ def send_again_without_asking() -> None:
     Sender._ask = never_ask  # type: ignore[method-assign]
 
 
+def move_place_before_ack() -> None:
+    """Known bad: what was handed to the connection counts as published, and nobody looks at the stream again."""
+
+    async def hand_over(self: Publisher, parcels: Sequence[Parcel], last: int, seconds_max: float) -> bool:
+        for one in parcels:
+            await self._server.publish(one.subject, one.content, headers=one.headers)
+        return True
+
+    def believe(place: Place, seen: Seen, window: tuple[int, int]) -> Judgement:
+        return Judgement("follow", msgspec.structs.replace(place, stream=seen.stream, sequence=seen.last))
+
+    Publisher.publish = hand_over  # type: ignore[method-assign]
+    jetstream.judge = believe
+
+
 _kept: set[Any] = set()
 FAULTS = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "send_again_without_asking": send_again_without_asking,
+    "move_place_before_ack": move_place_before_ack,
 }
 
 
@@ -75,6 +97,7 @@ async def run(order: dict[str, Any]) -> None:
             "security.allow_private_networks": "127.0.0.0/8",
             "web.port": "0",
             "flow.poll_interval_seconds": "0.05",
+            **order.get("settings", {}),
         },
     )
     hub = await Hub.start(settings)
