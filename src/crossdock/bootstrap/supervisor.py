@@ -41,15 +41,18 @@ class Supervisor:
         return [child.pid for child in self._children.values() if child.returncode is None]
 
     async def _keep(self, place: int) -> None:
-        while not self._stopping:
+        while not self._stops():
             child = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
             self._children[place] = child
-            if self._stopping and child.stdin is not None:
+            if self._stops() and child.stdin is not None:
                 child.stdin.close()
             code = await child.wait()
-            if not self._stopping:
+            if not self._stops():
                 log.error("worker.ended", pid=child.pid, code=code)
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    def _stops(self) -> bool:
+        return self._stopping
 
     async def stop(self) -> None:
         """End every child in order; whoever does not end in time is killed: nothing is lost by that."""

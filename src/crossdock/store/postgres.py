@@ -40,6 +40,8 @@ DIALECT = {
     "without_rowid": "",
     "serial": "bigserial",
     "postgresql_only": "",
+    # Whoever follows the journal asks in this order; without it every look sorts the whole table.
+    "journal_index": "create index events_by_transaction on events (txid, position)",
 }
 
 CLAIM_SECONDS_MAX = 3.0

@@ -45,6 +45,8 @@ DIALECT = {
     "without_rowid": " without rowid",
     "serial": "integer not null default 0",
     "postgresql_only": "--",
+    # The row id is the order of the journal.
+    "journal_index": "",
 }
 
 SAFE_VERSION = (3, 51, 3)
