@@ -17,22 +17,28 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+import nats as _nats
 import structlog
 
+from crossdock.backbone import jetstream
+from crossdock.backbone.publishing import Parcel, Publisher
 from crossdock.bootstrap import Hub
 from crossdock.bootstrap.cluster import Cluster
 from crossdock.config import load_settings
 from crossdock.connectors.http_json import connector as _http_json
 from crossdock.durable.lanes import Ownership
+from crossdock.durable.stream_proof import Judgement, Place, Seen
 from crossdock.flow.ingest import InboundOffer, IngestAnswer
 from crossdock.flow.pipeline import Pipeline
 from crossdock.flow.send import Sender
 from crossdock.store import workers
 from crossdock.web.server import open_doors
 
-assert _http_json is not None
+assert _http_json is not None and _nats is not None
 
 
 def acknowledge_before_commit() -> None:
@@ -68,11 +74,28 @@ def send_on_without_a_lease(*_: Any) -> None:
     Cluster._lose = lambda self, number: None  # type: ignore[method-assign]
 
 
+def move_place_before_ack() -> None:
+    """Known bad: what was handed to the connection counts as published, and nobody looks at the stream again."""
+
+    async def hand_over(self: Publisher, parcels: Sequence[Parcel], last: int, seconds_max: float) -> bool:
+        for one in parcels:
+            await self._server.publish(one.subject, one.content, headers=one.headers)
+        return True
+
+    def believe(place: Place, seen: Seen, window: tuple[int, int]) -> Judgement:
+        return Judgement("follow", msgspec.structs.replace(place, stream=seen.stream, sequence=seen.last))
+
+    Publisher.publish = hand_over  # type: ignore[method-assign]
+    jetstream.judge = believe
+    jetstream.PLACE_SECONDS = 0.0
+
+
 _kept: set[Any] = set()
 FAULTS = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "send_again_without_asking": send_again_without_asking,
     "send_on_without_a_lease": send_on_without_a_lease,
+    "move_place_before_ack": move_place_before_ack,
 }
 
 
@@ -92,6 +115,7 @@ async def run(order: dict[str, Any]) -> None:
             "security.allow_private_networks": "127.0.0.0/8",
             "web.port": "0",
             "flow.poll_interval_seconds": "0.05",
+            **order.get("settings", {}),
         },
     )
     ended = asyncio.Event()

@@ -1,1 +1,4 @@
-"""What wakes other processes. State is in the record only: everything here may be lost, and work goes on without it."""
+"""How what is durable gets around: wake-ups between workers, canonical events to subscribers inside and outside.
+
+`local.py` needs nothing, `jetstream.py` a NATS server. Nothing here is a record: whatever is lost is read again.
+"""

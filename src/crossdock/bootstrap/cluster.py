@@ -209,6 +209,7 @@ class Cluster:
         self._registered.set()
         if found.dead:
             log.warning("worker.dead", workers=list(found.dead))
+            self._wake.after([SLOTS_ARE_FREE])
         if found.taken:
             self.taken_over += len(found.taken)
             log.info("slots.taken", worker=number, slots=len(found.taken), of_dead=sum(found.taken.values()))

@@ -30,12 +30,12 @@ from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
-from ..flow.subscribe import Subscriptions
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, issues, journal, outbound
 from ..store.engine import Connection, Store, open_store
 from . import logs, sharing
+from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -69,7 +69,7 @@ class Hub:
         self.url = ""
         self.writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
-        self._subscriptions = Subscriptions(store)
+        self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self._ticker = Ticker(
             clock,
             {
@@ -121,7 +121,7 @@ class Hub:
             ids=self.writer_ids,
             specs=self.tenancy.receiving,
             dispatch=self.sender.dispatch,
-            publish=self._subscriptions.publish,
+            publish=self.backbone.announce,
             waiting_sends=self.sender.waiting,
             sender_knows=self.sender.knows,
             limits=Limits(flow.batch_events_max, flow.batch_bytes_max, outbound_max=flow.memory_outbound_max),
@@ -170,6 +170,7 @@ class Hub:
         except BaseException:
             await asyncio.to_thread(store.close)
             raise
+        hub.backbone.start()
         if clock is None:
             hub._ticker.start(settings.flow.poll_interval_seconds)
         return hub
@@ -217,6 +218,7 @@ class Hub:
                 await _quietly("cluster", self.cluster.stop())
             if self._chores:
                 await asyncio.wait(self._chores)
+            await _quietly("backbone", self.backbone.stop())
             for tenant_id in self.tenancy.active():
                 for connector in self.sender.forget(tenant_id):
                     await _quietly("connector", connector.close())
@@ -330,7 +332,7 @@ class Hub:
 
     def subscribe(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
         """Follow a tenant's journal behind a cursor: empty starts at the beginning, None with what comes next."""
-        return self._subscriptions.follow(tenant_id, after)
+        return self.backbone.follow(tenant_id, after)
 
     def signing_key(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for one purpose, derived from the root key; the same in every process."""
@@ -346,7 +348,8 @@ class Hub:
         if self._ticker.dead():
             return HubHealth(False, "the clockwork stopped: retries, polls and deadlines do not run; restart the hub")
         shared = "" if self.cluster is None else self.cluster.trouble()
-        return HubHealth(True, "; ".join(filter(None, (self.tenancy.trouble(), self._ticker.trouble(), shared))))
+        troubles = (self.tenancy.trouble(), self._ticker.trouble(), shared, trouble_of(self.backbone.lag()))
+        return HubHealth(True, "; ".join(filter(None, troubles)))
 
     # -- configuration
 
@@ -507,7 +510,7 @@ class Hub:
             return batch, answers
 
         batch, answers = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[0].ready))
-        self._subscriptions.publish(batch.events)
+        self.backbone.announce(batch.events)
         return answers
 
     # -- ports of the flow

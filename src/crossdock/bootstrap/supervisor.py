@@ -36,30 +36,30 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._keep(place)) for place in range(self._count)]
 
-    def stopping(self) -> bool:
-        """Tell whether the children are being ended."""
-        return self._stopping
-
     def pids(self) -> list[int]:
         """Return the process ids of the children that run."""
         return [child.pid for child in self._children.values() if child.returncode is None]
 
     async def _keep(self, place: int) -> None:
-        while not self.stopping():
+        while not self._stops():
             child = await asyncio.create_subprocess_exec(*self._command, stdin=asyncio.subprocess.PIPE)
             self._children[place] = child
-            if self.stopping():
-                _close(child)
+            if self._stops() and child.stdin is not None:
+                child.stdin.close()
             code = await child.wait()
-            if not self.stopping():
+            if not self._stops():
                 log.error("worker.ended", pid=child.pid, code=code)
                 await asyncio.sleep(AGAIN_SECONDS)
+
+    def _stops(self) -> bool:
+        return self._stopping
 
     async def stop(self) -> None:
         """End every child in order; whoever does not end in time is killed: nothing is lost by that."""
         self._stopping = True
         for child in self._children.values():
-            _close(child)
+            if child.stdin is not None:
+                child.stdin.close()
         for task in self._tasks:
             if not self._children:
                 task.cancel()
@@ -70,11 +70,6 @@ class Supervisor:
                 child.kill()
         for task in hanging:
             task.cancel()
-
-
-def _close(child: asyncio.subprocess.Process) -> None:
-    if child.stdin is not None:
-        child.stdin.close()
 
 
 def command_of_worker() -> list[str]:

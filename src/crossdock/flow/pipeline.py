@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -195,17 +195,27 @@ class Pipeline:
         self, make: Callable[[], Callable[[Connection], T]], then: Callable[[T], None] | None = None
     ) -> T:
         await self._turn.acquire()
-        task = asyncio.get_running_loop().create_task(self._run_in_turn(make, then))
+        task = asyncio.get_running_loop().create_task(self._run_in_turn(make, then, self._store.write))
         task.add_done_callback(self._end_turn)
         return await asyncio.shield(task)
 
-    async def _run_in_turn(self, make: Callable[[], Callable[[Connection], T]], then: Callable[[T], None] | None) -> T:
+    async def write_cycle(self, function: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
+        """Like `write`, for the cycle itself: nobody cancels it, its work is bounded, and it is run once."""
+        async with self._turn:
+            return await self._run_in_turn(lambda: function, then, self._store.write_here)
+
+    async def _run_in_turn(
+        self,
+        make: Callable[[], Callable[[Connection], T]],
+        then: Callable[[T], None] | None,
+        write: Callable[[Callable[[Connection], T]], Awaitable[T]],
+    ) -> T:
         function = make()
         if self.handover is None:
-            result = await self._store.write(function)
+            result = await write(function)
         else:
             try:
-                result = await self._store.write(self.handover.fenced(function))
+                result = await write(self.handover.fenced(function))
             except Fenced:
                 self._fenced_out()
                 raise
@@ -346,8 +356,8 @@ class Pipeline:
             await self.write(lambda connection: handover.handed(connection, room), then=self.taken)
         else:
             # After the commit comes before the next turn: what waits in a lane is sent in the order it was made.
-            await self._in_turn(
-                lambda: lambda connection: self._drain(connection, cycle), lambda _: self._after_commit(cycle)
+            await self.write_cycle(
+                lambda connection: self._drain(connection, cycle), lambda _: self._after_commit(cycle)
             )
             self._careful = False
         self._failed_cycles = self._contended = 0

@@ -40,6 +40,8 @@ DIALECT = {
     "without_rowid": "",
     "serial": "bigserial",
     "postgresql_only": "",
+    # Whoever follows the journal asks in this order; without it every look sorts the whole table.
+    "journal_index": "create index events_by_transaction on events (txid, position)",
 }
 
 CLAIM_SECONDS_MAX = 3.0
@@ -220,6 +222,10 @@ class PostgresStore:
     async def write(self, function: Callable[[PostgresConnection], T]) -> T:
         """Run `function` in a transaction of its own; return its result after the commit is durable."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self.write_now, function)
+
+    async def write_here(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Like `write`: the server is waited for in a thread, never by the event loop."""
+        return await self.write(function)
 
     def write_now(self, function: Callable[[PostgresConnection], T]) -> T:
         """Like `write`, blocking."""
