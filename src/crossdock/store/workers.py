@@ -63,8 +63,11 @@ def fence(connection: Connection, number: int) -> None:
 
 def beat(connection: Connection, number: int, lease_micros: int, *, takes_slots: bool) -> Beat:
     """Prolong the lease, end dead workers, take free slots up to the fair share. Raises Fenced."""
-    prolonged = connection.execute(
-        f"update workers set expires_at = {NOW} + ? where worker = ? and expires_at > {NOW}", (lease_micros, number)
+    # The session bears the worker's name too: it may be stopped right here, with its own row locked.
+    prolonged = connection.query(
+        f"update workers set expires_at = {NOW} + ? where worker = ? and expires_at > {NOW}"
+        " returning set_config('application_name', ?, false)",
+        (lease_micros, number, f"{APPLICATION}{number}"),
     )
     if not prolonged:
         raise Fenced(f"worker {number} lost its lease")
