@@ -20,13 +20,13 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from crossdock.backbone.connection import ended
-from crossdock.backbone.publishing import CURSOR, REPETITION
+from crossdock.backbone.publishing import CURSOR, EVENT, REPETITION
 from crossdock.backbone.subjects import filter_of, stream_of
 from crossdock.store.journal import Cursor
 from tests.support.nats import NatsServers
 
 STREAM = stream_of("crossdock")
-CRASHES = 0.004
+CRASHES = 0.01
 # A control has to fail within a short run.
 CRASHES_OF_CONTROL = 0.05
 
@@ -163,16 +163,21 @@ class OutsideConsumer:
                 await self._work(message, life)
 
     async def _work(self, message: Msg, life: str) -> None:
+        crash = self._drawn(message)
         if self._acks_first:
             await message.ack_sync(timeout=3)
-            self._crash_perhaps()
-            self.ledger.take(message, life)
-            return
-        self._crash_perhaps()
-        self.ledger.take(message, life)
-        self._crash_perhaps()
-        await message.ack()
-
-    def _crash_perhaps(self) -> None:
-        if self.troubles and self._chance.random() < (CRASHES_OF_CONTROL if self._acks_first else CRASHES):
+        if crash == "before the act":
             raise Crash
+        self.ledger.take(message, life)
+        if crash == "after the act":
+            raise Crash
+        if not self._acks_first:
+            await message.ack()
+
+    def _drawn(self, message: Msg) -> str:
+        """Draw whether to die over an event. After a wipe everything comes again, and has been died over before."""
+        if not self.troubles or (message.headers or {}).get(EVENT, "") in self.ledger.acts:
+            return ""
+        if self._chance.random() >= (CRASHES_OF_CONTROL if self._acks_first else CRASHES):
+            return ""
+        return self._chance.choice(("before the act", "after the act"))
