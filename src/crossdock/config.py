@@ -83,9 +83,18 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
     memory_outbound_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="outbound messages held in memory before accepting slows down")
     ] = 10_000
+    tenant_weights: Annotated[
+        tuple[str, ...],
+        Meta(description="shares of tenants where several wait, such as `acme=4`; every other tenant has 1"),
+    ] = ()
     poll_interval_seconds: Annotated[
         float, Meta(gt=0, le=60, description="how often the tables are looked at for retries and recovered work")
     ] = 1.0
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each tenant that has one of its own."""
+        return {tenant: float(number) for tenant, _, number in (one.partition("=") for one in self.tenant_weights)}
 
 
 class LimitSettings(_Section, frozen=True, kw_only=True):
@@ -420,6 +429,10 @@ def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> It
     public_url = values.get("web.public_url")
     if public_url and (urlsplit(public_url).scheme not in ("http", "https") or not urlsplit(public_url).hostname):
         yield fault("web.public_url", f"{public_url!r} is not a web address", "https://hub.example.com")
+    for weight in values.get("flow.tenant_weights", ()):
+        tenant_id, _, number = weight.partition("=")
+        if not tenant_id or not number.replace(".", "", 1).isdecimal() or not 0.01 <= float(number) <= 1_000:
+            yield fault("flow.tenant_weights", f"{weight!r} is no weight", "TENANT=NUMBER, from 0.01 to 1000")
     for server in BackboneSettings(url=values.get("backbone.url", "")).servers:
         if not server.startswith(BROKER_PREFIXES) or not urlsplit(server).hostname:
             yield fault("backbone.url", "names a server that is no NATS address", "nats://host:4222 or tls://host:4222")

@@ -40,6 +40,7 @@ class Cycle(msgspec.Struct):
     unreserved: list[Ready] = []
     events: list[Event] = []
     duplicates: int = 0
+    announced: set[int] = set()
 
 
 def run_apart(

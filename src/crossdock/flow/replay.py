@@ -214,7 +214,7 @@ def requeue_dead(
     """
     ready: list[Ready] = []
     sendable = [row for row in rows if row[9] == "dead" and row[15]]
-    outbound.requeue(connection, [(tenant_id, row[0]) for row in sendable])
+    outbound.requeue(connection, [(mode_of(tenant_id, row[1], row[6])[2], tenant_id, row[0]) for row in sendable])
     contents = payloads.load(connection, tenant_id, [row[0] for row in sendable])
     for row in sendable:
         one = ready_of_row(row, contents[row[0]])
@@ -250,4 +250,5 @@ def _draft(row: Row, tenant_id: str, configuration: Configuration) -> Draft:
         event_id=row[22],
         inbound_message_id=row[23],
         traceparent=row[30],
+        canonical=bytes(row[19]),
     )

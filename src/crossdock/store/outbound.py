@@ -40,6 +40,8 @@ class OutboundRow(msgspec.Struct):
     error_code: str
     error: str
     traceparent: str
+    slot: int = 0
+    handed: int = 0
 
 
 class AttemptRow(msgspec.Struct):
@@ -57,7 +59,7 @@ class AttemptRow(msgspec.Struct):
     response: bytes | None
 
 
-_INSERT = f"insert into outbound_messages ({', '.join(OutboundRow.__struct_fields__)}) values ({','.join('?' * 28)})"
+_INSERT = f"insert into outbound_messages ({', '.join(OutboundRow.__struct_fields__)}) values ({','.join('?' * 30)})"
 _INSERT_ATTEMPT = (
     f"insert into attempts ({', '.join(AttemptRow.__struct_fields__)}) values ({','.join('?' * 10)})"
     " on conflict (tenant_id, message_id, number) do nothing"
@@ -186,14 +188,14 @@ def open_ids(connection: Connection, before_micros: int, limit: int, after: str)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
-    """Take dead letters up again, under their old identity: (tenant_id, message_id).
+def requeue(connection: Connection, rows: Iterable[tuple[int, str, str]]) -> None:
+    """Take dead letters up again, under their old identity: (handed, tenant_id, message_id).
 
     What was given up without knowing whether it took effect becomes unknown again: it is asked for first.
     """
     connection.executemany(
         "update outbound_messages set state = case when error_class = 'unknown' then 'unknown' else 'pending' end,"
-        " next_attempt_at = null where tenant_id = ? and message_id = ? and state = 'dead'",
+        " next_attempt_at = null, handed = ? where tenant_id = ? and message_id = ? and state = 'dead'",
         rows,
     )
 

@@ -19,7 +19,16 @@ from typing import Any, TypeVar
 import psycopg
 
 from ..errors import ConfigurationError
-from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, migrate, placeholder_lists
+from .engine import (
+    CommitUnknown,
+    Contention,
+    Row,
+    StoreFull,
+    StoreUnavailable,
+    already_worked,
+    migrate,
+    placeholder_lists,
+)
 
 T = TypeVar("T")
 
@@ -29,11 +38,15 @@ DIALECT = {
     # txid makes a cursor possible that never passes a transaction still open (store/journal.py).
     "position": "position bigserial primary key, txid xid8 not null default pg_current_xact_id()",
     "without_rowid": "",
+    "serial": "bigserial",
+    "postgresql_only": "",
     # Whoever follows the journal asks in this order; without it every look sorts the whole table.
     "journal_index": "create index events_by_transaction on events (txid, position)",
 }
 
 CLAIM_SECONDS_MAX = 3.0
+# A process that is stopped inside a transaction holds what it locked no longer than this.
+IDLE_IN_TRANSACTION_SECONDS_MAX = 60
 _MIGRATION_LOCK = 7_265_501
 _WORKER_LOCK = 7_265_502
 
@@ -56,6 +69,7 @@ class PostgresConnection:
 
     def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self.raw = raw
+        self.locking, self.several, self.collisions_are_faults = "", False, False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
         raw.add_notice_handler(self._notice)
@@ -68,26 +82,31 @@ class PostgresConnection:
         try:
             return self.raw.execute(_translated(sql), parameters or None).rowcount
         except psycopg.Error as error:
-            raise _meaning_of(error) from error
+            raise self._meaning(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
             with self.raw.cursor() as cursor:
                 cursor.executemany(_translated(sql), rows)
         except psycopg.Error as error:
-            raise _meaning_of(error) from error
+            raise self._meaning(error) from error
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         try:
             return self.raw.execute(_translated(sql), parameters or None).fetchall()
         except psycopg.Error as error:
-            raise _meaning_of(error) from error
+            raise self._meaning(error) from error
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
         try:
             return self.raw.execute(_translated(sql), parameters or None).fetchone()
         except psycopg.Error as error:
-            raise _meaning_of(error) from error
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: psycopg.Error) -> BaseException:
+        if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
+            return Contention(f"another process was first: {error}")
+        return _meaning_of(error)
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
         rows: list[Row] = []
@@ -95,6 +114,9 @@ class PostgresConnection:
             rows += self.query(statement, parameters)
         return rows
 
+
+# Another transaction was first: serialization failure, deadlock.
+_CONTENTION_STATES = ("40001", "40P01")
 
 # Classes of SQLSTATE that say something of the server, not of what is being written: connection, deadlock, resources,
 # locks, cancelled or shut down, system, internal.
@@ -106,6 +128,8 @@ def _meaning_of(error: BaseException) -> BaseException:
     if not isinstance(error, psycopg.Error):
         return error
     state = error.sqlstate
+    if state in _CONTENTION_STATES:
+        return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
     broken = state is None and isinstance(error, psycopg.OperationalError)
@@ -127,6 +151,7 @@ class PostgresStore:
         self._commits = 0
         self._left_behind: deque[tuple[int, Any]] = deque()
         self._lock: PostgresConnection | None = None
+        self._several = False
         first = self._connect()
         self._refuse_unsafe(first)
         self._migrate(first)
@@ -142,6 +167,7 @@ class PostgresStore:
                 f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs"
             ) from error
         raw.prepared_max = 400
+        raw.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'")
         connection = PostgresConnection(raw)
         row = connection.one("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
         if row is not None:
@@ -168,9 +194,21 @@ class PostgresStore:
 
         The server needs a moment to notice that the last worker was killed; it is waited for.
         """
+        self._hold("pg_try_advisory_lock")
+
+    def join(self) -> None:
+        """Become one of several processes of this record: a shared lock, which `claim` of another process respects."""
+        self._hold("pg_try_advisory_lock_shared")
+        self._several = True
+
+    def open_connection(self) -> PostgresConnection:
+        """Return a connection beside the pool, for a thread of its own; the caller closes its `raw`."""
+        return self._connect()
+
+    def _hold(self, lock: str) -> None:
         connection = self._connect()
         deadline = time.monotonic() + CLAIM_SECONDS_MAX
-        while connection.one("select pg_try_advisory_lock(?)", (_WORKER_LOCK,)) != (True,):
+        while connection.one(f"select {lock}(?)", (_WORKER_LOCK,)) != (True,):
             if time.monotonic() > deadline:
                 connection.raw.close()
                 raise already_worked()
@@ -185,11 +223,17 @@ class PostgresStore:
         """Run `function` in a transaction of its own; return its result after the commit is durable."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self.write_now, function)
 
+    async def write_here(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Like `write`: the server is waited for in a thread, never by the event loop."""
+        return await self.write(function)
+
     def write_now(self, function: Callable[[PostgresConnection], T]) -> T:
         """Like `write`, blocking."""
         connection = self._take()
         try:
             connection.warnings.clear()
+            connection.locking, connection.several = " for update", self._several
+            connection.collisions_are_faults = False
             connection.raw.execute("begin")
             try:
                 result = function(connection)
@@ -227,6 +271,7 @@ class PostgresStore:
         """Like `read`, blocking."""
         connection = self._take()
         try:
+            connection.locking, connection.several = "", False
             connection.raw.execute("begin transaction isolation level repeatable read read only")
             try:
                 return function(connection)
