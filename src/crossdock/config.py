@@ -192,7 +192,12 @@ class BackboneSettings(_Section, frozen=True, kw_only=True):
         ),
     ] = 168
     retention_bytes_max: Annotated[
-        int, Meta(ge=1_000_000, description="largest size of the stream; the oldest events leave it first")
+        int,
+        Meta(
+            ge=1_000_000,
+            le=100_000_000_000_000,
+            description="largest size of the stream; the oldest events leave it first",
+        ),
     ] = 10_000_000_000
     publish_window: Annotated[
         int, Meta(ge=1, le=5_000, description="events published before their acknowledgments are waited for")
