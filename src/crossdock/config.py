@@ -176,6 +176,13 @@ class BackboneSettings(_Section, frozen=True, kw_only=True):
     replicas: Annotated[
         Literal[1, 3], Meta(description="servers that hold a copy of the stream; 3 needs a cluster of at least three")
     ] = 1
+    wake_workers: Annotated[
+        Literal["database", "nats"],
+        Meta(
+            description="how workers on one PostgreSQL record tell each other of work: by the database's own"
+            " notifications, or over NATS, which takes that load from the database"
+        ),
+    ] = "database"
     retention_hours: Annotated[
         int,
         Meta(
@@ -185,7 +192,12 @@ class BackboneSettings(_Section, frozen=True, kw_only=True):
         ),
     ] = 168
     retention_bytes_max: Annotated[
-        int, Meta(ge=1_000_000, description="largest size of the stream; the oldest events leave it first")
+        int,
+        Meta(
+            ge=1_000_000,
+            le=100_000_000_000_000,
+            description="largest size of the stream; the oldest events leave it first",
+        ),
     ] = 10_000_000_000
     publish_window: Annotated[
         int, Meta(ge=1, le=5_000, description="events published before their acknowledgments are waited for")
@@ -436,6 +448,8 @@ def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> It
     for server in BackboneSettings(url=values.get("backbone.url", "")).servers:
         if not server.startswith(BROKER_PREFIXES) or not urlsplit(server).hostname:
             yield fault("backbone.url", "names a server that is no NATS address", "nats://host:4222 or tls://host:4222")
+    if values.get("backbone.wake_workers") == "nats" and not values.get("backbone.url"):
+        yield fault("backbone.wake_workers", "needs servers to wake over", "backbone.url, or database")
     if values.get("backbone.credentials_file") and values.get("backbone.user"):
         yield fault("backbone.credentials_file", "stands beside backbone.user", "one of the two")
     if bool(values.get("backbone.tls_certificate_file")) != bool(values.get("backbone.tls_key_file")):
