@@ -224,28 +224,34 @@ class Orchestration:
                 self._park(item, found.awaits)
                 return
         paper.business_key = business_key_of(paper.value)
-        event = batch.event(
+        kind = EVENT_TYPES[paper.event_type].aggregate
+        if kind == "inventory":
+            self._apply_to_stock(item, self._event_of(item))
+        elif kind == "order":
+            self._apply_to_order(item)
+        else:
+            event = self._event_of(item)
+            batch.record(event, paper.canonical)
+            self._forward(event, item)
+        if paper.stored_before and paper.state == "applied":
+            batch.resolve(item.tenant_id, paper.document_id, "released by itself")
+
+    def _event_of(self, item: Item, correlation_id: str = "") -> Event:
+        """Return the event that a paper is."""
+        paper = item.paper
+        return self._batch.event(
             item.tenant_id,
             paper.event_type,
             paper.subject or f"document/{paper.document_id}",
             paper.value,
             occurred_at=occurred_at(paper.value, item.received_at),
+            correlation_id=correlation_id,
             causation_id=paper.document_id,
             message_id=item.message_id,
             partner=item.partner,
             release_id=item.configuration.release_id,
             traceparent=item.traceparent,
         )
-        kind = EVENT_TYPES[paper.event_type].aggregate
-        if kind == "inventory":
-            self._apply_to_stock(item, event)
-        elif kind == "order":
-            self._apply_to_order(item, event)
-        else:
-            batch.record(event)
-            self._forward(event, item)
-        if paper.stored_before and paper.state == "applied":
-            batch.resolve(item.tenant_id, paper.document_id, "released by itself")
 
     def _apply_to_stock(self, item: Item, event: Event) -> None:
         result = apply_stock(self._batch, item.tenant_id, item.paper)
@@ -255,7 +261,7 @@ class Orchestration:
             item.paper.state, item.paper.trouble = "rejected", contradiction(item.paper)
         else:
             self._restocked[item.tenant_id] = item.configuration
-            self._batch.record(event)
+            self._batch.record(event, item.paper.canonical)
             self._forward(event, item)
 
     def _note_duplicate(self, item: Item, subject: str, correlation_id: str) -> None:
@@ -276,13 +282,17 @@ class Orchestration:
             )
         )
 
-    def _apply_to_order(self, item: Item, event: Event) -> None:
+    def _apply_to_order(self, item: Item) -> None:
         batch, paper = self._batch, item.paper
-        self._load(item.tenant_id, {event.subject})
-        entry = self._entries[(item.tenant_id, event.subject)]
+        subject = paper.subject or f"document/{paper.document_id}"
+        place = (item.tenant_id, subject)
+        if place not in self._entries:
+            self._load(item.tenant_id, {subject})
+        entry = self._entries[place]
         fresh = entry is None
         if entry is None:
             entry = _Entry(batch.ids.new("ord", batch.now), 0, batch.now_micros, None)
+        event = self._event_of(item, entry.aggregate_id)
         outcome = self._decide(event, item.configuration, entry)
         if outcome.parked_until:
             self._park(item, outcome.parked_until)
@@ -291,8 +301,8 @@ class Orchestration:
             self._note_duplicate(item, event.subject, entry.aggregate_id)
             return
         if fresh and outcome.state is not None:
-            self._entries[(item.tenant_id, event.subject)] = entry
-        batch.record(msgspec.structs.replace(event, correlation_id=entry.aggregate_id), paper.canonical)
+            self._entries[place] = entry
+        batch.record(event, paper.canonical)
         self._forward(event, item)
         self._follow(event, outcome, entry, item.configuration)
 

@@ -66,6 +66,7 @@ class Draft(msgspec.Struct):
     segments: Any = None
     services: tuple[Any, ...] = ()
     trouble: Trouble | None = None
+    canonical: bytes | None = None
     attributes: Mapping[str, str] = {}
 
 
@@ -89,24 +90,20 @@ def finish(batch: Batch, drafts: list[Draft], mode_of: SendMode) -> None:
         _enter(batch, draft, mode_of)
 
 
-def plain(document: Any) -> Any:
-    """Return a canonical object as maps read it: mappings, lists, text, numbers (decimals exact)."""
-    return decode_numbers(_encode_numbers(document))
-
-
 def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
     request, configuration = placed.request, placed.configuration
     variables = {"site": request.site, **request.attributes}
-    document = plain(request.document)
+    canonical = _encode_numbers(request.document)
+    document = decode_numbers(canonical)
     if isinstance(document, dict):
         variables = {**document, **variables}
     routes = configuration.routes_for(request.kind, variables)
     if not routes:
         batch.faults.append(_unrouted(placed))
-    return [_draft(placed, route, document) for route in routes]
+    return [_draft(placed, route, document, canonical) for route in routes]
 
 
-def _draft(placed: PlacedRequest, route: Route, document: Any) -> Draft:
+def _draft(placed: PlacedRequest, route: Route, document: Any, canonical: bytes) -> Draft:
     configuration = placed.configuration
     compiled = configuration.maps[route.map]
     return Draft(
@@ -123,6 +120,7 @@ def _draft(placed: PlacedRequest, route: Route, document: Any) -> Draft:
         event_id=placed.event_id,
         inbound_message_id=placed.message_id,
         traceparent=placed.traceparent,
+        canonical=canonical,
         attributes=placed.request.attributes,
     )
 
@@ -331,7 +329,7 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             content_type=content_type,
             name=name,
             headers=None,
-            canonical=_encode_numbers(draft.document) if draft.document is not None else None,
+            canonical=draft.canonical,
             map=draft.map,
             release_id=draft.configuration.release_id,
             causation_id=draft.event_id,

@@ -250,4 +250,5 @@ def _draft(row: Row, tenant_id: str, configuration: Configuration) -> Draft:
         event_id=row[22],
         inbound_message_id=row[23],
         traceparent=row[30],
+        canonical=bytes(row[19]),
     )
