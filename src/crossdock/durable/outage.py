@@ -36,9 +36,7 @@ class OutagePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
         return bool(self.fallback_connection) and self.action != "hold"
 
 
-def detected(
-    policy: OutagePolicy, *, open_since: float | None, heard_at: float | None, now: float
-) -> str:
+def detected(policy: OutagePolicy, *, open_since: float | None, heard_at: float | None, now: float) -> str:
     """Return in words why an outage is detected, or an empty text. Instants are seconds since 1970.
 
     `open_since` is when the circuit opened and has not closed since, `heard_at` when the partner last said anything.

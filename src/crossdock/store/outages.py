@@ -89,7 +89,7 @@ def divert(
     """
     rows = connection.many(
         "select message_id, request_key from outbound_messages where tenant_id = ? and connection_id = ?"
-        " and state in ('pending', 'sending') and message_id in ({})",
+        " and state in ('pending', 'sending') and error_class <> 'unknown' and message_id in ({})",
         [tenant_id, origin],
         message_ids,
     )
@@ -123,8 +123,8 @@ def supersede(connection: Connection, tenant_id: str, newest: dict[str, str]) ->
     Only what still waits and has no outcome in doubt is discarded.
     """
     rows = connection.many(
-        "select message_id from outbound_messages where tenant_id = ? and state = 'pending' and error_class <> 'unknown'"
-        " and message_id in ({})",
+        "select message_id from outbound_messages where tenant_id = ? and state = 'pending'"
+        " and error_class <> 'unknown' and message_id in ({})",
         [tenant_id],
         list(newest),
     )
