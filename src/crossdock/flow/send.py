@@ -421,7 +421,20 @@ class Sender:
         except (CrossdockError, TimeoutError):
             ok = False
         queue.circuit.book(queue.policy, ok, self._clock.now().timestamp())
+        if ok:
+            queue.open_since = None
         self._circuit_changed(*place, queue.circuit, queue.last_error)
+
+    def probe_at(self, tenant_id: str, connection_id: str) -> float | None:
+        """Return when a partner may be asked whether it is back, if no waiting message asks; else None."""
+        queue = self._queues.get((tenant_id, connection_id))
+        if queue is None or queue.lanes or queue.circuit.state != "open":
+            return None
+        return queue.circuit.probe_at
+
+    def opened(self) -> dict[Place, float]:
+        """Return since when circuits have not been closed, of those that are not."""
+        return {place: queue.open_since for place, queue in self._queues.items() if queue.open_since is not None}
 
     def open_since(self, tenant_id: str, connection_id: str) -> float | None:
         """Return since when (seconds since 1970) a connection's circuit has not been closed; None when it is."""

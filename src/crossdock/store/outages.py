@@ -138,3 +138,18 @@ def supersede(connection: Connection, tenant_id: str, newest: dict[str, str]) ->
         ],
     )
     return going
+
+
+def heard_at(connection: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Return when something last came in through some connections (tenant_id, connection_id); never: left out."""
+    found: dict[tuple[str, str], int] = {}
+    for place in places:
+        # One look into an index for each connection whose silence means something, once a minute.
+        row = connection.one(
+            "select received_at from inbound_messages where tenant_id = ? and connection_id = ?"
+            " order by message_id desc limit 1",
+            place,
+        )
+        if row is not None:
+            found[place] = int(row[0])
+    return found
