@@ -7,13 +7,14 @@ refused the record is asked again, so a quota is never enforced on an old count.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
 from ..durable.identity import Clock
 from ..durable.quotas import Held, Quota, Watermark, exceeded
-from ..errors import CrossdockError, TransientError
+from ..errors import TransientError
 from .ingest import InboundOffer
 
 ASK_AGAIN_SECONDS = 0.1
@@ -76,6 +77,9 @@ class Spool:
         self._connections: dict[tuple[str, str], Held] = {}
         self._in_flight: dict[tuple[str, str], Held] = {}
         self._measured_at: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        # What was on its way when the record was asked, and what was let in until it answered.
+        self._meanwhile: dict[str, dict[tuple[str, str], Held]] = {}
 
     @property
     def disk_full(self) -> bool:
@@ -115,6 +119,8 @@ class Spool:
                 )
         for place in bounded:
             self._count(place, asked[place].messages, asked[place].size_bytes)
+            if place[0] in self._meanwhile:
+                self._meanwhile[place[0]].setdefault(place, Held()).add(asked[place].messages, asked[place].size_bytes)
             self._in_flight.setdefault(place, Held()).add(asked[place].messages, asked[place].size_bytes)
         return {place: asked[place] for place in bounded}
 
@@ -139,24 +145,30 @@ class Spool:
         return "not measured yet" if first else ""
 
     async def _ask(self, tenant_id: str) -> None:
-        """Ask the record how much of a tenant is not worked off, if that was not done just now."""
-        now = self._clock.monotonic()
-        if now - self._measured_at.get(tenant_id, -1e9) < ASK_AGAIN_SECONDS:
-            return
+        """Ask the record how much of a tenant is not worked off, if that was not done just now; one asks for all."""
+        asking = self._asking.get(tenant_id)
+        if asking is None:
+            now = self._clock.monotonic()
+            if now - self._measured_at.get(tenant_id, -1e9) < ASK_AGAIN_SECONDS:
+                return
+            asking = self._asking[tenant_id] = asyncio.get_running_loop().create_task(self._look(tenant_id, now))
+        await asyncio.shield(asking)
+
+    async def _look(self, tenant_id: str, now: float) -> None:
+        # What is on its way may or may not be in the answer: it is counted for certain. So is what comes meanwhile.
+        beside = {place: msgspec.structs.replace(held) for place, held in self._in_flight.items()}
+        self._meanwhile[tenant_id] = beside
+        try:
+            inbound, outbound = await self._measure((tenant_id,))
+        finally:
+            del self._asking[tenant_id], self._meanwhile[tenant_id]
         self._measured_at[tenant_id] = now
-        # What is on its way may or may not be in the answer: it is counted for certain. What is admitted meanwhile too.
         self._tenants[tenant_id] = Held()
         for place in [one for one in self._connections if one[0] == tenant_id]:
             del self._connections[place]
-        for place, held in self._in_flight.items():
-            if place[0] == tenant_id:
-                self._count(place, held.messages, held.size_bytes)
-        try:
-            inbound, outbound = await self._measure((tenant_id,))
-        except CrossdockError:
-            del self._measured_at[tenant_id]
-            raise
-        for place, held in inbound.items():
-            self._count(place, held.messages, held.size_bytes)
+        for counted in (beside, inbound):
+            for place, held in counted.items():
+                if place[0] == tenant_id:
+                    self._count(place, held.messages, held.size_bytes)
         for place, held in outbound.items():
             self._tenants.setdefault(place[0], Held()).add(held.messages, held.size_bytes)
