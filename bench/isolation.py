@@ -68,10 +68,12 @@ async def slow(*, backlog: int, per_second: float, seconds: float, shared_queue:
         return _healthy(await _with_orders(hub, numbers, window))
 
     async with a_rig(lambda port: pack(port, shared_queue=shared_queue)) as (hub, partners):
-        partners.answer = lambda partner, _: b"hang" if partner == SLOW.encode() else b"ok"
+        # It has been well until now: nothing is known of it that could help.
+        await hub.door.many([body(number, SLOW) for number in await _with_orders(hub, numbers, 100)])
         await pour(hub.door, partners, await take(hub), per_second)
         calm = await pour(hub.door, partners, await take(hub), per_second)
         messages = await take(hub)
+        partners.answer = lambda partner, _: b"hang" if partner == SLOW.encode() else b"ok"
         await hub.door.many([body(number, SLOW) for number in await _with_orders(hub, numbers, backlog)])
         troubled = await pour(hub.door, partners, messages, per_second)
     return _both(calm, troubled)

@@ -40,6 +40,12 @@ _OVERDUE = "the push has no end"
 
 # Of a connection that has more waiting than this, the rest keeps its bytes in the record until its turn comes.
 LOADED_MAX = 2_000
+# A connection that would need longer than this for what waits is stuck: to accept less from everybody would not help
+# it, so no more than STUCK_COUNTED of its messages are held against the others.
+STUCK_SECONDS = 120.0
+STUCK_COUNTED = 200
+# Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
+IDLE_WEIGHT = 50
 
 
 class Partner(msgspec.Struct):
@@ -71,6 +77,8 @@ class _Queue:
         self.in_flight_max = 16
         self.paused = False
         self.pace = Pace()
+        # When the last sends went through, in seconds since 1970.
+        self.went: deque[float] = deque(maxlen=64)
         self.timer: asyncio.TimerHandle | None = None
         self.outage: OutagePolicy | None = None
         self.declared = False
@@ -86,6 +94,15 @@ class _Queue:
         if self.paused or self.diverting:
             return True
         return self.outage is not None and (self.declared or self.circuit.state == "closed")
+
+    def lagging(self, now: float) -> int:
+        """Return how many of what waits is held against those who hand something in."""
+        if self.waiting <= STUCK_COUNTED:
+            return self.waiting
+        seconds = now - self.went[0] if self.went else 0.0
+        if not self.went or self.waiting * seconds > STUCK_SECONDS * len(self.went):
+            return STUCK_COUNTED
+        return min(self.waiting, LOADED_MAX) if self.draining else self.waiting
 
     def as_waiting(self, ready: Ready) -> Waiting:
         """Return a message as the rules of an outage see it."""
@@ -133,13 +150,16 @@ class Sender:
     def waiting(self) -> int:
         """Return how many messages wait that could go out now: what sending lags behind.
 
-        A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part.
+        A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part; one that
+        is stuck counts next to nothing. Only when very much waits for such does it count at last.
         """
-        return sum(
-            min(queue.waiting, LOADED_MAX) if queue.draining else queue.waiting
-            for queue in self._queues.values()
-            if not queue.held and queue.circuit.state == "closed"
-        )
+        now = self._clock.now().timestamp()
+        lagging = total = 0
+        for queue in self._queues.values():
+            total += queue.waiting
+            if not queue.held and queue.circuit.state == "closed":
+                lagging += queue.lagging(now)
+        return max(lagging, total // IDLE_WEIGHT)
 
     def knows(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
         """Tell whether a message is held here, waiting or on its way."""
@@ -661,6 +681,7 @@ class Sender:
             self._asked_for_rest(*place, now + result.retry_after_seconds)
         if result.outcome == "done":
             queue.last_sent_at = outcome.started_at
+            queue.went.append(now)
         else:
             queue.last_error, queue.last_error_at = result.detail, outcome.started_at
         if queue.circuit.state != before:
