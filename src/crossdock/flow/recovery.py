@@ -194,6 +194,9 @@ def _taken_up(
             one.state, one.cut_off = "unknown", True
             one.tried("unknown")
             cut_off.append(one)
+        elif one.state == "unknown" and row[13] is None:
+            # So it was left by an earlier end of the process, and has not been settled since.
+            one.cut_off = True
         ready.append(one)
     if cut_off:
         at, code = to_micros(now), "XD-PTR-003"

@@ -513,7 +513,8 @@ class Sender:
             head = queue.lanes[lane][0]
             if not pace.free:
                 pace.spend(self._cost(queue, head), now)
-            if head.state == "pending":
+            if head.state == "pending" or head.cut_off:
+                # What may have ended the process is counted before it runs again.
                 queue.reserving.add(head.message_id)
                 # Its bytes come with the reservation.
                 queue.loaded += not head.loaded

@@ -132,7 +132,8 @@ def book(
 def reserve(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     """Enter in the ledger that a send is about to happen: (tenant_id, message_id)."""
     connection.executemany(
-        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ? and state = 'pending'",
+        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ?"
+        " and state in ('pending', 'unknown')",
         rows,
     )
 
