@@ -133,15 +133,13 @@ async def overload(*, seconds: float, window_seconds: float, bounded: bool = Tru
     settings = {} if bounded else {"flow.memory_outbound_max": 1_000_000}
     sustainable = 2 * 4 / 0.05
 
-    # Many events to an order: an order that was handed in before the measurement is enough for all of it.
-    orders = 500
-
     def bodies(count: int) -> list[tuple[str, bytes]]:
-        return [(event_id(n), body(n, f"p{n % 2:02}", order=n % orders)) for n in itertools.islice(numbers, count)]
+        return [(event_id(n), body(n, f"p{n % 2:02}", alone=False)) for n in itertools.islice(numbers, count)]
 
     async with a_rig(lambda port: pack(port, partners=2, connection=connection), settings) as (hub, partners):
         partners.answer = lambda *_: 0.05
-        await hub.door.many([job.order(number) for number in range(orders)])
+        most_events = 2 * sustainable * 1.1 * window_seconds + 12 * sustainable * seconds
+        await hub.door.many([job.order(number) for number in range(int(most_events / job.EVENTS_PER_ORDER) + 1)])
         # Slightly more than can be taken, so that what is delivered is what the hub and its partners can do.
         count = int(sustainable * 1.1 * window_seconds)
         before = await _delivered(partners, pour(hub.door, partners, bodies(count), sustainable * 1.1), window_seconds)
