@@ -52,6 +52,6 @@ async def test_an_almost_full_disk_answers_507_with_a_time(
     spool.look_at_disk()
     taken = await anyone.post("/v1/ingest/northgate/erp", content=order("SO-2901"), headers=partner)
 
-    assert (507, "XD-SYS-013") == (refused.status_code, refused.json()["code"])
+    assert (507, "XD-SYS-016") == (refused.status_code, refused.json()["code"])
     assert int(refused.headers["retry-after"]) > 0
     assert (200, 202) == (read.status_code, taken.status_code)

@@ -32,12 +32,13 @@ from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
-from ..flow.subscribe import Subscriptions
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, issues, journal, outbound
 from ..store.engine import Connection, Store, open_store
-from . import logs
+from . import logs, sharing
+from .backbone import backbone_of, trouble_of
+from .cluster import Role
 from .sending import Sending
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -61,15 +62,17 @@ class HubHealth(msgspec.Struct, frozen=True):
 class Hub:
     """One running hub. Made by `start`, ended by `stop`."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Clock, *, ids_seed: int | None) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, clock: Clock, *, ids_seed: int | None, role: Role = "alone"
+    ) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
         self.ids = Ids(clock, ids_seed)
         self.url = ""
-        self._writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
+        self.writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
-        self._subscriptions = Subscriptions(store)
+        self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self._ticker = Ticker(
             clock,
             {
@@ -77,6 +80,7 @@ class Hub:
                 "polls": self._tick_polls,
                 "releases": self._tick_releases,
                 "sweep": self._tick_sweep,
+                "cluster": self._tick_cluster,
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
                 "outages": self._tick_outages,
@@ -91,12 +95,13 @@ class Hub:
             store,
             settings,
             clock=clock,
-            ids=self._writer_ids,
+            ids=self.writer_ids,
             root_key=self._root_key,
             egress=Egress(allow_networks=settings.security.allow_private_networks),
             chore=self._chore,
         )
         self.sending = Sending(store, settings, self.tenancy, clock=clock)
+        ownership = sharing.ownership(role, clock)
         self.sender = Sender(
             clock=clock,
             partner_of=self.tenancy.partner_of,
@@ -107,56 +112,75 @@ class Hub:
             asked_for_rest=self.sending.asked_for_rest,
             divert=self.sending.divert,
             draw=self.sending.draw,
+            may_start=None if role == "alone" else ownership.may_start,
         )
+        self.mode_of = sharing.send_mode(store, self.sender.mode_of, ownership)
         self.stages = Stages(
-            ids=self._writer_ids,
+            ids=self.writer_ids,
             configuration_of=releases.load,
             health=self.tenancy.health,
-            mode_of=self.sender.mode_of,
+            mode_of=self.mode_of,
         )
         flow = settings.flow
         self.pipeline = Pipeline(
             store,
             self.stages,
             clock=clock,
-            ids=self._writer_ids,
+            ids=self.writer_ids,
             specs=self.tenancy.receiving,
             dispatch=self.sender.dispatch,
-            publish=self._subscriptions.publish,
+            publish=self.backbone.announce,
             waiting_sends=self.sender.waiting,
             sender_knows=self.sender.knows,
             limits=Limits(flow.batch_events_max, flow.batch_bytes_max, outbound_max=flow.memory_outbound_max),
+            weights=flow.weights,
+            place=sharing.place(store, ownership),
         )
         self.collector = Collector(
-            clock=clock, connector_of=self.tenancy.connector_of, ingest_many=self.ingest_many, failed=self._poll_failed
+            clock=clock,
+            connector_of=self.tenancy.connector_of,
+            ingest_many=self.ingest_many,
+            failed=self._poll_failed,
+            may_poll=None if role == "alone" else sharing.may_poll(ownership),
         )
+        self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
-        self.sending.attach(self.sender, self.pipeline, self._writer_ids.fork(), self._chore)
+        self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
 
     # -- life
 
     @classmethod
-    async def start(cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None) -> Hub:
+    async def start(
+        cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None, role: Role = "alone"
+    ) -> Hub:
         """Open the record and take up what waits. With a clock of your own nothing runs by itself: call `advance`.
 
+        `role` other than alone makes it one of several processes on a PostgreSQL record; it keeps the system's time.
         The doors are opened by `web.server.open_doors`.
         """
         logs.configure(settings.log)
         store = open_store(settings.store.url, readers=settings.store.reader_count)
         try:
-            store.claim()
+            if role == "alone":
+                store.claim()
+            else:
+                store.join()
         except ConfigurationError:
             store.close()
             raise
-        hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
+        hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed, role=role)
         try:
             await hub.tenancy.load()
             await hub.sending.load()
-            await hub._recover()
-            await hub.tenancy.release_held()
+            if hub.cluster is not None:
+                await hub.cluster.start()
+            else:
+                await hub._recover()
+                await hub.tenancy.release_held()
         except BaseException:
             await asyncio.to_thread(store.close)
             raise
+        hub.backbone.start()
         if clock is None:
             hub._ticker.start(settings.flow.poll_interval_seconds)
         return hub
@@ -165,11 +189,11 @@ class Hub:
         now = self.clock.now()
         await self.pipeline.write(connections.reset_circuits)
         sends = await self.pipeline.write(
-            lambda connection: recovery.open_sends(connection, ids=self._writer_ids, now=now)
+            lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
         )
         self.sender.dispatch(sends)
         waiting = await self.pipeline.write(
-            lambda connection: recovery.waiting_messages(connection, ids=self._writer_ids, now=now)
+            lambda connection: recovery.waiting_messages(connection, ids=self.writer_ids, now=now)
         )
         for group in waiting.suspects:
             await self.pipeline.write(partial(recovery.count_runs, stored=group))
@@ -190,6 +214,8 @@ class Hub:
         What fails on the way is logged; the record is closed whatever happens.
         """
         self._closing = True
+        if self.cluster is not None:
+            self.cluster.let_go()
         try:
             for close in reversed(self._closers):
                 await _quietly("doors", close())
@@ -198,8 +224,11 @@ class Hub:
             await _quietly("sender", self.sender.stop())
             await _quietly("pipeline", asyncio.wait_for(self.pipeline.drained(), STOP_SECONDS_MAX))
             await _quietly("reservations", self._release_reservations())
+            if self.cluster is not None:
+                await _quietly("cluster", self.cluster.stop())
             if self._chores:
                 await asyncio.wait(self._chores)
+            await _quietly("backbone", self.backbone.stop())
             for tenant_id in self.tenancy.active():
                 for connector in self.sender.forget(tenant_id):
                     await _quietly("connector", connector.close())
@@ -219,6 +248,14 @@ class Hub:
         """
         await self._ticker.tick()
 
+    def does_chores(self) -> bool:
+        """Tell whether this process does what only one does: deadlines, old sessions, what waits for a new release."""
+        return self.cluster is None or self.cluster.does_chores()
+
+    async def _tick_cluster(self) -> None:
+        if self.cluster is not None:
+            await self.cluster.tick()
+
     async def _tick_sends(self) -> None:
         self.sender.tick()
 
@@ -226,7 +263,7 @@ class Hub:
         self.collector.tick()
 
     async def _tick_releases(self) -> None:
-        await self.tenancy.take_up_releases()
+        await self.tenancy.take_up_releases(release_held=self.does_chores())
 
     async def _tick_sweep(self) -> None:
         now = self.clock.now()
@@ -235,15 +272,17 @@ class Hub:
             self.pipeline.sweep()
 
     async def _tick_outages(self) -> None:
-        await self.sending.tick()
+        await self.sending.tick(chores=self.does_chores())
 
     async def _tick_sessions(self) -> None:
         now = self.clock.now()
-        if now >= self._forget_due_at:
+        if now >= self._forget_due_at and self.does_chores():
             self._forget_due_at = now + timedelta(hours=1)
             await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
 
     async def _tick_deadlines(self) -> None:
+        if not self.does_chores():
+            return
         now = self.clock.now()
         due = await self.store.read(_next_deadline)
         if due is not None and due <= now:
@@ -315,7 +354,7 @@ class Hub:
 
     def subscribe(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
         """Follow a tenant's journal behind a cursor: empty starts at the beginning, None with what comes next."""
-        return self._subscriptions.follow(tenant_id, after)
+        return self.backbone.follow(tenant_id, after)
 
     def signing_key(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for one purpose, derived from the root key; the same in every process."""
@@ -330,7 +369,9 @@ class Hub:
             return HubHealth(False, "the hub is shutting down")
         if self._ticker.dead():
             return HubHealth(False, "the clockwork stopped: retries, polls and deadlines do not run; restart the hub")
-        return HubHealth(True, "; ".join(filter(None, (self.tenancy.trouble(), self._ticker.trouble()))))
+        shared = "" if self.cluster is None else self.cluster.trouble()
+        troubles = (self.tenancy.trouble(), self._ticker.trouble(), shared, trouble_of(self.backbone.lag()))
+        return HubHealth(True, "; ".join(filter(None, troubles)))
 
     # -- configuration
 
@@ -414,10 +455,8 @@ class Hub:
                 under=under,
                 active_release_id=configuration.release_id,
             )
-            batch = Batch(connection, self._writer_ids, now)
-            ready = replays.requeue_dead(
-                connection, tenant_id, selection.dead, configuration, batch, self.sender.mode_of
-            )
+            batch = Batch(connection, self.writer_ids, now)
+            ready = replays.requeue_dead(connection, tenant_id, selection.dead, configuration, batch, self.mode_of)
             batch.save()
             audit.append(
                 connection,
@@ -428,10 +467,9 @@ class Hub:
                 reason=reason,
                 at=now,
             )
-            return selection, [*ready, *batch.ready]
+            return selection, self.pipeline.in_order(connection, [*ready, *batch.ready])
 
-        selection, ready = await self.pipeline.write(run)
-        self.sender.dispatch(ready)
+        selection, _ = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[1]))
         if not sends_only:
             self.pipeline.resume(selection.stored)
         return replays.ReplayReport(
@@ -474,9 +512,9 @@ class Hub:
                 tenant_id,
                 numbers,
                 configuration,
-                ids=self._writer_ids,
+                ids=self.writer_ids,
                 health=self.tenancy.health,
-                mode_of=self.sender.mode_of,
+                mode_of=self.mode_of,
                 now=now,
             )
             if answers:
@@ -490,11 +528,11 @@ class Hub:
                     detail=detail,
                     at=now,
                 )
+            batch.ready = self.pipeline.in_order(connection, batch.ready)
             return batch, answers
 
-        batch, answers = await self.pipeline.write(run)
-        self._subscriptions.publish(batch.events)
-        self.sender.dispatch(batch.ready)
+        batch, answers = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[0].ready))
+        self.backbone.announce(batch.events)
         return answers
 
     # -- outages

@@ -72,11 +72,11 @@ class Sending:
         await self._rest()
         self.spool.look_at_disk()
 
-    async def tick(self) -> None:
-        """Look at the disk, at what partners told other workers, and at outages."""
+    async def tick(self, *, chores: bool) -> None:
+        """Look at the disk, at what partners told other workers, at outages; `chores`: what one does for all."""
         self.spool.look_at_disk()
         await self._rest()
-        await self.outages.tick()
+        await self.outages.tick(chores=chores)
 
     async def _rest(self) -> None:
         now = to_micros(self._clock.now())

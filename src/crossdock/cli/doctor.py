@@ -5,6 +5,7 @@ The checks look with their own eyes: they must work when the rest does not.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import json
@@ -25,7 +26,9 @@ import msgspec
 import psycopg
 import typer
 
+from crossdock.backbone.server_check import examine as examine_broker
 from crossdock.config import Settings, load_root_key, load_settings
+from crossdock.error_codes import entry_of
 from crossdock.errors import ConfigurationError, CrossdockError
 from crossdock.governance import releases
 from crossdock.store.engine import Connection
@@ -86,6 +89,8 @@ def examine() -> Iterator[Check]:
     yield Check("settings", "ok", f"defaults{' and ' + ', '.join(told) if told else ''}")
     for check in (_store, _releases, _disk, _directories, _root_key, _port, _clock):
         yield check(settings)
+    if settings.backbone.servers:
+        yield _backbone(settings)
 
 
 def _python() -> Check:
@@ -276,6 +281,21 @@ def _clock(settings: Settings) -> Check:
     if abs(skew) > CLOCK_SKEW_SECONDS_MAX:
         return Check("clock", "fix", f"the disk's clock differs by {skew:+.0f} s", fix)
     return Check("clock", "ok", f"{now:%Y-%m-%d %H:%M:%S} UTC")
+
+
+def _backbone(settings: Settings) -> Check:
+    try:
+        report = asyncio.run(examine_broker(settings.backbone))
+    except CrossdockError as error:
+        return Check("backbone", "fix", str(error), "; ".join(error.hint) or entry_of(error.code).fix[0])
+    if report.faults:
+        return Check(
+            "backbone",
+            "fix",
+            "; ".join(what for what, _ in report.faults),
+            "; ".join(dict.fromkeys(fix for _, fix in report.faults)),
+        )
+    return Check("backbone", "ok", f"NATS {report.version}; {'; '.join(report.remarks)}")
 
 
 def _nearest_directory(path: Path) -> Path:

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 
 OutageAction = Literal["hold", "reroute", "file"]
-OutageCause = Literal["declared", "detected"]
+# declared by a person; detected by a circuit that stays open; silent: nothing came in
+OutageCause = Literal["declared", "detected", "silent"]
 
 
 class OutagePolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -25,7 +25,7 @@ from ..processes.order_fulfillment import decide
 from ..processes.order_state import OrderState
 from ..processes.order_state import summary as summary_of
 from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition
-from ..store import aggregates, issues, messages
+from ..store import aggregates, issues, messages, workers
 from ..store.engine import Row
 from .batch import Batch
 from .inventory import apply_stock, commitments, contradiction, report_key
@@ -112,6 +112,7 @@ class Orchestration:
         self._known: dict[str, dict[tuple[str, str], str]] = {}
         self._fresh_names: dict[str, list[str]] = {}
         self._waiting: dict[tuple[str, str], list[Item]] = {}
+        self._asked_again: set[tuple[str, str]] = set()
         self.requests: list[PlacedRequest] = []
         self._changed: dict[tuple[str, str], _Entry] = {}
         self.freed: list[Item] = []
@@ -401,7 +402,9 @@ class Orchestration:
         """Enter the changed aggregates in the batch, each once. Call it when everything has been applied."""
         for (tenant_id, subject), entry in self._changed.items():
             row = _aggregate_row(tenant_id, subject.partition("/")[2], entry, self._batch.now_micros)
-            if entry.listed is not None and entry.listed == aggregates.listed(row):
+            if entry.listed is None:
+                self._batch.created.append(row)
+            elif entry.listed == aggregates.listed(row):
                 self._batch.states.append(row)
             else:
                 self._batch.aggregates.append(row)
@@ -437,7 +440,11 @@ class Orchestration:
     def _set_free(self, configuration_of: Callable[[str, str], Configuration]) -> list[Item]:
         """Return the parked papers whose order or fulfillment became known in this pass."""
         items: list[Item] = []
+        if self._batch.connection.several:
+            for tenant_id, _ in self._waiting:
+                self._fresh_names.setdefault(tenant_id, [])
         for tenant_id, names in self._fresh_names.items():
+            items += self._found_after_all(tenant_id, names)
             for name in names:
                 items += self._taken_up(tenant_id, name)
             rows = messages.documents_awaiting(self._batch.connection, tenant_id, names)
@@ -445,6 +452,38 @@ class Orchestration:
             self.freed += freed
             items += freed
         self._fresh_names = {}
+        return items
+
+    def _found_after_all(self, tenant_id: str, fresh: list[str]) -> list[Item]:
+        """Return what this pass parked for names that another process made known meanwhile.
+
+        From here to the commit nobody parks papers under the fresh names, or makes known what is parked for: one of the
+        two always sees the other. Without it a paper and its order, committed at the same time, would miss each other.
+        """
+        if not self._batch.connection.several:
+            return []
+        waiting = [name for tenant, name in self._waiting if tenant == tenant_id and name not in fresh]
+        parked = [name for name in waiting if (tenant_id, name) not in self._asked_again]
+        self._asked_again.update((tenant_id, name) for name in parked)
+        workers.lock_names(
+            self._batch.connection,
+            [f"{tenant_id}|{name}" for name in fresh],
+            [f"{tenant_id}|{name}" for name in parked],
+        )
+        if not parked:
+            return []
+        values = [name.partition(":")[2] for name in parked]
+        found = aggregates.resolve(self._batch.connection, tenant_id, values)
+        self._known.setdefault(tenant_id, {}).update(found)
+        items: list[Item] = []
+        for name in parked:
+            kind, _, value = name.partition(":")
+            subject = found.get((kind, match_key(value)))
+            if subject is not None:
+                # It was looked for and not there: it is now.
+                if (tenant_id, subject) in self._entries and self._entries[(tenant_id, subject)] is None:
+                    del self._entries[(tenant_id, subject)]
+                items += self._taken_up(tenant_id, name)
         return items
 
     def _taken_up(self, tenant_id: str, name: str) -> list[Item]:

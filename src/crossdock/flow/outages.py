@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from ..durable.identity import Clock, Ids, from_micros, to_micros
-from ..durable.outage import OutageAction, OutagePolicy, detected
+from ..durable.outage import OutageAction, OutageCause, OutagePolicy, detected
 from ..durable.retry import Circuit
 from ..errors import Conflict, NotFound
 from ..governance import audit
@@ -107,6 +107,8 @@ class Outages:
         for place, since in self._sender.opened().items():
             spec = self._spec(place)
             if place in self._lasting:
+                if not self._lasting[place].fallback_connection:
+                    continue
                 probe_at = self._sender.probe_at(*place)
                 if probe_at is not None:
                     times.append(datetime.fromtimestamp(probe_at, now.tzinfo))
@@ -165,7 +167,7 @@ class Outages:
         return self._shown(row)
 
     async def _begin(
-        self, spec: ConnectionSpec, tenant_id: str, cause: str, actor: str, reason: str, action: OutageAction
+        self, spec: ConnectionSpec, tenant_id: str, cause: OutageCause, actor: str, reason: str, action: OutageAction
     ) -> OutageRow | None:
         now = self._clock.now()
         fallback = spec.outage.fallback_connection if action != "hold" else ""
@@ -205,7 +207,7 @@ class Outages:
     def _take_up(self, row: OutageRow) -> None:
         place = (row.tenant_id, row.connection_id)
         self._lasting[place] = row
-        self._sender.begin_outage(*place, self._policy(row), declared=row.cause == "declared")
+        self._sender.begin_outage(*place, self._policy(row), declared=row.cause != "detected")
         self._changed(row.tenant_id)
 
     def _policy(self, row: OutageRow) -> OutagePolicy:
@@ -293,24 +295,27 @@ class Outages:
             return
         await self._let_go(place, row, HUB, "the partner answers again")
 
-    async def tick(self) -> None:
-        """Detect what has begun and what is over; ask partners of whom nothing waits whether they are back."""
+    async def tick(self, *, chores: bool = True) -> None:
+        """Detect what has begun and what is over; of several workers one does the `chores`: it notices silence, and
+        asks partners for whom nothing waits whether they are back.
+        """
         await self.refresh()
-        opened = self._sender.opened()
-        await self._listen()
-        for place in {*opened, *self._heard_at}:
+        if chores:
+            await self._listen()
+        for place in {*self._sender.opened(), *self._heard_at}:
             spec = self._spec(place)
             if spec is None or place in self._lasting:
                 continue
             why = self._why(place, spec.outage)
             if why:
-                await self._begin(spec, place[0], "detected", HUB, why, spec.outage.action)
+                cause: OutageCause = "silent" if self._sender.open_since(*place) is None else "detected"
+                await self._begin(spec, place[0], cause, HUB, why, spec.outage.action)
         for place, row in list(self._lasting.items()):
-            if row.cause != "detected":
+            if row.cause == "declared" or (row.cause == "silent" and not chores):
                 continue
             if self._sender.open_since(*place) is None:
                 await self._over(place)
-            else:
+            elif chores and row.fallback_connection:
                 probe_at = self._sender.probe_at(*place)
                 if probe_at is not None and probe_at <= self._clock.now().timestamp():
                     self._chore(self._sender.probe(*place))

@@ -40,7 +40,8 @@ EXTENSIONS = {"json": "json", "csv": "csv", "fixed": "txt", "x12": "edi"}
 _UNSAFE = re.compile(r"[^0-9A-Za-z._-]")
 _SAFE_ASCII = {code: "-" for code in range(128) if _UNSAFE.match(chr(code))}
 
-SendMode = Callable[[str, str], str]
+# (tenant, connection, lane) → the state a new message is written in, its slot, and 1 when another process sends it.
+SendMode = Callable[[str, str, str], tuple[str, int, int]]
 
 
 class Draft(msgspec.Struct):
@@ -73,7 +74,7 @@ class Draft(msgspec.Struct):
 def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> None:
     """Make the outbound messages of some requests.
 
-    `mode_of` tells the state in which (tenant, connection) takes a new one.
+    `mode_of` tells in which state (tenant, connection, lane) takes a new one, and who sends it.
     """
     drafts = _without_known(batch, [draft for request in requests for draft in _drafts(request, batch)])
     for draft in drafts:
@@ -241,7 +242,7 @@ def _envelope(batch: Batch, drafts: list[Draft]) -> None:
             )
             continue
         by_partner.setdefault((draft.tenant_id, draft.spec.x12.us, draft.spec.x12.them), []).append(draft)
-    for (tenant_id, us, them), mine in by_partner.items():
+    for (tenant_id, us, them), mine in sorted(by_partner.items(), key=lambda pair: pair[0]):
         first = outbound.next_control_numbers(batch.connection, tenant_id, us, them, "interchange", len(mine))
         for number, draft in enumerate(mine, first):
             assert draft.spec.x12 is not None
@@ -304,7 +305,8 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
     identity = draft.identity or identity_of(draft.request_key)
     digest = payloads.digest_of(draft.content)
     spec, failed = draft.spec, draft.trouble is not None
-    state = "dead" if failed else mode_of(draft.tenant_id, spec.connection)
+    state, slot, handed = mode_of(draft.tenant_id, spec.connection, draft.lane)
+    state = "dead" if failed else state
     awaits_ack = draft.format == "x12" and draft.set_code not in ("997", "999") and spec.x12 is not None and not failed
     name = file_name(spec.outbound_name, draft, identity, message_id)
     content_type = CONTENT_TYPES[draft.format]
@@ -339,6 +341,8 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             error_code=draft.trouble.code if draft.trouble else "",
             error=draft.trouble.detail if draft.trouble else "",
             traceparent=draft.traceparent,
+            slot=slot,
+            handed=handed,
         )
     )
     if draft.trouble is not None:

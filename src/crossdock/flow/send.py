@@ -113,6 +113,10 @@ class _Queue:
         )
 
 
+class _LeaseInDoubt(Exception):
+    """Another process may be sending this by now; nothing was sent here."""
+
+
 class Sender:
     """The sending side of a worker. Lives on one event loop."""
 
@@ -128,6 +132,7 @@ class Sender:
         asked_for_rest: Callable[[str, str, float], None] = lambda *_: None,
         divert: Callable[[str, str, str, list[str]], None] = lambda *_: None,
         draw: Callable[[str, str, RateLimit, float], Awaitable[tuple[float, float]]] | None = None,
+        may_start: Callable[[str, str], bool] | None = None,
     ) -> None:
         self._clock = clock
         self._partner_of = partner_of
@@ -140,7 +145,10 @@ class Sender:
         # Where several workers share a connection: draws cost of its budget from the record; returns what was granted
         # and for how many seconds nothing more will be.
         self._draw = draw
+        # Among several processes: whether this one may send on a (tenant, lane) now, by its lease.
+        self._may_start = may_start
         self._queues: dict[Place, _Queue] = {}
+        self._outages: dict[Place, tuple[OutagePolicy, bool]] = {}
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -288,6 +296,9 @@ class Sender:
     def _new_queue(self, place: Place) -> _Queue:
         queue = _Queue(RetryPolicy())
         self._configure(place, queue)
+        if place in self._outages:
+            policy, declared = self._outages[place]
+            self._enter_outage(queue, policy, declared=declared)
         return queue
 
     def _configure(self, place: Place, queue: _Queue) -> None:
@@ -341,12 +352,22 @@ class Sender:
         queue = self._queues.get(place)
         if queue is None:
             queue = self._queues[place] = self._new_queue(place)
-        queue.outage, queue.declared = policy, declared
+        self._outages[place] = (policy, declared)
+        self._enter_outage(queue, policy, declared=declared)
         self._start_diverting(place, queue)
+
+    def _enter_outage(self, queue: _Queue, policy: OutagePolicy, *, declared: bool) -> None:
+        queue.outage, queue.declared = policy, declared
+        if not declared and queue.circuit.state == "closed":
+            # Another worker found it, or the process before: probe rather than believe that it lasts, or is over.
+            now = self._clock.now().timestamp()
+            queue.circuit = Circuit("open", queue.policy.circuit_failures_max, now)
+            queue.open_since = now
 
     def end_outage(self, tenant_id: str, connection_id: str) -> None:
         """Let a connection go on: gently, in the order things were made."""
         place = (tenant_id, connection_id)
+        self._outages.pop(place, None)
         queue = self._queues.get(place)
         if queue is None or queue.outage is None:
             return
@@ -496,15 +517,55 @@ class Sender:
             if ready.state == "sending"
         ]
 
+    # -- among several processes
+
+    def busy(self, gone: Callable[[str, str], bool]) -> bool:
+        """Tell whether something of some lanes is on its way or being reserved; `gone` gets (tenant, lane)."""
+        return any(
+            gone(place[0], lane) and (lane in queue.flying or messages[0].message_id in queue.reserving)
+            for place, queue in self._queues.items()
+            for lane, messages in queue.lanes.items()
+        )
+
+    def drop(self, gone: Callable[[str, str], bool] | None = None) -> None:
+        """Forget the lanes that another process sends on; None: everything, also what is on its way."""
+        if gone is None:
+            self._queues = {}
+            return
+        for place, queue in self._queues.items():
+            dropped = {lane for lane in queue.lanes if gone(place[0], lane)}
+            for lane in dropped:
+                for ready in queue.lanes.pop(lane):
+                    queue.known.discard(ready.message_id)
+                    queue.waiting -= 1
+                    queue.loaded -= ready.loaded
+            if dropped:
+                queue.runnable = [entry for entry in queue.runnable if entry[1] not in dropped]
+                queue.blocked = [entry for entry in queue.blocked if entry[2] not in dropped]
+                heapq.heapify(queue.runnable)
+                heapq.heapify(queue.blocked)
+
     # -- sending
 
     def _pump(self, place: Place, queue: _Queue) -> None:
         if queue.held or self._stopping:
             return
+        held: list[tuple[str, str]] = []
+        try:
+            self._pump_runnable(place, queue, held)
+        finally:
+            for entry in held:
+                heapq.heappush(queue.runnable, entry)
+
+    def _pump_runnable(self, place: Place, queue: _Queue, held: list[tuple[str, str]]) -> None:
+        """Start what may be started; lanes that may not (the lease is in doubt, they are given up) go into `held`."""
         now = self._clock.now().timestamp()
         pace = queue.pace
         most = pace.in_flight_max(queue.in_flight_max)
         while queue.runnable and queue.in_flight + len(queue.reserving) < most:
+            if self._may_start is not None and not self._may_start(place[0], queue.runnable[0][1]):
+                held.append(heapq.heappop(queue.runnable))
+                continue
             if not pace.free and not self._within_budget(place, queue, now):
                 return
             if not queue.circuit.allows(now):
@@ -554,8 +615,12 @@ class Sender:
         if not queue.pace.drawing:
             if queue.timer is not None:
                 queue.timer.cancel()
-            queue.timer = asyncio.get_running_loop().call_later(delay, self._pump, place, queue)
+            queue.timer = asyncio.get_running_loop().call_later(delay, self._pump_again, place, queue)
         return False
+
+    def _pump_again(self, place: Place, queue: _Queue) -> None:
+        if self._queues.get(place) is queue:
+            self._pump(place, queue)
 
     async def _draw_budget(self, place: Place, queue: _Queue, wanted: float) -> None:
         pace, rest = queue.pace, 1.0
@@ -568,7 +633,7 @@ class Sender:
         finally:
             pace.drawing = False
             pace.draw_at = self._clock.now().timestamp() + rest
-        self._pump(place, queue)
+        self._pump_again(place, queue)
 
     def _start(self, place: Place, queue: _Queue, ready: Ready) -> None:
         queue.in_flight += 1
@@ -582,6 +647,14 @@ class Sender:
         began = self._clock.monotonic()
         try:
             result = await self._attempt(place, ready)
+        except _LeaseInDoubt:
+            self._land(queue, ready)
+            if queue.circuit.state == "probing":
+                queue.circuit.state = "open"
+            if self._queues.get(place) is queue:
+                # Nothing left this process; it goes out when the lease is sure again.
+                self._make_runnable(queue, ready)
+            return
         except Exception as error:
             log.error("send.stumbled", message_id=ready.message_id, connection_id=ready.connection_id, exc_info=error)
             result = PushResult(
@@ -593,8 +666,10 @@ class Sender:
         outcome = Outcome(
             ready, ready.attempts + 1, sound(result), started_at, queue.partner, subject, queue.policy, ready.tries
         )
-        queue.in_flight -= 1
-        queue.flying.discard(ready.lane)
+        self._land(queue, ready)
+        if self._queues.get(place) is not queue:
+            log.warning("send.not_ours", message_id=ready.message_id, outcome=outcome.result.outcome)
+            return
         self._settle(place, queue, ready, outcome)
         self._booked(outcome)
         self._pump(place, queue)
@@ -603,7 +678,7 @@ class Sender:
         policy = self._queues[place].policy
         if ready.cut_off and ready.attempts >= policy.attempts_max:
             detail = f"the process ended during each of its {ready.attempts} attempts; it is not sent again by itself"
-            return PushResult("unknown", error_class="unknown", code="XD-SYS-052", detail=detail)
+            return PushResult("unknown", error_class="unknown", code="XD-SYS-054", detail=detail)
         ready.cut_off = False
         if not ready.loaded:
             detail = "the stored bytes of this message are damaged or gone; it was not sent"
@@ -624,11 +699,13 @@ class Sender:
             ready.attempts + 1,
         )
         pushed_is_final = ready.state != "unknown"
+        self._be_sure(ready)
         try:
             if ready.state == "unknown":
                 found, pushed_is_final = await self._ask(partner, outbound)
                 if found is not None:
                     return found
+                self._be_sure(ready)
             result = await _pushed(partner, outbound)
         except TimeoutError:
             return PushResult(
@@ -639,6 +716,16 @@ class Sender:
         # A partner that acts once gives one identity one answer: taken or refused for good counts for both attempts.
         settled = result.outcome == "done" or (result.permanent and result.error_class != "system")
         return result if pushed_is_final or settled else _still_unknown(result)
+
+    def _be_sure(self, ready: Ready) -> None:
+        """Let nothing out when another process may be sending the same by now, or soon."""
+        if self._may_start is not None and ready.state != "sent" and not self._may_start(ready.tenant_id, ready.lane):
+            raise _LeaseInDoubt
+
+    @staticmethod
+    def _land(queue: _Queue, ready: Ready) -> None:
+        queue.in_flight -= 1
+        queue.flying.discard(ready.lane)
 
     async def _ask(self, partner: Partner, outbound: Outbound) -> tuple[PushResult | None, bool]:
         """Ask the partner whether an effect of unknown outcome is there.

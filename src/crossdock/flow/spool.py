@@ -35,7 +35,7 @@ class QuotaExceeded(TransientError):
 class DiskAlmostFull(TransientError):
     """The disk is almost full; nothing new is taken in."""
 
-    code = "XD-SYS-013"
+    code = "XD-SYS-016"
 
 
 class Bounds(msgspec.Struct, frozen=True):

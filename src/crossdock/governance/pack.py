@@ -92,6 +92,9 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     `receipt_key` lists where the identity of an inbound message is taken from, first hit wins:
     `header:NAME`, `field:PATH` (a path into the JSON document), `name` (file name), `name+digest`; last always the
     digest.
+    `lane` names what keeps messages in order among several workers: `field:PATH` or `header:NAME`, best where the
+    order's number stands; without it all messages of the connection are one lane.
+    `urgency` says whose turn it is first within the tenant: high, normal and low share 16 : 4 : 1.
     `in_flight_max` 0 is the installation's `flow.in_flight_per_connection`.
     `rate` is what the partner lets us spend, shared by all workers; `drain_per_second` how fast what gathered while it
     was away is worked off (0: as fast as it answers); `outage` what happens while it is away; `quota` how much may come
@@ -106,6 +109,8 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     secrets: dict[str, str] = {}
     inbound: tuple[InboundRule, ...] = ()
     receipt_key: tuple[str, ...] = ()
+    lane: str = ""
+    urgency: Literal["high", "normal", "low"] = "normal"
     authentication: Authentication = Authentication()
     x12: X12Spec | None = None
     retry: RetryPolicy = RetryPolicy()

@@ -40,6 +40,8 @@ class OutboundRow(msgspec.Struct):
     error_code: str
     error: str
     traceparent: str
+    slot: int = 0
+    handed: int = 0
 
 
 class AttemptRow(msgspec.Struct):
@@ -58,7 +60,7 @@ class AttemptRow(msgspec.Struct):
     error_class: str = ""
 
 
-_INSERT = f"insert into outbound_messages ({', '.join(OutboundRow.__struct_fields__)}) values ({','.join('?' * 28)})"
+_INSERT = f"insert into outbound_messages ({', '.join(OutboundRow.__struct_fields__)}) values ({','.join('?' * 30)})"
 _INSERT_ATTEMPT = (
     f"insert into attempts ({', '.join(AttemptRow.__struct_fields__)}) values ({','.join('?' * 11)})"
     " on conflict (tenant_id, message_id, number) do nothing"
@@ -203,6 +205,11 @@ def open_ids(connection: Connection, before_micros: int, limit: int, after: str)
         (after, before_micros, limit),
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def hand_over(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Leave sends to the process that owns their slot: (tenant_id, message_id)."""
+    connection.executemany("update outbound_messages set handed = 1 where tenant_id = ? and message_id = ?", rows)
 
 
 def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:

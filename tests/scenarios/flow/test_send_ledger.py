@@ -118,4 +118,4 @@ async def test_a_send_that_ends_the_process_each_time_is_given_up(world: World) 
 
     assert [("fulfillment_request", "dead")] == world.outbound("reno")
     assert 2 == len(partner.pushed)
-    assert "XD-SYS-052" in world.issues()
+    assert "XD-SYS-054" in world.issues()

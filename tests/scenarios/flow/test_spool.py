@@ -81,7 +81,7 @@ async def test_a_disk_that_is_almost_full_stops_intake_only(world: World) -> Non
     await world.hub.tick()
     with pytest.raises(DiskAlmostFull) as refused:
         await world.hand_in("erp", order("SO-2"))
-    assert "XD-SYS-013" == refused.value.code and refused.value.retry_after_seconds
+    assert "XD-SYS-016" == refused.value.code and refused.value.retry_after_seconds
     await world.hub.end_outage("acme", outage.outage_id, "alice")
     await world.hub.settle()
     assert [("fulfillment_request", "sent")] == world.outbound("reno")
