@@ -106,6 +106,24 @@ class LimitSettings(_Section, frozen=True, kw_only=True):
     partner_answer_bytes_max: Annotated[
         int, Meta(ge=256, le=1_000_000, description="bytes of a partner's answer that are kept for people to read")
     ] = 8_192
+    waiting_messages_per_tenant_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="messages of one tenant that may be stored and not worked off before intake is refused; 0: any",
+        ),
+    ] = 0
+    waiting_bytes_per_tenant_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="bytes of one tenant that may be stored and not worked off before intake is refused; 0: any",
+        ),
+    ] = 0
+    disk_free_bytes_min: Annotated[
+        int,
+        Meta(ge=0, description="free bytes on the disk of an SQLite record below which intake is refused; 0: never"),
+    ] = 200_000_000
     portal_lookups_per_minute: Annotated[
         int, Meta(ge=1, le=10_000, description="order lookups one address may make on the customer portal")
     ] = 20
