@@ -97,6 +97,21 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
         return {tenant: float(number) for tenant, _, number in (one.partition("=") for one in self.tenant_weights)}
 
 
+class ReplaySettings(_Section, frozen=True, kw_only=True):
+    """Bulk replays: how many, how fast, and from where on they say why."""
+
+    messages_max: Annotated[int, Meta(ge=1, le=50_000, description="messages one bulk replay may take")] = 5_000
+    per_second: Annotated[
+        float, Meta(gt=0, le=10_000, description="messages a bulk replay runs in a second, where it does not say")
+    ] = 20.0
+    per_second_max: Annotated[
+        float, Meta(gt=0, le=10_000, description="messages any bulk replay may run in a second")
+    ] = 200.0
+    reason_required_above: Annotated[
+        int, Meta(ge=0, le=50_000, description="a replay of more messages than this is refused without a reason")
+    ] = 100
+
+
 class LimitSettings(_Section, frozen=True, kw_only=True):
     """Bounds on what others may ask of this process."""
 
@@ -228,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web: WebSettings = WebSettings()
     flow: FlowSettings = FlowSettings()
     limits: LimitSettings = LimitSettings()
+    replay: ReplaySettings = ReplaySettings()
     security: SecuritySettings = SecuritySettings()
     backbone: BackboneSettings = BackboneSettings()
     log: LogSettings = LogSettings()

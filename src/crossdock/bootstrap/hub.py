@@ -37,6 +37,7 @@ from ..store.engine import Connection, Store, open_store
 from . import logs, sharing
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
+from .repair import Repair
 from .tenancy import Tenancy
 from .ticker import Ticker
 
@@ -80,6 +81,7 @@ class Hub:
                 "cluster": self._tick_cluster,
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
+                "jobs": lambda: self.repair.tick(),
             },
         )
         self._closing = False
@@ -137,6 +139,7 @@ class Hub:
         )
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
+        self.repair = Repair(self)
 
     # -- life
 
@@ -304,6 +307,7 @@ class Hub:
         times = [
             self.store.read_now(_next_deadline),
             self.collector.next_due_at(),
+            self.repair.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
         ]
         return min((time for time in times if time is not None), default=None)
@@ -400,8 +404,7 @@ class Hub:
                     tenant_id,
                     message_ids=tuple(request.message_ids),
                     issue_id=request.issue_id,
-                    under=request.under,
-                    active_release_id=configuration.release_id,
+                    release_id=configuration.release_id if request.under == "current" else "",
                 )
                 return replays.preview(connection, self.stages, selection, now)
 
@@ -409,6 +412,12 @@ class Hub:
         return await self._replay(
             tenant_id, tuple(request.message_ids), request.issue_id, request.under, request.actor, request.reason
         )
+
+    async def run_again(
+        self, tenant_id: str, message_ids: tuple[str, ...], document_ids: tuple[str, ...], *, actor: str, reason: str
+    ) -> replays.ReplayReport:
+        """Run messages (either way) and single documents again under the active release."""
+        return await self._replay(tenant_id, message_ids, "", "current", actor, reason, document_ids=document_ids)
 
     async def _replay(
         self,
@@ -420,6 +429,7 @@ class Hub:
         reason: str,
         *,
         sends_only: bool = False,
+        document_ids: tuple[str, ...] = (),
     ) -> replays.ReplayReport:
         configuration = self.tenancy.require(tenant_id)
         now = self.clock.now()
@@ -430,8 +440,8 @@ class Hub:
                 tenant_id,
                 message_ids=message_ids,
                 issue_id=issue_id,
-                under=under,
-                active_release_id=configuration.release_id,
+                release_id=configuration.release_id if under == "current" else "",
+                document_ids=document_ids,
             )
             batch = Batch(connection, self.writer_ids, now)
             ready = replays.requeue_dead(connection, tenant_id, selection.dead, configuration, batch, self.mode_of)
@@ -441,7 +451,7 @@ class Hub:
                 tenant_id,
                 actor=actor or "system",
                 action="message.replay",
-                object=issue_id or ",".join(message_ids)[:200],
+                object=issue_id or ",".join((*message_ids, *document_ids))[:200],
                 reason=reason,
                 at=now,
             )

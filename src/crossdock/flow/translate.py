@@ -395,24 +395,28 @@ def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> N
             (finding,),
         )
         return
-    faults = faults_of(paper.value)
-    if faults:
-        findings = tuple(
-            Finding(
-                "XD-DOC-021",
-                f"{fault.message}, not {fault.value}",
-                pointer=fault.pointer,
-                value=fault.value,
-                expected=fault.expected,
-            )
-            for fault in faults
-        )
+    findings = quantity_findings(paper.value)
+    if findings:
         paper.value = None
         title = f"{spec.partner} sent a quantity that cannot be"
         first = findings[0]
         _reject(paper, first.code, title, first.message, spec, first.pointer, findings)
         return
     paper.canonical = _encode(paper.value)
+
+
+def quantity_findings(value: Any) -> tuple[Finding, ...]:
+    """Return a finding for each quantity of a canonical object that nobody could order or ship."""
+    return tuple(
+        Finding(
+            "XD-DOC-021",
+            f"{fault.message}, not {fault.value}",
+            pointer=fault.pointer,
+            value=fault.value,
+            expected=fault.expected,
+        )
+        for fault in faults_of(value)
+    )
 
 
 def _held(error: HeldAwaiting, spec: ConnectionSpec, compiled: CompiledMap) -> Trouble:
