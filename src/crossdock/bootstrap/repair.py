@@ -14,7 +14,7 @@ import msgspec
 from ..errors import ConfigurationError, CrossdockError, NotFound
 from ..flow import amend as amending
 from ..flow import replay_jobs
-from ..flow.amend import Amended, Amender, Change, Made
+from ..flow.amend import Amender, Change, Made, Outcome
 from ..flow.replay_jobs import Filter, Job, Plan, ReasonRequired, StalePlan, Step, Under, Unselectable
 from ..governance import audit, releases
 from ..governance.configuration import Configuration, compile_pack
@@ -24,17 +24,6 @@ from ..store.engine import Connection, Row
 
 if TYPE_CHECKING:
     from .hub import Hub
-
-
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of one dead letter: done, would (dry run) or refused, then with code and words."""
-
-    id: str
-    outcome: str
-    new_id: str = ""
-    code: str = ""
-    detail: str = ""
-    amended: Amended | None = None
 
 
 class Repair:

@@ -57,6 +57,17 @@ class Amended(msgspec.Struct, frozen=True, omit_defaults=True):
     effects: tuple[Effect, ...] = ()
 
 
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of one dead letter: done, would (dry run) or refused, then with code and words."""
+
+    id: str
+    outcome: str
+    new_id: str = ""
+    code: str = ""
+    detail: str = ""
+    amended: Amended | None = None
+
+
 class Made(msgspec.Struct):
     """The answer with what must be announced and sent after the commit."""
 

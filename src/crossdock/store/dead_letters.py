@@ -15,10 +15,11 @@ from .engine import Connection, Row
 _KINDS = {
     "document": (
         (
-            "select d.document_id, 'document', d.message_id, m.connection_id, m.partner, d.type, d.subject, d.updated_at,"
-            " m.attempts, '', '', d.byte_length from documents d join inbound_messages m on m.tenant_id = d.tenant_id"
-            " and m.message_id = d.message_id where d.tenant_id = ? and d.state = 'rejected'{} order by d.document_id desc"
-            " limit ?"
+            "select d.document_id, 'document', d.message_id, m.connection_id, m.partner, d.type, d.subject,"
+            " d.updated_at, m.attempts, '', '', d.byte_length from documents d"
+            " join inbound_messages m on m.tenant_id = d.tenant_id and m.message_id = d.message_id"
+            " where d.tenant_id = ? and d.state = 'rejected'{}"
+            " order by d.document_id desc limit ?"
         ),
         "d.document_id",
         "doc_",

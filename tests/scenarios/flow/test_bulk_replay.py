@@ -26,10 +26,14 @@ def state_hash(world: World, tenant: str = "acme") -> str:
         "select kind, key, status, state from aggregates where tenant_id = ? order by kind, key",
         "select site, sku, on_hand, reserved from inventory where tenant_id = ? order by site, sku",
         "select report, site, digest from stock_reports where tenant_id = ? order by report, site",
-        "select request_key, connection_id, digest, state from outbound_messages where tenant_id = ?"
-        " order by request_key, connection_id",
-        "select type, subject, data from events where tenant_id = ? and type not like 'crossdock.document.%'"
-        " order by position",
+        (
+            "select request_key, connection_id, digest, state from outbound_messages where tenant_id = ?"
+            " order by request_key, connection_id"
+        ),
+        (
+            "select type, subject, data from events where tenant_id = ? and type not like 'crossdock.document.%'"
+            " order by position"
+        ),
     )
     rows = [
         [[bytes(v) if isinstance(v, memoryview) else v for v in r] for r in world.query(t, (tenant,))] for t in tables
@@ -113,7 +117,7 @@ async def test_a_plan_shows_differences_renderings_and_effects_and_writes_nothin
 
 
 async def test_what_was_shown_is_what_happens(world: World) -> None:
-    """Under a candidate that is not active: the planned effects happen, the plan's states come true, no other effect."""
+    """Under a candidate that is not active: the planned effects happen, the planned states come true, nothing else."""
     await a_day(world)
     active = world.column("select release_id from active_releases")
     files = with_line(pack_files(), *READS_ANY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .error_codes import error_code
 from .find import find, suggest
-from .issues import acknowledge, fix, issue, issues, preview, replay
+from .issues import acknowledge, assign, fix, issue, issues, preview, replay
 from .messages import message, messages
 from .messages import preview as preview_message
 from .messages import replay as replay_message
@@ -31,6 +31,7 @@ HANDLERS = [
     issues,
     issue,
     acknowledge,
+    assign,
     preview,
     replay,
     fix,
