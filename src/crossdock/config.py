@@ -87,6 +87,9 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="shares of tenants where several wait, such as `acme=4`; every other tenant has 1"),
     ] = ()
+    translate_seconds_max: Annotated[
+        float, Meta(gt=0, le=600, description="processor time one message may take to be translated; then it failed")
+    ] = 2.0
     poll_interval_seconds: Annotated[
         float, Meta(gt=0, le=60, description="how often the tables are looked at for retries and recovered work")
     ] = 1.0

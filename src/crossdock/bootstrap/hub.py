@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -30,6 +31,7 @@ from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
+from ..flow.translate import Budget
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, issues, journal, outbound
@@ -114,6 +116,9 @@ class Hub:
             configuration_of=releases.load,
             health=self.tenancy.health,
             mode_of=self.mode_of,
+            budget=Budget(
+                settings.flow.translate_seconds_max, settings.limits.documents_per_message_max, time.thread_time
+            ),
         )
         flow = settings.flow
         self.pipeline = Pipeline(

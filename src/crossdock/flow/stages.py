@@ -29,7 +29,7 @@ from .ingest import AgainDocument, Stored, still_to_run
 from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
 from .render import SendMode, finish, render_requests
-from .translate import translate
+from .translate import FREE, Budget, translate
 
 log = structlog.get_logger()
 
@@ -56,8 +56,10 @@ class Stages:
         configuration_of: Callable[[Connection, str, str], Configuration],
         health: Health,
         mode_of: SendMode,
+        budget: Budget = FREE,
     ) -> None:
         self._ids = ids
+        self._budget = budget
         self._preview_ids = ids.fork()
         self._configuration_of = configuration_of
         self._health = health
@@ -132,7 +134,7 @@ class Stages:
         configuration_of = self._asked_once(connection)
         for message in still_to_run(connection, stored):
             configuration = configuration_of(message.tenant_id, message.release_id)
-            translation = translate(message, configuration)
+            translation = translate(message, configuration, self._budget)
             done.append(translation)
             items += self._items(batch, translation, configuration)
         orchestration = Orchestration(batch, self._health, parked=self.parked)
