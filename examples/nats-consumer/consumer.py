@@ -63,6 +63,7 @@ async def follow(client: Client, options: argparse.Namespace, ledger: Ledger) ->
     await jetstream.add_consumer(
         stream,
         ConsumerConfig(
+            name=options.name,
             durable_name=options.name,
             filter_subject=f"{options.prefix}.events.{options.tenant}.>",
             deliver_policy=DeliverPolicy.BY_START_TIME if since else DeliverPolicy.ALL,
@@ -97,7 +98,9 @@ async def run(options: argparse.Namespace) -> None:
     while True:
         client = None
         try:
-            client = await nats.connect(options.url.split(","), allow_reconnect=False, error_cb=_quiet)
+            client = await nats.connect(
+                options.url.split(","), allow_reconnect=False, error_cb=_quiet, inbox_prefix=options.inbox
+            )
             await follow(client, options, ledger)
             return
         except (Error, OSError, TimeoutError) as error:
@@ -115,11 +118,16 @@ async def _quiet(error: Exception) -> None:
 def main() -> None:
     """Read the command line and follow."""
     parser = argparse.ArgumentParser(description="Follow the events of one tenant and act on each of them once.")
-    parser.add_argument("--url", default="nats://127.0.0.1:4222", help="servers, separated by commas")
+    parser.add_argument(
+        "--url", default="nats://127.0.0.1:4222", help="servers, separated by commas; nats://user:password@host"
+    )
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--prefix", default="crossdock")
     parser.add_argument("--name", default="example", help="name of the durable consumer")
     parser.add_argument("--ledger", type=Path, default=Path("ledger.db"))
+    parser.add_argument(
+        "--inbox", default="_INBOX", help="prefix of the answers' subjects, where a sign-in has its own"
+    )
     parser.add_argument("--since", default="", help="begin with what was published at this instant (ISO 8601)")
     parser.add_argument("--after", default="", help="begin behind this cursor of the journal")
     parser.add_argument("--idle", type=float, default=0, help="end when nothing has come for so many seconds")

@@ -187,7 +187,8 @@ def requeue_dead(
     """
     ready: list[Ready] = []
     sendable = [row for row in rows if row[9] == "dead" and row[15]]
-    outbound.requeue(connection, [(mode_of(tenant_id, row[1], row[6])[2], tenant_id, row[0]) for row in sendable])
+    outbound.requeue(connection, [(tenant_id, row[0]) for row in sendable])
+    outbound.hand_over(connection, [(tenant_id, row[0]) for row in sendable if mode_of(tenant_id, row[1], row[6])[2]])
     contents = payloads.load(connection, tenant_id, [row[0] for row in sendable])
     for row in sendable:
         one = ready_of_row(row, contents[row[0]])

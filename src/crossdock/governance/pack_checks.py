@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ConnectorLint = Callable[[str, Mapping[str, Any], Mapping[str, str]], list[Finding]]
 
 _RECEIPT_KEYS = ("header:", "field:")
+_LANES = ("field:", "header:")
 
 
 def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lint: ConnectorLint | None) -> None:
@@ -120,6 +121,10 @@ def _check_connection(
                 value=key,
                 hint="header:NAME, field:PATH, name or name+digest",
             )
+    if connection.lane and not (connection.lane.startswith(_LANES) and connection.lane.partition(":")[2]):
+        reader.add(
+            file, line, f"lane: {connection.lane} is none", value=connection.lane, hint="field:PATH or header:NAME"
+        )
     for rule in connection.inbound:
         if rule.format == "x12" and connection.x12 is None:
             reader.add(

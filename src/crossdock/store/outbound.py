@@ -188,14 +188,19 @@ def open_ids(connection: Connection, before_micros: int, limit: int, after: str)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def requeue(connection: Connection, rows: Iterable[tuple[int, str, str]]) -> None:
-    """Take dead letters up again, under their old identity: (handed, tenant_id, message_id).
+def hand_over(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Leave sends to the process that owns their slot: (tenant_id, message_id)."""
+    connection.executemany("update outbound_messages set handed = 1 where tenant_id = ? and message_id = ?", rows)
+
+
+def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Take dead letters up again, under their old identity: (tenant_id, message_id).
 
     What was given up without knowing whether it took effect becomes unknown again: it is asked for first.
     """
     connection.executemany(
         "update outbound_messages set state = case when error_class = 'unknown' then 'unknown' else 'pending' end,"
-        " next_attempt_at = null, handed = ? where tenant_id = ? and message_id = ? and state = 'dead'",
+        " next_attempt_at = null where tenant_id = ? and message_id = ? and state = 'dead'",
         rows,
     )
 
