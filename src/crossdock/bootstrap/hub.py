@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -32,6 +33,7 @@ from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
+from ..flow.translate import Budget
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, issues, journal, outbound
@@ -39,6 +41,7 @@ from ..store.engine import Connection, Store, open_store
 from . import logs, sharing
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
+from .repair import Repair
 from .sending import Sending
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -84,6 +87,7 @@ class Hub:
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
                 "outages": self._tick_outages,
+                "jobs": lambda: self.repair.tick(),
             },
         )
         self._closing = False
@@ -120,6 +124,9 @@ class Hub:
             configuration_of=releases.load,
             health=self.tenancy.health,
             mode_of=self.mode_of,
+            budget=Budget(
+                settings.flow.translate_seconds_max, settings.limits.documents_per_message_max, time.thread_time
+            ),
         )
         flow = settings.flow
         self.pipeline = Pipeline(
@@ -146,6 +153,7 @@ class Hub:
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
+        self.repair = Repair(self)
 
     # -- life
 
@@ -317,6 +325,7 @@ class Hub:
         times = [
             self.store.read_now(_next_deadline),
             self.collector.next_due_at(),
+            self.repair.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
             self.sending.outages.next_due_at(),
         ]
@@ -422,8 +431,7 @@ class Hub:
                     tenant_id,
                     message_ids=tuple(request.message_ids),
                     issue_id=request.issue_id,
-                    under=request.under,
-                    active_release_id=configuration.release_id,
+                    release_id=configuration.release_id if request.under == "current" else "",
                 )
                 return replays.preview(connection, self.stages, selection, now)
 
@@ -431,6 +439,12 @@ class Hub:
         return await self._replay(
             tenant_id, tuple(request.message_ids), request.issue_id, request.under, request.actor, request.reason
         )
+
+    async def run_again(
+        self, tenant_id: str, message_ids: tuple[str, ...], document_ids: tuple[str, ...], *, actor: str, reason: str
+    ) -> replays.ReplayReport:
+        """Run messages (either way) and single documents again under the active release."""
+        return await self._replay(tenant_id, message_ids, "", "current", actor, reason, document_ids=document_ids)
 
     async def _replay(
         self,
@@ -442,6 +456,7 @@ class Hub:
         reason: str,
         *,
         sends_only: bool = False,
+        document_ids: tuple[str, ...] = (),
     ) -> replays.ReplayReport:
         configuration = self.tenancy.require(tenant_id)
         now = self.clock.now()
@@ -452,8 +467,8 @@ class Hub:
                 tenant_id,
                 message_ids=message_ids,
                 issue_id=issue_id,
-                under=under,
-                active_release_id=configuration.release_id,
+                release_id=configuration.release_id if under == "current" else "",
+                document_ids=document_ids,
             )
             batch = Batch(connection, self.writer_ids, now)
             ready = replays.requeue_dead(connection, tenant_id, selection.dead, configuration, batch, self.mode_of)
@@ -463,7 +478,7 @@ class Hub:
                 tenant_id,
                 actor=actor or "system",
                 action="message.replay",
-                object=issue_id or ",".join(message_ids)[:200],
+                object=issue_id or ",".join((*message_ids, *document_ids))[:200],
                 reason=reason,
                 at=now,
             )

@@ -11,9 +11,11 @@ from typing import Literal
 #   received    stored and answered for; nothing has looked at the content yet
 #   processed   every document of it is applied, held or rejected; the documents tell which
 #   failed      it could not even be taken apart (unknown partner, unreadable); an issue says why
+#   superseded  an amended version of it runs in its place
+#   discarded   a person set it aside, with a reason
 #   duplicate   the same paper came before; linked, answered as the first was, never run
 #   ignored     read on purpose without effect (filtered by a map's `when`)
-MessageState = Literal["received", "processed", "failed", "duplicate", "ignored"]
+MessageState = Literal["received", "processed", "failed", "duplicate", "ignored", "superseded", "discarded"]
 
 # A document: one business paper inside a message.
 #   applied     its events are in the journal
@@ -40,10 +42,12 @@ AttemptOutcome = Literal["done", "failed", "unknown"]
 
 MESSAGE_ARROWS: dict[str, tuple[str, ...]] = {
     "received": ("processed", "failed", "ignored", "duplicate"),
-    "failed": ("processed", "failed", "ignored"),
+    "failed": ("processed", "failed", "ignored", "superseded", "discarded"),
     "processed": ("processed",),
     "duplicate": (),
     "ignored": ("processed",),
+    "superseded": (),
+    "discarded": ("processed", "failed", "ignored"),
 }
 
 DOCUMENT_ARROWS: dict[str, tuple[str, ...]] = {

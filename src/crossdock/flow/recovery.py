@@ -133,10 +133,16 @@ def load_stored(
             runs=row[18] + 1,
             again=None if again is None else again.get(row[0]),
             slot=row[20] if again is None and row[3] == "received" else -1,
+            amends=amended_of(row[4]),
         )
         for row in rows
         if row[0] in contents
     ]
+
+
+def amended_of(receipt_key: str) -> str:
+    """Return of which message this one is an amended version; no sender can make such a receipt key."""
+    return receipt_key.split(":")[1] if receipt_key.startswith("amend:") else ""
 
 
 def _contents(

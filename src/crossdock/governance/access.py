@@ -40,6 +40,8 @@ _READ = (
 _REPAIR = (
     "message.replay",
     "message.discard",
+    "message.amend",
+    "replay.run",
     "issue.acknowledge",
     "issue.fix",
     "order.cancel",

@@ -1,6 +1,6 @@
 """The shape of a pack: everything a tenant configures, as YAML files.
 
-    pack.yaml                 Pack head: tenant, name, time zone, currency
+    pack.yaml                 Pack head: tenant, name, time zone, currency, owners of issues
     partners/*.yaml           PartnerSpec            connections/*.yaml   ConnectionSpec
     maps/*.yaml               maps with their tests  lookups/*.yaml       {table: …, rows: {code: value}}
     routes.yaml               list of Route          sites.yaml, calendars/*.yaml, service_levels.yaml,
@@ -19,6 +19,7 @@ from ..durable.outage import OutagePolicy
 from ..durable.quotas import Quota
 from ..durable.rates import RateLimit
 from ..durable.retry import RetryPolicy
+from .queues import IssueClass, Queue
 
 PartnerRole = Literal["erp", "wms", "3pl", "tms", "carrier", "shop", "portal", "service_desk", "supplier", "other"]
 
@@ -33,6 +34,7 @@ class PackHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     operator: str = ""
     description: str = ""
     quota: Quota = Quota()
+    owners: dict[IssueClass, Queue] = {}
 
 
 class PartnerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

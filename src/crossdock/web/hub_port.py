@@ -125,6 +125,11 @@ class Hub(Protocol):
         """Add one row to a lookup table (a new release) and replay what waits for it."""
         ...
 
+    @property
+    def repair(self) -> Any:
+        """Acts on dead letters and bulk replays (`bootstrap.repair.Repair`)."""
+        ...
+
     def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> Awaitable[str]:
         """Return a new API key of a tenant; `connection` binds it to one door."""
         ...
