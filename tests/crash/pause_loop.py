@@ -163,6 +163,8 @@ def stops(url: str, count: int, report: Report, chance: random.Random) -> None:
             os.kill(child.pid, signal.SIGCONT)
         child.kill()
         child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
     row = heir_store.read_now(lambda c: c.one("select count(*) from slots where worker = ?", (heir,)))
     assert row is not None and row[0] <= SLOTS
     heir_store.close()
