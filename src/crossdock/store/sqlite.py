@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 import apsw
 
@@ -96,6 +96,19 @@ class SqliteStore:
 
     engine = "sqlite"
 
+    # Of the writing connection, in this order.
+    PRAGMAS: ClassVar[tuple[str, ...]] = (
+        "page_size=8192",
+        "journal_mode=wal",
+        "synchronous=full",
+        "wal_autocheckpoint=8000",
+        "journal_size_limit=-1",
+        "cache_size=-65536",
+        "temp_store=memory",
+        "mmap_size=0",
+        "foreign_keys=off",
+    )
+
     def __init__(self, path: str, *, readers: int = 3, vfs: str | None = None) -> None:
         if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < SAFE_VERSION:
             raise ConfigurationError(
@@ -106,7 +119,7 @@ class SqliteStore:
         self.url = f"sqlite:///{path}"
         self._path = path
         self._vfs = vfs
-        if path != ":memory:":
+        if path != ":memory:" and vfs is None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Event()
@@ -116,6 +129,10 @@ class SqliteStore:
         self._lock: IO[str] | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
+        self._start(readers)
+
+    def _start(self, readers: int) -> None:
+        """Open the readers and start the threads. A simulation overrides this, to run everything where it is."""
         self._readers: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
         for _ in range(readers):
             self._readers.put(SqliteConnection(self._open_reader()))
@@ -129,17 +146,7 @@ class SqliteStore:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         raw = apsw.Connection(self._path, flags=flags, vfs=self._vfs, statementcachesize=300)
         raw.set_busy_timeout(5000)
-        for pragma in (
-            "page_size=8192",
-            "journal_mode=wal",
-            "synchronous=full",
-            "wal_autocheckpoint=8000",
-            "journal_size_limit=-1",
-            "cache_size=-65536",
-            "temp_store=memory",
-            "mmap_size=0",
-            "foreign_keys=off",
-        ):
+        for pragma in self.PRAGMAS:
             raw.execute(f"pragma {pragma}").fetchall()
         return raw
 
@@ -163,7 +170,7 @@ class SqliteStore:
 
     def claim(self) -> None:
         """Become the one worker of this record, by a lock that ends with the process. Raises ConfigurationError."""
-        if self._path == ":memory:":
+        if self._path == ":memory:" or self._vfs is not None:
             return
         self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
         try:
