@@ -94,10 +94,10 @@ class _Told:
 
     def __init__(self, world: World) -> None:
         self.dead = {
-            (row[0], row[1], row[2]): (row[3], row[4])
+            (row[0], row[1], row[2]): (row[3], row[4], row[5])
             for row in _ask(
                 world,
-                "select tenant_id, connection_id, request_key, error_code, message_id from outbound_messages"
+                "select tenant_id, connection_id, request_key, error_class, message_id, error_code from outbound_messages"
                 " where state = 'dead'",
             )
         }
@@ -156,13 +156,13 @@ def _absent(world: World, told: _Told, paper: Any) -> list[str]:
 
 def _excused(world: World, told: _Told, tenant: str, key: str) -> bool:
     """Tell whether a fault explains that an effect is absent, and the hub says so to a person."""
-    for (owner, connection, request), (code, message_id) in told.dead.items():
+    for (owner, connection, request), (error_class, message_id, _) in told.dead.items():
         if owner != tenant:
             continue
         if message_id in world.damaged:
             return True
         # Nobody can know whether dock has it; the hub stops and asks a person.
-        if connection == "dock" and code in ("XD-PTR-003", "XD-SYS-050") and key.split("-1")[0] in request:
+        if connection == "dock" and error_class == "unknown" and key.split("-1")[0] in request:
             return True
     return False
 
@@ -313,7 +313,7 @@ def _detection(world: World, told: _Told) -> list[str]:
     """What was damaged is told of, and never went out."""
     found = []
     for message_id in world.damaged:
-        dead = [code for code, number in told.dead.values() if number == message_id]
+        dead = [code for _, number, code in told.dead.values() if number == message_id]
         state = next((state for (_, number), state in told.states.items() if number == message_id), ("", ""))
         if "XD-SYS-020" not in dead and state[1] != "XD-SYS-020":
             found.append(f"undetected: the damage of {message_id} was never told ({dead or state})")

@@ -107,6 +107,7 @@ class Machine:
                 self.end("kill")
             return
         self.hub = task.result()
+        world.log_in_doubt = False
         context.run(self.hub._ticker.start, TICK_SECONDS)
         world.note("up", mine)
         self._up.set()
@@ -123,7 +124,7 @@ class Machine:
             self.store.before_commit = self.store.after_commit = None
             self.store.close()
         self.hub = self.store = None
-        self.disk.restart(world.chance, power=how == "power")
+        self.disk.restart(world.chance, power=how == "power" and not world.log_in_doubt)
         world.note("down", how)
         self._ended.set()
 

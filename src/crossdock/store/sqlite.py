@@ -170,14 +170,25 @@ class SqliteStore:
 
     def claim(self) -> None:
         """Become the one worker of this record, by a lock that ends with the process. Raises ConfigurationError."""
-        if self._path == ":memory:" or self._vfs is not None:
-            return
-        self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+        if self._path != ":memory:" and self._vfs is None:
+            self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self._lock.close()
+                raise already_worked() from error
+        self._settle_log()
+
+    def _settle_log(self) -> None:
+        """Bring what the last process left in the log into the database file, before anyone is answered by it.
+
+        After a failed fsync the log reads well and may not be on the disk: a later fsync of the same pages says that
+        all is well and writes nothing. What was in doubt would be acknowledged as a duplicate and lost in a power cut.
+        """
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise already_worked() from error
+            self._connection.raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
 
     def commits(self) -> int:
         """Return how many transactions were committed since the store was opened."""
