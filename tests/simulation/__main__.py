@@ -30,6 +30,7 @@ def main() -> int:
     one = commands.add_parser("run", help="run seeds and print what was injected and found")
     one.add_argument("--seeds", default="1:100", help="A:B, both included")
     one.add_argument("--faults-min", type=int, default=0, help="go on behind the last seed until so many faults came")
+    one.add_argument("--minutes", type=float, default=0.0, help="end after so many minutes in any case")
     one.add_argument("--report", type=Path, help="write the report as JSON here, too")
     one = commands.add_parser("replay", help="run one seed again and print its trace")
     one.add_argument("--seed", type=int, required=True)
@@ -69,7 +70,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from .campaign import campaign
 
     first, _, last = arguments.seeds.partition(":")
-    report = campaign(range(int(first), int(last or first) + 1), faults_min=arguments.faults_min)
+    report = campaign(range(int(first), int(last or first) + 1), faults_min=arguments.faults_min, minutes_max=arguments.minutes)
     _say(report, arguments.report)
     return 1 if report.failing or report.not_repeated else 0
 

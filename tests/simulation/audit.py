@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # The words of an order's status in the order in which they can be true.
 _RANKS = {"created": 1, "released": 2, "sourced": 2, "shipped": 3, "in_transit": 4, "delivered": 5}
+OTHERS_WAIT_SECONDS_MAX = 100.0
 FINAL = ("processed", "failed", "ignored", "duplicate")
 
 
@@ -125,7 +126,7 @@ def _lost(world: World, told: _Told) -> list[str]:
             found.append(f"doubled: {paper.tenant} {paper.key} was told to be in conflict with itself")
         if {answer[0] for answer in paper.answers} != {paper.answers[0][0]}:
             found.append(f"doubled: {paper.tenant} {paper.key} was taken in as two messages")
-        if any(state[1] == "XD-SYS-020" for state in states):
+        if any(answer[0] in world.damaged for answer in paper.answers):
             continue
         if paper.kind in ("poison", "bad"):
             continue
@@ -140,6 +141,9 @@ def _absent(world: World, told: _Told, paper: Any) -> list[str]:
         if not any(ticket in world.ledger(paper.tenant, site).by_key for site in SITES.values()):
             return [] if _excused(world, told, paper.tenant, ticket) else ["ticket"]
         return []
+    if paper.connection == "kc" and f"997/{paper.key[2:]}" not in world.ledger(paper.tenant, "kc").by_key:
+        if paper.kind == "shipment" and not world.damaged:
+            return ["997"]
     if paper.kind == "shipment":
         missing = []
         if paper.number not in erp.by_key and not _excused(world, told, paper.tenant, paper.number):
@@ -205,6 +209,21 @@ def _disordered(world: World) -> list[str]:
             if before is not None and _RANKS[before.key.partition("/")[2]] > rank:
                 found.append(f"disorder: {ledger.tenant} {act.key} came after {before.key}")
             ranked[act.order] = act
+    return found
+
+
+def held_up(world: World) -> list[str]:
+    """Where one order is refused for now and nothing else is wrong, no other order waits for it."""
+    if "stubborn" not in world.plan.rates:
+        return []
+    found = []
+    for paper in world.papers.values():
+        if paper.kind != "order" or paper.acknowledged_at > world.loop.moment - OTHERS_WAIT_SECONDS_MAX:
+            continue
+        sites = [world.ledger(paper.tenant, site) for site in SITES.values()]
+        if any(f"{paper.number}-1" in one.by_key or one.stubborn == paper.number for one in sites):
+            continue
+        found.append(f"held up: {paper.tenant} {paper.number} waits behind another order")
     return found
 
 

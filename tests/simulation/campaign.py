@@ -40,9 +40,13 @@ class Report(msgspec.Struct):
     cpu_seconds: float = 0.0
 
 
-def campaign(seeds: Iterable[int], *, faults_min: int = 0, stop_at_failure: bool = False) -> Report:
-    """Run seeds; with `faults_min` go on behind the last one until so many faults were injected."""
-    began = time.process_time()
+def campaign(
+    seeds: Iterable[int], *, faults_min: int = 0, stop_at_failure: bool = False, minutes_max: float = 0.0
+) -> Report:
+    """Run seeds; with `faults_min` go on behind the last one until so many faults were injected. `minutes_max` of the
+    real clock end it in any case.
+    """
+    began, ends = time.process_time(), time.monotonic() + (minutes_max or 1e9) * 60
     report: Report | None = None
     counts: Counter[str] = Counter()
     found: Counter[str] = Counter({kind: 0 for kind in KINDS})
@@ -65,6 +69,8 @@ def campaign(seeds: Iterable[int], *, faults_min: int = 0, stop_at_failure: bool
         if seed % TWICE_EVERY == 0:
             report.run_twice += 1
             report.not_repeated += tried(seed).hash != verdict.hash
+        if time.monotonic() > ends:
+            break
     assert report is not None, "no seed was given"
     report.faults = dict(sorted(counts.items()))
     report.injected = counts.total()

@@ -44,6 +44,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._clock_resolution = 1e-6
         self.tasks: dict[int, dict[asyncio.Task[Any], None]] = {}
         self.set_task_factory(self._make)
+        # What a request raised after its machine went down is nobody's any more.
+        self.set_exception_handler(lambda loop, context: None)
 
     def time(self) -> float:
         return self.moment

@@ -49,12 +49,18 @@ KINDS: dict[str, float] = {
     "find_fails": 0.4,
     "repeated_confirmation": 0.4,
     "early_milestone": 0.5,
+    # one order that a partner always refuses for now, in runs of its own: others must not wait for it
+    "stubborn": 1.0,
     # operators
     "release": 0.3,
     "missing_code": 0.3,
     "replay": 0.3,
     "pause_connection": 0.3,
 }
+
+
+# Every so many seeds one checks isolation with nothing else in the way.
+ALONE_EVERY = 10
 
 
 class Plan(msgspec.Struct):
@@ -74,9 +80,11 @@ def drawn(seed: int, **changed: Any) -> Plan:
     chance = random.Random(seed * 7919 + 13)
     share = chance.choice((0.15, 0.4, 0.7))
     rates = {}
+    if seed % ALONE_EVERY == 7:
+        return msgspec.structs.replace(Plan(seed, {"stubborn": 1.0}, 8, 2, 5.0), **changed)
     for kind, most in KINDS.items():
         on, part = chance.random() < share, chance.choice((0.1, 0.4, 1.0))
-        if on:
+        if on and kind != "stubborn":
             rates[kind] = most * part
     plan = Plan(seed, rates, chance.randint(3, 14), chance.choice((1, 2, 2, 3)), chance.choice((2.0, 5.0, 10.0)))
     return msgspec.structs.replace(plan, **changed)

@@ -120,11 +120,13 @@ class Machine:
         ended, world.life = world.life, world.life + 1
         world.loop.end_life(ended)
         self.disk.on_write = self.disk.on_sync = None
+        stopped = self.hub is None or self.store is None or self.store.broken() is not None
         if self.store is not None:
             self.store.before_commit = self.store.after_commit = None
             self.store.close()
         self.hub = self.store = None
-        self.disk.restart(world.chance, power=how == "power" and not world.log_in_doubt)
+        # A process that stops at a failed fsync is promised its log until the next start has settled it.
+        self.disk.restart(world.chance, power=how == "power" and not (world.log_in_doubt and stopped))
         world.note("down", how)
         self._ended.set()
 

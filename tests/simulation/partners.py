@@ -53,6 +53,7 @@ class Ledger:
         self.unsure: set[str] = set()
         self.refused: set[str] = set()
         self.pushes = 0
+        self.stubborn = ""
 
     def see(self, outbound: Outbound, key: str) -> None:
         """Note an attempt, whatever becomes of it: identity and content belong together for ever."""
@@ -118,6 +119,8 @@ class SimulatedConnector:
             raise TransientError("no route", code="XD-PTR-001")
         ledger.see(outbound, key)
         world.note("push", self._tenant, self._connection, key, outbound.identity, outbound.attempt)
+        if self._stubborn(order or key) and faults.comes("stubborn"):
+            return PushResult("failed", error_class="partner", code="XD-PTR-001", http_status=503, detail="not this one")
         if faults.comes("busy"):
             return PushResult("failed", error_class="partner", code="XD-PTR-001", http_status=503)
         if faults.comes("too_many"):
@@ -138,6 +141,13 @@ class SimulatedConnector:
         if early:
             await asyncio.sleep(2.0)
         return await self._answer(outbound, key)
+
+    def _stubborn(self, order: str) -> bool:
+        """Tell whether this is the one order that this partner does not take for now: the first it saw."""
+        if "stubborn" not in self._world.plan.rates or not order:
+            return False
+        self._ledger.stubborn = self._ledger.stubborn or order
+        return self._ledger.stubborn == order
 
     async def _answer(self, outbound: Outbound, key: str) -> PushResult:
         faults, ledger = self._world.faults, self._ledger

@@ -49,6 +49,8 @@ class InlineStore(SqliteStore):
 
     def _run_waiting(self) -> None:
         self._asked = False
+        if self._closing:
+            return
         batch = list(self._jobs)
         self._jobs.clear()
         self._settle(batch, self._commit(batch))
@@ -80,6 +82,7 @@ class InlineStore(SqliteStore):
         return result
 
     def close(self) -> None:
+        self._closing = True
         try:
             self._connection.raw.close(True)
         except apsw.Error:

@@ -27,7 +27,7 @@ from crossdock.store.engine import Connection, StoreUnavailable
 from tests.scenarios.flow.world import watch_states
 
 from . import machine as machines
-from .audit import Verdict, judge, settled
+from .audit import Verdict, held_up, judge, settled
 from .clockwork import START, VirtualLoop, in_life, run
 from .disk import Disk
 from .faults import Faults, Plan
@@ -36,7 +36,7 @@ from .pack import ITEMS, SITES, STOCK, TENANTS, files, x12_945
 from .partners import Ledger
 from .record import FILE, InlineStore
 
-LIVENESS_SECONDS_MAX = 4 * 3600.0
+LIVENESS_SECONDS_MAX = 3600.0
 MINUTE = 60.0
 KILLER = b"kills its worker"
 
@@ -52,6 +52,7 @@ class Paper(msgspec.Struct):
     number: str
     order: str = ""
     acknowledged: int = 0
+    acknowledged_at: float = 1e12
     answers: list[tuple[str, str]] = []
 
 
@@ -146,7 +147,7 @@ class World:
         self.papers[(paper.tenant, paper.connection, paper.key)] = paper
         self._spawn(self._offer(paper, after))
         if self.faults.comes("duplicate"):
-            self._spawn(self._offer(paper, after + self.faults.chance("duplicate").choice((0.0, 0.01, 3.0, 90.0))))
+            self._spawn(self._offer(paper, after + self.faults.chance("duplicate").choice((0.0, 0.01, 3.0, 90.0, 420.0))))
 
     def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = self.outside(coroutine)
@@ -172,6 +173,7 @@ class World:
             pause = min(pause * 2, 30.0)
         self.note("acknowledged", paper.tenant, paper.connection, paper.key, answer.message_id, answer.state)
         paper.acknowledged += 1
+        paper.acknowledged_at = min(paper.acknowledged_at, self.loop.moment)
         paper.answers = [*paper.answers, (answer.message_id, answer.state)]
 
     async def _ask_once(self, offer: InboundOffer) -> Any:
@@ -277,6 +279,7 @@ class World:
         self._open_business()
         for _ in range(int(self.plan.minutes)):
             await self._one_minute()
+        self.violations += held_up(self)
         self.faults.on = False
         self._full_until = -1.0
         self._partitions.clear()
