@@ -24,7 +24,7 @@ import msgspec
 def main() -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], environment)  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], environment)
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("run", help="run seeds and print what was injected and found")
@@ -48,7 +48,7 @@ def main() -> int:
 
 def _commit() -> str:
     asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],  # noqa: S607
+        ["git", "describe", "--always", "--dirty"],
         capture_output=True,
         text=True,
         check=False,
@@ -58,7 +58,7 @@ def _commit() -> str:
 
 
 def _say(report: Any, file: Path | None) -> None:
-    words = {"commit": _commit(), **msgspec.to_builtins(report)}
+    words = {"commit": COMMIT, **msgspec.to_builtins(report)}
     text = json.dumps(words, indent=2)
     print(text)
     if file is not None:
@@ -70,7 +70,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from .campaign import campaign
 
     first, _, last = arguments.seeds.partition(":")
-    report = campaign(range(int(first), int(last or first) + 1), faults_min=arguments.faults_min, minutes_max=arguments.minutes)
+    report = campaign(
+        range(int(first), int(last or first) + 1), faults_min=arguments.faults_min, minutes_max=arguments.minutes
+    )
     _say(report, arguments.report)
     return 1 if report.failing or report.not_repeated else 0
 
@@ -94,7 +96,7 @@ def _mutants(arguments: argparse.Namespace) -> int:
     caught = hunt(arguments.seeds_max, only=arguments.only)
     print(table(caught))
     if arguments.report is not None:
-        arguments.report.write_text(table(caught) + f"\ncommit {_commit()}\n")
+        arguments.report.write_text(table(caught) + f"\ncommit {COMMIT}\n")
     return 1 if any(seed is None for _, seed, _ in caught) else 0
 
 
@@ -103,12 +105,15 @@ def _power(arguments: argparse.Namespace) -> int:
 
     full = cut_power(arguments.cuts, arguments.seed, short_scripts=200)
     controls = [
-        cut_power(min(300, arguments.cuts), arguments.seed, synchronous=one, short_scripts=2) for one in ("normal", "off")
+        cut_power(min(300, arguments.cuts), arguments.seed, synchronous=one, short_scripts=2)
+        for one in ("normal", "off")
     ]
     _say({"full": full, "controls": controls}, arguments.report)
     return 1 if full.lost or full.corrupt or not all(control.lost for control in controls) else 0
 
 
+# Asked at the start: a long run is of the commit it began with.
+COMMIT = _commit()
 _COMMANDS = {"run": _run, "replay": _replay, "mutants": _mutants, "power": _power}
 
 if __name__ == "__main__":

@@ -141,9 +141,10 @@ def _absent(world: World, told: _Told, paper: Any) -> list[str]:
         if not any(ticket in world.ledger(paper.tenant, site).by_key for site in SITES.values()):
             return [] if _excused(world, told, paper.tenant, ticket) else ["ticket"]
         return []
-    if paper.connection == "kc" and f"997/{paper.key[2:]}" not in world.ledger(paper.tenant, "kc").by_key:
-        if paper.kind == "shipment" and not world.damaged:
-            return ["997"]
+    acknowledgment = f"997/{paper.key[2:]}"
+    answered = acknowledgment in world.ledger(paper.tenant, "kc").by_key
+    if paper.connection == "kc" and paper.kind == "shipment" and not answered and not world.damaged:
+        return ["997"]
     if paper.kind == "shipment":
         missing = []
         if paper.number not in erp.by_key and not _excused(world, told, paper.tenant, paper.number):
@@ -258,7 +259,9 @@ def _leaked_rows(connection: Connection, tenants: tuple[str, ...]) -> list[str]:
             owner = next(one for one in row if one in tenants)
             text = repr(row)
             if "CANARY-" in text:
-                found += [f"leak: {table} of {owner}" for other in tenants if other != owner and f"CANARY-{other}" in text]
+                found += [
+                    f"leak: {table} of {owner}" for other in tenants if other != owner and f"CANARY-{other}" in text
+                ]
     return found
 
 
@@ -294,7 +297,9 @@ def _conserved(world: World) -> list[str]:
             sent.setdefault((tenant, place), Counter())[identity] += 1
     for (tenant, place), names in sent.items():
         taken = world.ledger(tenant, place).taken
-        found += [f"lost: {tenant}/{place} {one} is called sent and was never taken" for one in names if one not in taken]
+        found += [
+            f"lost: {tenant}/{place} {one} is called sent and was never taken" for one in names if one not in taken
+        ]
     for ledger in world._ledgers.values():
         for identity in ledger.taken:
             state = states.get((ledger.tenant, ledger.name, identity), "absent")

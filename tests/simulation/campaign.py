@@ -15,7 +15,19 @@ from .audit import Verdict
 from .faults import Plan, drawn
 from .world import simulate
 
-KINDS = ("lost", "doubled", "disorder", "leak", "unsettled", "changed", "illegal", "stock", "undetected", "poison", "replay")
+KINDS = (
+    "lost",
+    "doubled",
+    "disorder",
+    "leak",
+    "unsettled",
+    "changed",
+    "illegal",
+    "stock",
+    "undetected",
+    "poison",
+    "replay",
+)
 TWICE_EVERY = 100
 SHRINK_TRIES_MAX = 120
 
@@ -49,7 +61,7 @@ def campaign(
     began, ends = time.process_time(), time.monotonic() + (minutes_max or 1e9) * 60
     report: Report | None = None
     counts: Counter[str] = Counter()
-    found: Counter[str] = Counter({kind: 0 for kind in KINDS})
+    found: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
     for seed in _going_on(seeds, faults_min, counts):
         report = report or Report(seed)
         verdict = tried(seed)

@@ -1,8 +1,8 @@
 """The small company of the simulation, once per tenant: an ERP, a carrier, and four warehouses of different manners.
 
-    reno   JSON, acts once for one identity             also sends CSV confirmations and stock adjustments
-    kc     X12 940, 945 and 997; must be asked
-    dock   JSON; promises nothing and cannot be asked
+reno   JSON, acts once for one identity             also sends CSV confirmations and stock adjustments
+kc     X12 940, 945 and 997; must be asked
+dock   JSON; promises nothing and cannot be asked
 """
 
 from __future__ import annotations
@@ -167,9 +167,7 @@ _RETRY = (
 )
 
 
-def _connection(
-    name: str, partner: str, inbound: str, more: str = "", settings: str = "", attempts: int = 60
-) -> str:
+def _connection(name: str, partner: str, inbound: str, more: str = "", settings: str = "", attempts: int = 60) -> str:
     retry = _RETRY.replace("60", str(attempts), 1)
     return (
         f"connection: {name}\npartner: {partner}\nconnector: http_json\nauthentication: {{kind: none}}\n"

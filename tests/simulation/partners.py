@@ -120,7 +120,9 @@ class SimulatedConnector:
         ledger.see(outbound, key)
         world.note("push", self._tenant, self._connection, key, outbound.identity, outbound.attempt)
         if self._stubborn(order or key) and faults.comes("stubborn"):
-            return PushResult("failed", error_class="partner", code="XD-PTR-001", http_status=503, detail="not this one")
+            return PushResult(
+                "failed", error_class="partner", code="XD-PTR-001", http_status=503, detail="not this one"
+            )
         if faults.comes("busy"):
             return PushResult("failed", error_class="partner", code="XD-PTR-001", http_status=503)
         if faults.comes("too_many"):
@@ -174,5 +176,3 @@ class SimulatedConnector:
         if self._connection not in ASKABLE:
             return FindResult("cannot_tell", detail="no way to ask")
         return FindResult("found" if outbound.identity in ledger.taken else "absent")
-
-

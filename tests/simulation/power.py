@@ -1,4 +1,4 @@
-"""Power cuts of the real store under the hub's real cycle: at write k, with what was not synced dropped, torn, reordered.
+"""Power cuts of the real store under the hub's real cycle, with what was not synced dropped, torn and reordered.
 
 A script runs the hub once on a disk that writes down every operation and every acknowledgment. From that log the disk
 is rebuilt as it could be found after a cut at any write, and the real store opens it: everything acknowledged before
@@ -98,11 +98,14 @@ class Script:
         chance = self.chance
         await asyncio.sleep(chance.choice((0.0, chance.uniform(0, 0.1), chance.uniform(0, 1))))
         line = {"no": "1", "item": chance.choice(list(ITEMS)), "qty": 1}
-        document = {"type": "order", "number": f"P-{number}", "name": "x" * chance.choice((5, 300, 5000)), "lines": [line]}
+        document = {
+            "type": "order",
+            "number": f"P-{number}",
+            "name": "x" * chance.choice((5, 300, 5000)),
+            "lines": [line],
+        }
         key = f"P-{number}"
-        await hub.ingest(
-            InboundOffer("acme", "erp", json.dumps(document).encode(), headers={"idempotency-key": key})
-        )
+        await hub.ingest(InboundOffer("acme", "erp", json.dumps(document).encode(), headers={"idempotency-key": key}))
         self.log.append(("mark", key))
 
 
@@ -223,7 +226,9 @@ def cut_power(cuts: int, seed: int, *, synchronous: str = "full", short_scripts:
     while report.cuts < cuts:
         number += 1
         short = report.scripts < short_scripts
-        log = Script(seed * 100_003 + number, synchronous, papers=chance.randint(1, 4) if short else chance.randint(5, 25))
+        log = Script(
+            seed * 100_003 + number, synchronous, papers=chance.randint(1, 4) if short else chance.randint(5, 25)
+        )
         cutter = Cutter(log.record(), report, chance)
         report.scripts += 1
         for place in cutter.writes():

@@ -1,8 +1,8 @@
 """One simulated day of one seed: the hub on its machine, tenants, senders, partners, operators, and what breaks.
 
-    safety     everything happens, faults come
-    liveness   faults stop; within bounded virtual time everything settles, or is dead or held and told
-    audit      ledgers and journals are compared (audit.py)
+safety     everything happens, faults come
+liveness   faults stop; within bounded virtual time everything settles, or is dead or held and told
+audit      ledgers and journals are compared (audit.py)
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class World:
         self._ledgers: dict[tuple[str, str], Ledger] = {}
         self._partitions: dict[str, float] = {}
         self._senders: set[asyncio.Task[Any]] = set()
-        self._numbers = {tenant: 0 for tenant in self.tenants}
+        self._numbers = dict.fromkeys(self.tenants, 0)
         self._control = 1000
         self.checkpoint_pages = self.chance.choice((8, 40, 200, 8000))
         self._full_until = -1.0
@@ -147,7 +147,9 @@ class World:
         self.papers[(paper.tenant, paper.connection, paper.key)] = paper
         self._spawn(self._offer(paper, after))
         if self.faults.comes("duplicate"):
-            self._spawn(self._offer(paper, after + self.faults.chance("duplicate").choice((0.0, 0.01, 3.0, 90.0, 420.0))))
+            self._spawn(
+                self._offer(paper, after + self.faults.chance("duplicate").choice((0.0, 0.01, 3.0, 90.0, 420.0)))
+            )
 
     def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = self.outside(coroutine)
@@ -225,10 +227,13 @@ class World:
             tracking = ""
         elif site == "reno" and chance.random() < 0.3:
             connection = "rows"
-            content = f"SHIPMENT,TICKET,TRACKING,LINE,SKU,QTY\n{shipment},{key},{tracking},1,{sku},{quantity}\n".encode()
+            content = (
+                f"SHIPMENT,TICKET,TRACKING,LINE,SKU,QTY\n{shipment},{key},{tracking},1,{sku},{quantity}\n".encode()
+            )
         else:
             content = _shipment(shipment, key, sku, quantity, tracking)
-        name = f"k-{shipment}" if site != "kc" else f"k-{self._control}"
+        # The same identities as at other doors: a receipt holds for one door only.
+        name = order if site != "kc" else f"k-{self._control}"
         self.send(Paper(tenant, connection, name, content, "shipment", shipment, order), after)
         if self.faults.comes("repeated_confirmation"):
             again = content

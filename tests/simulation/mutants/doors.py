@@ -13,14 +13,20 @@ MUTANTS = (
         (
             "flow.pipeline:Pipeline._store_offers",
             "    cycle.answers += answers",
-            "    for (_, future), answer in zip(part, answers):\n"
-            "        future.done() or future.set_result(answer)\n    cycle.answers += answers",
+            (
+                "    for (_, future), answer in zip(part, answers):\n"
+                "        future.done() or future.set_result(answer)\n    cycle.answers += answers"
+            ),
         ),
     ),
     mutant(
         "swallow disk full",
         "a commit that failed for want of space is taken for one that went through",
-        ("store.sqlite:SqliteStore._commit", "return [(None, refusal if old is None else old) for _, old in results]", "return results"),
+        (
+            "store.sqlite:SqliteStore._commit",
+            "return [(None, refusal if old is None else old) for _, old in results]",
+            "return results",
+        ),
     ),
     mutant(
         "disk full leaves the offer",
@@ -30,12 +36,20 @@ MUTANTS = (
     mutant(
         "no dedupe",
         "every message is a new one, whatever its identity",
-        ("flow.ingest:store_offers", "place = (offer.tenant_id, offer.connection_id, key)", "place = (offer.tenant_id, offer.connection_id, key + message_id)"),
+        (
+            "flow.ingest:store_offers",
+            "place = (offer.tenant_id, offer.connection_id, key)",
+            "place = (offer.tenant_id, offer.connection_id, key + message_id)",
+        ),
     ),
     mutant(
         "dedupe for five minutes",
         "a receipt is forgotten after five minutes",
-        ("store.messages:receipts_of", '" and receipt_key in ({})"', '" and receipt_key in ({}) and received_at > (select max(received_at) from receipts) - 300000000"'),
+        (
+            "store.messages:receipts_of",
+            '" and receipt_key in ({})"',
+            '" and receipt_key in ({}) and received_at > (select max(received_at) from receipts) - 300000000"',
+        ),
         ("store.messages:insert_receipts", '"insert into receipts', '"insert or replace into receipts'),
     ),
     mutant(
@@ -73,7 +87,11 @@ MUTANTS = (
     mutant(
         "outbox not atomic",
         "what a cycle makes is sent before the cycle is committed",
-        ("flow.pipeline:Pipeline._drain", "cycle.ready += worked.ready", "cycle.ready += worked.ready\n        self._dispatch(worked.ready)"),
+        (
+            "flow.pipeline:Pipeline._drain",
+            "cycle.ready += worked.ready",
+            "cycle.ready += worked.ready\n        self._dispatch(worked.ready)",
+        ),
     ),
     mutant(
         "nothing sent after the commit",
@@ -84,13 +102,21 @@ MUTANTS = (
     mutant(
         "inbound not recovered",
         "a start does not take up what waits, and nothing sweeps",
-        ("flow.recovery:waiting_messages", "while rows := messages.waiting_inbound(connection, PAGE, after):", "while rows := []:"),
+        (
+            "flow.recovery:waiting_messages",
+            "while rows := messages.waiting_inbound(connection, PAGE, after):",
+            "while rows := []:",
+        ),
         _NO_SWEEP,
     ),
     mutant(
         "sends not recovered",
         "a start does not take up what was not sent, and nothing sweeps",
-        ("flow.recovery:open_sends", "while rows := outbound.open_messages(connection, PAGE, after):", "while rows := []:"),
+        (
+            "flow.recovery:open_sends",
+            "while rows := outbound.open_messages(connection, PAGE, after):",
+            "while rows := []:",
+        ),
         _NO_SWEEP,
     ),
     mutant(
@@ -116,12 +142,20 @@ MUTANTS = (
     mutant(
         "goes on after a failed fsync",
         "the process keeps writing through a connection whose fsync failed",
-        ("store.sqlite:SqliteStore._give_up", "        self._broken = error\n        return CommitUnknown", "        return CommitUnknown"),
+        (
+            "store.sqlite:SqliteStore._give_up",
+            "        self._broken = error\n        return CommitUnknown",
+            "        return CommitUnknown",
+        ),
     ),
     mutant(
         "log not settled",
         "a start trusts a log whose fsync had failed",
-        ("store.sqlite:SqliteStore._settle_log", "self._connection.raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)", "pass"),
+        (
+            "store.sqlite:SqliteStore._settle_log",
+            "self._connection.raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)",
+            "pass",
+        ),
     ),
     mutant(
         "ids follow the wall clock",
@@ -131,11 +165,19 @@ MUTANTS = (
     mutant(
         "synchronous normal",
         "the log is not synced at each commit",
-        ("store.sqlite:SqliteStore._migrate", 'self._connection.execute("begin immediate")', 'self._connection.execute("pragma synchronous=normal")\n    self._connection.execute("begin immediate")'),
+        (
+            "store.sqlite:SqliteStore._migrate",
+            'self._connection.execute("begin immediate")',
+            'self._connection.execute("pragma synchronous=normal")\n    self._connection.execute("begin immediate")',
+        ),
     ),
     mutant(
         "synchronous off",
         "nothing is ever synced",
-        ("store.sqlite:SqliteStore._migrate", 'self._connection.execute("begin immediate")', 'self._connection.execute("pragma synchronous=off")\n    self._connection.execute("begin immediate")'),
+        (
+            "store.sqlite:SqliteStore._migrate",
+            'self._connection.execute("begin immediate")',
+            'self._connection.execute("pragma synchronous=off")\n    self._connection.execute("begin immediate")',
+        ),
     ),
 )

@@ -29,17 +29,12 @@ def caught_at(one: Mutant, seeds_max: int, first: int = 1) -> Caught:
     return one.name, None, ""
 
 
-def _share(part: str) -> Sequence[Mutant]:
-    """Return the n-th of m parts of all mutants: `n/m`, n from 1."""
-    number, _, of = part.partition("/")
-    return ALL[int(number) - 1 :: int(of)]
-
-
 def hunt(seeds_max: int, *, only: str = "", share: Sequence[Mutant] = ALL) -> list[Caught]:
-    """Hunt every mutant whose name contains `only`."""
+    """Hunt every mutant; `only` names some, separated by commas."""
+    names = [name.strip() for name in only.split(",") if name.strip()]
     found = []
     for one in share:
-        if only in one.name:
+        if not names or one.name in names:
             found.append(caught_at(one, seeds_max))
             print(f"{found[-1][0]}: {found[-1][1]} {found[-1][2][:90]}", flush=True)
             releases.forget_compiled()

@@ -49,7 +49,7 @@ def changed(where: str, old: str, new: str) -> tuple[Any, str, Any, Any]:
     space: dict[str, Any] = {}
     # The module's own names, later changes of them included.
     text = "from __future__ import annotations\n" + source.replace(old, new)
-    exec(compile(text, f"<{where} mutated>", "exec"), module.__dict__, space)  # noqa: S102
+    exec(compile(text, f"<{where} mutated>", "exec"), module.__dict__, space)
     return holder, name, before, space[name]
 
 

@@ -8,28 +8,48 @@ MUTANTS = (
     mutant(
         "retry under a new identity",
         "every attempt is another effect for the partner",
-        ("flow.send:Sender._attempt", "        ready.identity,\n", "        ready.identity + (f'/{ready.attempts}' if ready.attempts else ''),\n"),
+        (
+            "flow.send:Sender._attempt",
+            "        ready.identity,\n",
+            "        ready.identity + (f'/{ready.attempts}' if ready.attempts else ''),\n",
+        ),
     ),
     mutant(
         "unknown is not asked for",
         "an unknown outcome is sent again without asking",
-        ("flow.send:Sender._attempt", "found, pushed_is_final = await self._ask(partner, outbound)", "found, pushed_is_final = None, True"),
+        (
+            "flow.send:Sender._attempt",
+            "found, pushed_is_final = await self._ask(partner, outbound)",
+            "found, pushed_is_final = None, True",
+        ),
     ),
     mutant(
         "unknown taken for failed",
         "the retry policy forgets that an outcome is unknown",
-        ("durable.retry:next_step", 'NextStep("resolve" if outcome == "unknown" else "retry", delay)', 'NextStep("retry", delay)'),
+        (
+            "durable.retry:next_step",
+            'NextStep("resolve" if outcome == "unknown" else "retry", delay)',
+            'NextStep("retry", delay)',
+        ),
         ("flow.send:Sender._settle", '"unknown" if step.action == "resolve" else "pending"', '"pending"'),
     ),
     mutant(
         "time-out taken for done",
         "no answer is taken for a good one",
-        ("flow.send:Sender._attempt", '"unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed"', '"done"'),
+        (
+            "flow.send:Sender._attempt",
+            '"unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed"',
+            '"done"',
+        ),
     ),
     mutant(
         "unknown taken for done",
         "whatever is not a failure is booked as sent",
-        ("flow.bookings:sound", 'outcome=_KNOWN.get(result.outcome, "unknown")', 'outcome={"failed": "failed"}.get(result.outcome, "done")'),
+        (
+            "flow.bookings:sound",
+            'outcome=_KNOWN.get(result.outcome, "unknown")',
+            'outcome={"failed": "failed"}.get(result.outcome, "done")',
+        ),
     ),
     mutant(
         "found although absent",
@@ -54,12 +74,20 @@ MUTANTS = (
     mutant(
         "lanes ignored",
         "effects of one order overtake each other",
-        ("flow.send:Sender.dispatch", "        place = (one.tenant_id, one.connection_id)", "        one.lane = one.message_id\n        place = (one.tenant_id, one.connection_id)"),
+        (
+            "flow.send:Sender.dispatch",
+            "        place = (one.tenant_id, one.connection_id)",
+            "        one.lane = one.message_id\n        place = (one.tenant_id, one.connection_id)",
+        ),
     ),
     mutant(
         "one gate for all orders",
         "an order that a partner refuses for now holds all others",
-        ("flow.send:Sender.dispatch", "        place = (one.tenant_id, one.connection_id)", "        one.lane = 'all'\n        place = (one.tenant_id, one.connection_id)"),
+        (
+            "flow.send:Sender.dispatch",
+            "        place = (one.tenant_id, one.connection_id)",
+            "        one.lane = 'all'\n        place = (one.tenant_id, one.connection_id)",
+        ),
     ),
     mutant(
         "last made goes first",
@@ -96,13 +124,25 @@ MUTANTS = (
     mutant(
         "connectors without tenant",
         "the sender keeps one connector per connection name",
-        ("flow.send:Sender.partner", "place = (tenant_id, connection_id)\n    if", "place = ('', connection_id)\n    if"),
-        ("flow.send:Sender.remember", "self._partners[(tenant_id, connection_id)] = partner", "self._partners.setdefault(('', connection_id), partner)"),
+        (
+            "flow.send:Sender.partner",
+            "place = (tenant_id, connection_id)\n    if",
+            "place = ('', connection_id)\n    if",
+        ),
+        (
+            "flow.send:Sender.remember",
+            "self._partners[(tenant_id, connection_id)] = partner",
+            "self._partners.setdefault(('', connection_id), partner)",
+        ),
     ),
     mutant(
         "control numbers used again",
         "an interchange gets a number that another had",
-        ("store.outbound:next_control_numbers", "return int(row[0]) - count + 1", "return 1 + (int(row[0]) - count) % 3"),
+        (
+            "store.outbound:next_control_numbers",
+            "return int(row[0]) - count + 1",
+            "return 1 + (int(row[0]) - count) % 3",
+        ),
     ),
     mutant(
         "control numbers of another tenant",
@@ -112,6 +152,10 @@ MUTANTS = (
     mutant(
         "late outcome takes back",
         "an outcome that comes late changes what is settled",
-        ("flow.bookings:book_outcomes", '_STATES[step.action],', '"pending" if outcome.number > 1 else _STATES[step.action],'),
+        (
+            "flow.bookings:book_outcomes",
+            "_STATES[step.action],",
+            '"pending" if outcome.number > 1 else _STATES[step.action],',
+        ),
     ),
 )
