@@ -119,9 +119,9 @@ class HubProcess:
 
 
 @contextlib.contextmanager
-def hub_process(url: str, folder: Path, sink_url: str) -> Iterator[HubProcess]:
+def hub_process(url: str, folder: Path, sink_url: str, port: int = 0) -> Iterator[HubProcess]:
     """Start a hub on a record, with its root key in `folder`; end it."""
-    process = processes.start_module("crossdock.cli.bench_target", url, str(folder), sink_url)
+    process = processes.start_module("crossdock.cli.bench_target", url, str(folder), sink_url, str(port))
     try:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline() or "{}")

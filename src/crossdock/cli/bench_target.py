@@ -1,8 +1,9 @@
 """The system under test of `crossdock bench`: a whole hub with its web door, in a process of its own.
 
-`python -m crossdock.cli.bench_target STORE_URL FOLDER SINK_URL` prints one JSON line with its port and key and serves.
-Each line on its standard input is answered with one JSON line of counters; the end of the input, or SIGTERM, ends it.
-A FOLDER that holds a record already is taken up as it is: the key is in its `token` file.
+`python -m crossdock.cli.bench_target STORE_URL FOLDER SINK_URL [PORT]` prints one JSON line with its port and key and
+serves. Each line on its standard input is answered with one JSON line of counters; the end of the input, or SIGTERM,
+ends it. A FOLDER with a `token` file has been served before: its record and its key are taken up as they are. A
+`pack.json` in it, the files of a pack, is applied instead of the benchmark's own.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ from ..simulator.load import job, limits
 from ..web.server import open_doors
 
 
-async def serve(store_url: str, folder: str, sink_url: str) -> None:
+async def serve(store_url: str, folder: str, sink_url: str, port: int = 0) -> None:
     """Run a hub with the benchmark's pack until it is told to end."""
     settings = load_settings(
         environment={},
         overrides={
             "store.url": store_url,
-            "web.port": 0,
+            "web.port": port,
             "security.root_key_file": f"{folder}/root.key",
             "security.allow_private_networks": ["127.0.0.0/8"],
             "log.level": "error",
@@ -39,7 +40,7 @@ async def serve(store_url: str, folder: str, sink_url: str) -> None:
     hub = await Hub.start(settings)
     try:
         await open_doors(hub)
-        token = await _token(hub, Path(folder) / "token", sink_url)
+        token = await _token(hub, Path(folder), sink_url)
         collector.settle()
         _say({"port": int(hub.url.rpartition(":")[2]), "token": token})
         asking = asyncio.create_task(_answer(hub, ended))
@@ -51,13 +52,17 @@ async def serve(store_url: str, folder: str, sink_url: str) -> None:
         await hub.stop()
 
 
-async def _token(hub: Hub, file: Path, sink_url: str) -> str:
+async def _token(hub: Hub, folder: Path, sink_url: str) -> str:
     """Apply the pack and make a key, once for each record."""
-    if file.exists():
-        return file.read_text()
-    await hub.apply_pack(job.TENANT, job.pack(sink_url), "bench")
-    token = await hub.create_key(job.TENANT, "partner", "wms")
-    file.write_text(token)
+    file, own = folder / "token", folder / "pack.json"
+    if file.exists():  # noqa: ASYNC240 - before the doors are used
+        return file.read_text()  # noqa: ASYNC240
+    files = json.loads(own.read_text()) if own.exists() else job.pack(sink_url)  # noqa: ASYNC240
+    await hub.apply_pack(job.TENANT, files, "bench")
+    # The benchmark's own pack has one door; another may have several, which takes a role that may use them all.
+    role, door = ("integrator", "") if own.exists() else ("partner", "wms")  # noqa: ASYNC240
+    token = await hub.create_key(job.TENANT, role, door)
+    file.write_text(token)  # noqa: ASYNC240
     return token
 
 
@@ -78,4 +83,4 @@ def _say(document: object) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1], sys.argv[2], sys.argv[3]))
+    uvloop.run(serve(*sys.argv[1:4], *(int(port) for port in sys.argv[4:5])))
