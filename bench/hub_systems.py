@@ -125,8 +125,6 @@ def _fresh(folder: Path, name: str) -> Path:
     return place
 
 
-
-
 @contextlib.contextmanager
 def nats_server(folder: Path) -> Iterator[str]:
     """Start one NATS server with JetStream on this disk; yield its address. Raises CannotRun where there is none."""

@@ -86,8 +86,15 @@ def _limits(record: Record) -> str:
     if record.rounds:
         calibrations = [one.calibration for one in record.rounds]
         rows.append(("append 1.5 KB + fsync, before each round", spread([one.appends for one in calibrations], whole)))
-        rows.append(("SQLite, 100 rows a commit, before each round", spread([one.sqlite_rows for one in calibrations], whole)))
-        rows.append(("documents decoded in Python, thousands, before each round", spread([one.decodes for one in calibrations], whole)))
+        rows.append(
+            ("SQLite, 100 rows a commit, before each round", spread([one.sqlite_rows for one in calibrations], whole))
+        )
+        rows.append(
+            (
+                "documents decoded in Python, thousands, before each round",
+                spread([one.decodes for one in calibrations], whole),
+            )
+        )
     rows += [(f"generator and sink alone, {name}", whole(value)) for name, value in record.ceilings.items()]
     return "## The machine and the harness\n" + table(("limit", "per second"), rows) if rows else ""
 
@@ -168,7 +175,14 @@ def _latency(record: Record) -> str:
                         spread([one.per_second for one in found], whole),
                         *(
                             _each([getattr(one, field) for one in found], "{:.1f}")
-                            for field in ("p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms", "accept_p999_ms")
+                            for field in (
+                                "p50_ms",
+                                "p99_ms",
+                                "p999_ms",
+                                "accept_p50_ms",
+                                "accept_p99_ms",
+                                "accept_p999_ms",
+                            )
                         ),
                     )
                 )
@@ -231,7 +245,11 @@ def _storage(record: Record) -> str:
         "The hub's own cycle without the two HTTP sides: documents are handed in so many at a time and what is sent is"
         " taken in memory. Stored, translated, decided, rendered, reserved, booked as ever.\n"
     )
-    return "## The storage-only ceiling\n" + words + table(("engine", "handed in", "events/s", "CPU", "commits", "log KB"), rows, left=(0,))
+    return (
+        "## The storage-only ceiling\n"
+        + words
+        + table(("engine", "handed in", "events/s", "CPU", "commits", "log KB"), rows, left=(0,))
+    )
 
 
 def _troubles(record: Record) -> str:
@@ -245,7 +263,17 @@ def _troubles(record: Record) -> str:
 def _cost(record: Record) -> str:
     if not record.cost:
         return ""
-    columns = ("engine", "orders in the record", "ms a lifecycle, alone", "µs CPU, in batches", "rows", "KB", "commits", "log KB", "pages, ms")
+    columns = (
+        "engine",
+        "orders in the record",
+        "ms a lifecycle, alone",
+        "µs CPU, in batches",
+        "rows",
+        "KB",
+        "commits",
+        "log KB",
+        "pages, ms",
+    )
     rows = [
         (
             one["engine"],

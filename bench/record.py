@@ -141,7 +141,8 @@ def _field(path: Path, name: str) -> str:
     if not path.exists():
         return ""
     fields: Mapping[str, str] = dict(
-        (key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in path.read_text().splitlines())
+        (key.strip(), value.strip())
+        for key, _, value in (line.partition(":") for line in path.read_text().splitlines())
     )
     return fields.get(name, "")
 

@@ -66,7 +66,7 @@ async def measure(url: str, folder: str, events: int, batch: int) -> StoragePath
     """Hand in so many events, `batch` at a time; return once the last one is sent and booked."""
     partner = MemoryPartner()
     registry.create = lambda kind, context: partner
-    hub = await Hub.start(_settings(url, folder))
+    hub = await Hub.start(settings(url, folder))
     try:
         await hub.apply_pack(job.TENANT, job.pack("http://127.0.0.1:9/events"), "bench")
         events -= events % job.EVENTS_PER_ORDER
@@ -105,7 +105,7 @@ def _offers(render: Callable[[int], bytes], numbers: range) -> list[InboundOffer
     return [InboundOffer(job.TENANT, "wms", render(number), "application/json") for number in numbers]
 
 
-def _settings(url: str, folder: str) -> Any:
+def settings(url: str, folder: str) -> Any:
     return load_settings(
         environment={},
         overrides={

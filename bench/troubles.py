@@ -149,14 +149,18 @@ def _twenty_partners(sink_url: str, troubled_url: str) -> dict[str, str]:
     return files_
 
 
-
 # -- W6
 
 
 def partner_away(scratch: Path, sink: Sink, events: int) -> dict[str, Any]:
     """The partner answers 503 while a backlog is taken in; then it is back. How fast does it drain, and from where?"""
     count = events * 5 - events * 5 % 50
-    with _hub(scratch, sink.url) as hub:
+    # Retried every second or so: what is measured is the hub, not a patience that a pack may set as it likes.
+    pack = job.pack(sink.url)
+    pack["connections/erp.yaml"] += (
+        "retry: {attempts_max: 1000, first_delay_seconds: 1, delay_seconds_max: 1, probe_delay_seconds: 1}\n"
+    )
+    with _hub(scratch, sink.url, pack) as hub:
         measuring.run(hub, sink, "warm-up", 0, 1_000, {"connections": 16})
         measuring.release_orders(hub, 10_000, count)
         before = processes.resident_megabytes(hub.process.pid)
@@ -212,9 +216,7 @@ def kill(scratch: Path, sink: Sink, events: int) -> dict[str, Any]:
             measuring.release_orders(hub, 0, count)
             sink.ask("/reset")
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
-                loading = pool.submit(
-                    measuring.generate, hub, first=0, count=count, connections=16, patient=True
-                )
+                loading = pool.submit(measuring.generate, hub, first=0, count=count, connections=16, patient=True)
                 kills = 0
                 for number in range(KILLS):
                     goal = int(count * (number + chance.uniform(0.2, 0.8)) / KILLS)
