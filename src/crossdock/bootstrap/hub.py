@@ -196,6 +196,10 @@ class Hub:
     async def _recover(self) -> None:
         now = self.clock.now()
         await self.pipeline.write(connections.reset_circuits)
+        newest = await self.store.read(outbound.newest_id)
+        if newest:
+            # What is made from now on is sent behind what was made before, whatever became of the clock.
+            self._writer_ids.go_on_behind(newest)
         sends = await self.pipeline.write(
             lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
         )

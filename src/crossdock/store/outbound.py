@@ -195,6 +195,14 @@ def open_messages(connection: Connection, limit: int, after: str = "") -> list[R
     )
 
 
+def newest_id(connection: Connection) -> str:
+    """Return the greatest id of an outbound message of any tenant; empty when there is none."""
+    rows = connection.query(
+        "select (select max(o.message_id) from outbound_messages o where o.tenant_id = t.tenant_id) from tenants t"
+    )
+    return max((row[0] for row in rows if row[0]), default="")
+
+
 def open_ids(connection: Connection, before_micros: int, limit: int, after: str) -> list[tuple[str, str, str]]:
     """Return what is not settled and was made before an instant, behind a message id, in the order it was made:
     (tenant_id, connection_id, message_id).
