@@ -47,6 +47,10 @@ class InlineStore(SqliteStore):
             loop.call_soon(self._run_waiting)
         return await future
 
+    async def write_here(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Where a cycle is written depends on how quick the disk is; nothing here may depend on real time."""
+        return await self.write(function)
+
     def _run_waiting(self) -> None:
         self._asked = False
         if self._closing:

@@ -64,14 +64,18 @@ class Ids:
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
         self._clock = clock
         self._random = random.Random(seed) if seed is not None else random.Random(os.urandom(16))
-        self._milliseconds = -1
+        self._asked: datetime | None = None
+        self._milliseconds = self._asked_milliseconds = -1
         self._head = ""
         self._high = 0
         self._low = 0
 
     def new(self, prefix: str, now: datetime | None = None) -> str:
         """Return the next id, such as `msg_01J…`. `now` spares asking the clock again within a batch."""
-        milliseconds = int((now or self._clock.now()).timestamp() * 1000)
+        if now is None or now is not self._asked:
+            self._asked = now
+            self._asked_milliseconds = int((now or self._clock.now()).timestamp() * 1000)
+        milliseconds = self._asked_milliseconds
         if milliseconds > self._milliseconds:
             self._milliseconds = milliseconds
             self._high = self._random.getrandbits(49)
