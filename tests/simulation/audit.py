@@ -98,7 +98,8 @@ class _Told:
             (row[0], row[1], row[2]): (row[3], row[4], row[5])
             for row in _ask(
                 world,
-                "select tenant_id, connection_id, request_key, error_class, message_id, error_code from outbound_messages"
+                "select tenant_id, connection_id, request_key, error_class, message_id, error_code"
+                " from outbound_messages"
                 " where state = 'dead'",
             )
         }

@@ -92,3 +92,6 @@ class InlineStore(SqliteStore):
         except apsw.Error:
             """The disk is gone; so is the connection."""
         self._registered.unregister()
+        # The VFS object is not seen by the garbage collector: what it holds would stay for ever.
+        self._registered.disk = Disk()
+        self.before_commit = self.after_commit = None

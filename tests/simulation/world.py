@@ -560,7 +560,12 @@ def simulate(plan: Plan, *, trace: bool = False) -> Verdict:
     world = World(plan)
     if trace:
         world.trace = []
-    verdict: Verdict = run(world.loop, world.main())
+    try:
+        verdict: Verdict = run(world.loop, world.main())
+    finally:
+        world.machine.disk.on_write = world.machine.disk.on_sync = None
+        if world.machine.store is not None:
+            world.machine.store.close()
     verdict.hash = world.result()
     verdict.trace = world.trace or []
     return verdict

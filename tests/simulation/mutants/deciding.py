@@ -8,12 +8,20 @@ MUTANTS = (
     mutant(
         "effects asked for without tenant",
         "an effect of one tenant counts for another",
-        ("store.outbound:known_requests", "where tenant_id = ? and request_key", "where ? <> '' and request_key"),
+        (
+            "store.outbound:known_requests",
+            "from outbound_messages where tenant_id = ?",
+            "from outbound_messages where ? <> ''",
+        ),
     ),
     mutant(
         "effects not asked for",
         "nothing looks whether an effect exists already",
-        ("store.outbound:known_requests", "return {(row[0], row[1]) for row in rows}", "return set()"),
+        (
+            "store.outbound:known_requests",
+            "return {(row[0], connection_id) for row in rows for connection_id in row[1:] if connection_id}",
+            "return set()",
+        ),
     ),
     mutant(
         "orders without tenant",

@@ -38,8 +38,8 @@ MUTANTS = (
         "every message is a new one, whatever its identity",
         (
             "flow.ingest:store_offers",
-            "place = (offer.tenant_id, offer.connection_id, key)",
-            "place = (offer.tenant_id, offer.connection_id, key + message_id)",
+            "receipt = (offer.tenant_id, offer.connection_id, key)",
+            "receipt = (offer.tenant_id, offer.connection_id, key + message_id)",
         ),
     ),
     mutant(
@@ -70,7 +70,7 @@ MUTANTS = (
     mutant(
         "failed work forgotten",
         "what a failed cycle took is not put back, and nothing sweeps",
-        ("flow.pipeline:Pipeline._put_back", "self._work.extendleft(reversed(cycle.work))", "pass"),
+        ("flow.pipeline:Pipeline._put_back", "self._work.put_back(cycle.work)", "pass"),
         _NO_SWEEP,
     ),
     mutant(
@@ -96,7 +96,7 @@ MUTANTS = (
     mutant(
         "nothing sent after the commit",
         "what a cycle makes is left to a sweep that does not come",
-        ("flow.pipeline:Pipeline._after_commit", "self._dispatch(cycle.ready)", "pass"),
+        ("flow.pipeline:Pipeline._after_commit", "self._dispatch(self._mine(cycle.ready))", "pass"),
         _NO_SWEEP,
     ),
     mutant(
@@ -132,7 +132,7 @@ MUTANTS = (
     mutant(
         "set aside at once",
         "a message that was interrupted once is given up",
-        ("flow.recovery:waiting_messages", "if row[18] >= RUNS_MAX:", "if row[18] >= 1:"),
+        ("flow.recovery:sort_waiting", "if row[18] >= RUNS_MAX:", "if row[18] >= 1:"),
     ),
     mutant(
         "bit rot not seen",

@@ -119,7 +119,7 @@ MUTANTS = (
     mutant(
         "in flight for ever",
         "a send that ended still counts",
-        ("flow.send:Sender._send", "queue.in_flight -= 1", "pass"),
+        ("flow.send:Sender._land", "queue.in_flight -= 1", "pass"),
     ),
     mutant(
         "connectors without tenant",
