@@ -29,6 +29,7 @@ ENVIRONMENT_PREFIX = "CROSSDOCK_"
 # test suite needs.
 ENVIRONMENT_RESERVED = ("CROSSDOCK_CONFIG", "CROSSDOCK_URL", "CROSSDOCK_KEY", "CROSSDOCK_TEST_")
 SECRET = {"secret": True}
+BROKER_PREFIXES = ("nats://", "tls://")
 STORE_PREFIXES = ("sqlite:///", "postgresql://", "postgres://")
 
 
@@ -82,9 +83,36 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
     memory_outbound_max: Annotated[
         int, Meta(ge=1, le=1_000_000, description="outbound messages held in memory before accepting slows down")
     ] = 10_000
+    tenant_weights: Annotated[
+        tuple[str, ...],
+        Meta(description="shares of tenants where several wait, such as `acme=4`; every other tenant has 1"),
+    ] = ()
+    translate_seconds_max: Annotated[
+        float, Meta(gt=0, le=600, description="processor time one message may take to be translated; then it failed")
+    ] = 2.0
     poll_interval_seconds: Annotated[
         float, Meta(gt=0, le=60, description="how often the tables are looked at for retries and recovered work")
     ] = 1.0
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weight of each tenant that has one of its own."""
+        return {tenant: float(number) for tenant, _, number in (one.partition("=") for one in self.tenant_weights)}
+
+
+class ReplaySettings(_Section, frozen=True, kw_only=True):
+    """Bulk replays: how many, how fast, and from where on they say why."""
+
+    messages_max: Annotated[int, Meta(ge=1, le=50_000, description="messages one bulk replay may take")] = 5_000
+    per_second: Annotated[
+        float, Meta(gt=0, le=10_000, description="messages a bulk replay runs in a second, where it does not say")
+    ] = 20.0
+    per_second_max: Annotated[
+        float, Meta(gt=0, le=10_000, description="messages any bulk replay may run in a second")
+    ] = 200.0
+    reason_required_above: Annotated[
+        int, Meta(ge=0, le=50_000, description="a replay of more messages than this is refused without a reason")
+    ] = 100
 
 
 class LimitSettings(_Section, frozen=True, kw_only=True):
@@ -96,6 +124,24 @@ class LimitSettings(_Section, frozen=True, kw_only=True):
     partner_answer_bytes_max: Annotated[
         int, Meta(ge=256, le=1_000_000, description="bytes of a partner's answer that are kept for people to read")
     ] = 8_192
+    waiting_messages_per_tenant_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="messages of one tenant that may be stored and not worked off before intake is refused; 0: any",
+        ),
+    ] = 0
+    waiting_bytes_per_tenant_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="bytes of one tenant that may be stored and not worked off before intake is refused; 0: any",
+        ),
+    ] = 0
+    disk_free_bytes_min: Annotated[
+        int,
+        Meta(ge=0, description="free bytes on the disk of an SQLite record below which intake is refused; 0: never"),
+    ] = 200_000_000
     portal_lookups_per_minute: Annotated[
         int, Meta(ge=1, le=10_000, description="order lookups one address may make on the customer portal")
     ] = 20
@@ -134,6 +180,84 @@ class SecuritySettings(_Section, frozen=True, kw_only=True):
         return f"SecuritySettings(root_key_file={self.root_key_file!r}, root_key={'***' if self.root_key else ''!r})"
 
 
+class BackboneSettings(_Section, frozen=True, kw_only=True):
+    """What carries canonical events to subscribers outside, and wake-ups between workers."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="NATS servers, separated by commas, such as `nats://n1:4222,nats://n2:4222` or `tls://…`;"
+            " empty: everything stays inside this process"
+        ),
+    ] = ""
+    prefix: Annotated[
+        str,
+        Meta(
+            pattern="^[A-Za-z0-9_-]{1,32}$",
+            description="first token of every subject; the stream is named after it, `CROSSDOCK_EVENTS`",
+        ),
+    ] = "crossdock"
+    user: Annotated[str, Meta(description="name to sign in to NATS with; empty: none")] = ""
+    password: Annotated[str, Meta(description="password of that user; set it by environment only", extra=SECRET)] = ""
+    credentials_file: Annotated[
+        str, Meta(description="a NATS `.creds` file (JWT and seed), instead of user and password")
+    ] = ""
+    tls_ca_file: Annotated[
+        str, Meta(description="PEM of the authority that signed the servers' certificates; empty: the system's")
+    ] = ""
+    tls_certificate_file: Annotated[
+        str, Meta(description="PEM of our own certificate, where the servers ask for one")
+    ] = ""
+    tls_key_file: Annotated[str, Meta(description="PEM of its key")] = ""
+    replicas: Annotated[
+        Literal[1, 3], Meta(description="servers that hold a copy of the stream; 3 needs a cluster of at least three")
+    ] = 1
+    wake_workers: Annotated[
+        Literal["database", "nats"],
+        Meta(
+            description="how workers on one PostgreSQL record tell each other of work: by the database's own"
+            " notifications, or over NATS, which takes that load from the database"
+        ),
+    ] = "database"
+    retention_hours: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=87_600,
+            description="how long the stream keeps an event; what a stream lost is published again this far back",
+        ),
+    ] = 168
+    retention_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=1_000_000,
+            le=100_000_000_000_000,
+            description="largest size of the stream; the oldest events leave it first",
+        ),
+    ] = 10_000_000_000
+    publish_window: Annotated[
+        int, Meta(ge=1, le=5_000, description="events published before their acknowledgments are waited for")
+    ] = 256
+    sweep_seconds: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3_600,
+            description="how often the stream is compared with the record. NATS writes to disk every two minutes"
+            " (`sync_interval`): what a power cut took is found here and published again",
+        ),
+    ] = 5.0
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The addresses, one by one."""
+        return tuple(part.strip() for part in self.url.split(",") if part.strip())
+
+    def __repr__(self) -> str:
+        # Settings end up in logs and test failures; the password must not, and an address may hold one.
+        return f"BackboneSettings(servers={len(self.servers)}, prefix={self.prefix!r}, replicas={self.replicas})"
+
+
 class LogSettings(_Section, frozen=True, kw_only=True):
     """What is written to standard error."""
 
@@ -152,7 +276,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web: WebSettings = WebSettings()
     flow: FlowSettings = FlowSettings()
     limits: LimitSettings = LimitSettings()
+    replay: ReplaySettings = ReplaySettings()
     security: SecuritySettings = SecuritySettings()
+    backbone: BackboneSettings = BackboneSettings()
     log: LogSettings = LogSettings()
     origins: dict[str, str] = {}
 
@@ -352,6 +478,19 @@ def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> It
     public_url = values.get("web.public_url")
     if public_url and (urlsplit(public_url).scheme not in ("http", "https") or not urlsplit(public_url).hostname):
         yield fault("web.public_url", f"{public_url!r} is not a web address", "https://hub.example.com")
+    for weight in values.get("flow.tenant_weights", ()):
+        tenant_id, _, number = weight.partition("=")
+        if not tenant_id or not number.replace(".", "", 1).isdecimal() or not 0.01 <= float(number) <= 1_000:
+            yield fault("flow.tenant_weights", f"{weight!r} is no weight", "TENANT=NUMBER, from 0.01 to 1000")
+    for server in BackboneSettings(url=values.get("backbone.url", "")).servers:
+        if not server.startswith(BROKER_PREFIXES) or not urlsplit(server).hostname:
+            yield fault("backbone.url", "names a server that is no NATS address", "nats://host:4222 or tls://host:4222")
+    if values.get("backbone.wake_workers") == "nats" and not values.get("backbone.url"):
+        yield fault("backbone.wake_workers", "needs servers to wake over", "backbone.url, or database")
+    if values.get("backbone.credentials_file") and values.get("backbone.user"):
+        yield fault("backbone.credentials_file", "stands beside backbone.user", "one of the two")
+    if bool(values.get("backbone.tls_certificate_file")) != bool(values.get("backbone.tls_key_file")):
+        yield fault("backbone.tls_certificate_file", "a certificate and its key go together", "both files, or none")
     for network in values.get("security.allow_private_networks", ()):
         try:
             ipaddress.ip_network(network)

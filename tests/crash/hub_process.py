@@ -1,4 +1,6 @@
-"""The hub that is killed: a real one, on SQLite, behind its real door, with nothing changed but by a test's own switch.
+"""The hub that is killed: a real one behind its real door, with nothing changed but by a test's own switch.
+
+On SQLite it is one process; an order with `url` and `role` makes it one of several on PostgreSQL.
 
 Run as a module it is a fork server: everything is imported once, then each line on stdin
 (`{"directory": …, "faults": …}`) forks a child that becomes the hub and writes `{"pid": …}` and, once its door is open,
@@ -15,19 +17,28 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+import nats as _nats
 import structlog
 
+from crossdock.backbone import jetstream
+from crossdock.backbone.publishing import Parcel, Publisher
 from crossdock.bootstrap import Hub
+from crossdock.bootstrap.cluster import Cluster
 from crossdock.config import load_settings
 from crossdock.connectors.http_json import connector as _http_json
+from crossdock.durable.lanes import Ownership
+from crossdock.durable.stream_proof import Judgement, Place, Seen
 from crossdock.flow.ingest import InboundOffer, IngestAnswer
 from crossdock.flow.pipeline import Pipeline
 from crossdock.flow.send import Sender
+from crossdock.store import workers
 from crossdock.web.server import open_doors
 
-assert _http_json is not None
+assert _http_json is not None and _nats is not None
 
 
 def acknowledge_before_commit() -> None:
@@ -56,34 +67,64 @@ def send_again_without_asking() -> None:
     Sender._ask = never_ask  # type: ignore[method-assign]
 
 
+def send_on_without_a_lease(*_: Any) -> None:
+    """Known bad: a worker never asks whether its lease is good, neither before a write nor before a push."""
+    workers.fence = lambda connection, number: None  # type: ignore[assignment]
+    Ownership.sure = lambda self: True  # type: ignore[method-assign]
+    Cluster._lose = lambda self, number: None  # type: ignore[method-assign]
+
+
+def move_place_before_ack() -> None:
+    """Known bad: what was handed to the connection counts as published, and nobody looks at the stream again."""
+
+    async def hand_over(self: Publisher, parcels: Sequence[Parcel], last: int, seconds_max: float) -> bool:
+        for one in parcels:
+            await self._server.publish(one.subject, one.content, headers=one.headers)
+        return True
+
+    def believe(place: Place, seen: Seen, window: tuple[int, int]) -> Judgement:
+        return Judgement("follow", msgspec.structs.replace(place, stream=seen.stream, sequence=seen.last))
+
+    Publisher.publish = hand_over  # type: ignore[method-assign]
+    jetstream.judge = believe
+    jetstream.PLACE_SECONDS = 0.0
+
+
 _kept: set[Any] = set()
 FAULTS = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "send_again_without_asking": send_again_without_asking,
+    "send_on_without_a_lease": send_on_without_a_lease,
+    "move_place_before_ack": move_place_before_ack,
 }
 
 
 async def run(order: dict[str, Any]) -> None:
     """Be the hub until killed, or until SIGTERM asks for an orderly end."""
     directory = order["directory"]
+    if order.get("url"):
+        # Several processes: what they say of leases and contentions is counted.
+        structlog.reset_defaults()
+    role = order.get("role", "alone")
     settings = load_settings(
         environment={},
         overrides={
-            "store.url": f"sqlite:///{directory}/crossdock.db",
+            "store.url": order.get("url") or f"sqlite:///{directory}/crossdock.db",
             "store.reader_count": "2",
             "security.root_key_file": f"{directory}/root.key",
             "security.allow_private_networks": "127.0.0.0/8",
             "web.port": "0",
             "flow.poll_interval_seconds": "0.05",
+            **order.get("settings", {}),
         },
     )
-    hub = await Hub.start(settings)
-    if order.get("files"):
-        await hub.apply_pack("acme", order["files"], "crash test")
-    url = await open_doors(hub)
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    say({"pid": os.getpid(), "port": int(url.rpartition(":")[2])})
+    hub = await Hub.start(settings, role=role)
+    if order.get("files"):
+        await hub.apply_pack("acme", order["files"], "crash test")
+    url = "" if role == "worker" else await open_doors(hub)
+    say({"pid": os.getpid(), "port": int(url.rpartition(":")[2] or 0)})
     await ended.wait()
     await hub.stop()
 

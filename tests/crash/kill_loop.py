@@ -62,6 +62,8 @@ class Report(msgspec.Struct):
 class KillLoop:
     """One run: the world stays, the hub is killed."""
 
+    stall_seconds_max = STALL_SECONDS_MAX
+
     def __init__(self, cycles: int, seed: int, directory: Path, faults: tuple[str, ...] = ()) -> None:
         self.report = Report(cycles, seed, faults)
         self._chance = random.Random(seed)
@@ -130,11 +132,20 @@ class KillLoop:
 
     async def _fork(self, pack: dict[str, str] | None = None) -> None:
         assert self._zygote is not None and self._zygote.stdin is not None
-        order = {"directory": str(self._directory), "files": pack, "faults": self.report.faults}
+        order = {
+            "directory": str(self._directory),
+            "files": pack,
+            "faults": self.report.faults,
+            "settings": self._settings(),
+        }
         self._zygote.stdin.write(json.dumps(order).encode() + b"\n")
         while "port" in (words := await self._heard()):
             """The last words of the process before."""
         self._pid = words["pid"]
+
+    def _settings(self) -> dict[str, str]:
+        """Return what this loop's hub is told beside its directory."""
+        return {}
 
     async def _spawn(self, pack: dict[str, str] | None = None) -> None:
         await self._fork(pack)
@@ -256,13 +267,17 @@ class KillLoop:
         confirmations = {number for number in self._journal.acknowledged.values() if number.startswith("S-")}
         return missing + [number for number in sorted(confirmations) if number not in acts["erp"]]
 
+    def _moved(self) -> int:
+        """Return a figure that grows as long as promises are being kept."""
+        return len(self._ledgers.seen) + len(self._journal.acknowledged)
+
     async def _drained(self) -> None:
         """Wait until every promise is kept, or until nothing moves any more."""
         deadline = time.monotonic() + DRAIN_SECONDS_MAX
-        stall_max = 3.0 if self.report.faults else STALL_SECONDS_MAX
+        stall_max = 3.0 if self.report.faults else self.stall_seconds_max
         moved_at, seen = time.monotonic(), -1
         while time.monotonic() < deadline and time.monotonic() - moved_at < stall_max:
-            now = len(self._ledgers.seen) + len(self._journal.acknowledged)
+            now = self._moved()
             if now != seen:
                 moved_at, seen = time.monotonic(), now
             elif not self._missing() and self._shipments.empty() and time.monotonic() - moved_at > 2:

@@ -68,14 +68,15 @@ _RETRY = (
 )
 
 
-def files(port: int) -> dict[str, str]:
-    """Return the pack; partners listen on a port of this machine."""
+def files(port: int, *, lanes: bool = False) -> dict[str, str]:
+    """Return the pack; partners listen on a port of this machine. `lanes` spreads a connection over several workers."""
 
     def connection(name: str, settings: str, inbound: str) -> str:
+        lane = f"lane: 'field:{'number' if name == 'erp' else 'ticket'}'\n" if lanes else ""
         return (
             f"connection: {name}\npartner: {name}\nconnector: http_json\nauthentication: {{kind: none}}\n"
             f'settings: {{url: "http://127.0.0.1:{port}/{name}", {settings}}}\n'
-            f"receipt_key: ['header:idempotency-key']\nretry: {_RETRY}\ntimeout_seconds: 5\n"
+            f"receipt_key: ['header:idempotency-key']\nretry: {_RETRY}\ntimeout_seconds: 5\n{lane}"
             f"inbound:\n{inbound}"
         )
 

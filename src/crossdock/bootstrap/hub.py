@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from ..canonical.events import Event
 from ..config import Settings, load_root_key
 from ..connectors.egress import Egress
 from ..durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
+from ..durable.outage import OutageAction
 from ..durable.retry import Circuit
 from ..errors import ConfigurationError, Conflict, NotFound
 from ..flow import recovery
@@ -26,16 +28,21 @@ from ..flow import replay as replays
 from ..flow.batch import Batch
 from ..flow.collect import Collector
 from ..flow.ingest import InboundOffer, IngestAnswer
+from ..flow.outages import Outage
 from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
-from ..flow.subscribe import Subscriptions
+from ..flow.translate import Budget
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, issues, journal, outbound
 from ..store.engine import Connection, Store, open_store
-from . import logs
+from . import logs, sharing
+from .backbone import backbone_of, trouble_of
+from .cluster import Role
+from .repair import Repair
+from .sending import Sending
 from .tenancy import Tenancy
 from .ticker import Ticker
 
@@ -58,15 +65,17 @@ class HubHealth(msgspec.Struct, frozen=True):
 class Hub:
     """One running hub. Made by `start`, ended by `stop`."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Clock, *, ids_seed: int | None) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, clock: Clock, *, ids_seed: int | None, role: Role = "alone"
+    ) -> None:
         self.settings = settings
         self.store = store
         self.clock = clock
         self.ids = Ids(clock, ids_seed)
         self.url = ""
-        self._writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
+        self.writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
-        self._subscriptions = Subscriptions(store)
+        self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self._ticker = Ticker(
             clock,
             {
@@ -74,8 +83,11 @@ class Hub:
                 "polls": self._tick_polls,
                 "releases": self._tick_releases,
                 "sweep": self._tick_sweep,
+                "cluster": self._tick_cluster,
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
+                "outages": self._tick_outages,
+                "jobs": lambda: self.repair.tick(),
             },
         )
         self._closing = False
@@ -87,11 +99,13 @@ class Hub:
             store,
             settings,
             clock=clock,
-            ids=self._writer_ids,
+            ids=self.writer_ids,
             root_key=self._root_key,
             egress=Egress(allow_networks=settings.security.allow_private_networks),
             chore=self._chore,
         )
+        self.sending = Sending(store, settings, self.tenancy, clock=clock)
+        ownership = sharing.ownership(role, clock)
         self.sender = Sender(
             clock=clock,
             partner_of=self.tenancy.partner_of,
@@ -99,54 +113,82 @@ class Hub:
             booked=lambda outcome: self.pipeline.booked(outcome),
             reserve=lambda ready: self.pipeline.reserve(ready),
             circuit_changed=self._circuit_changed,
+            asked_for_rest=self.sending.asked_for_rest,
+            divert=self.sending.divert,
+            draw=self.sending.draw,
+            may_start=None if role == "alone" else ownership.may_start,
         )
+        self.mode_of = sharing.send_mode(store, self.sender.mode_of, ownership)
         self.stages = Stages(
-            ids=self._writer_ids,
+            ids=self.writer_ids,
             configuration_of=releases.load,
             health=self.tenancy.health,
-            mode_of=self.sender.mode_of,
+            mode_of=self.mode_of,
+            budget=Budget(
+                settings.flow.translate_seconds_max, settings.limits.documents_per_message_max, time.thread_time
+            ),
         )
         flow = settings.flow
         self.pipeline = Pipeline(
             store,
             self.stages,
             clock=clock,
-            ids=self._writer_ids,
+            ids=self.writer_ids,
             specs=self.tenancy.receiving,
             dispatch=self.sender.dispatch,
-            publish=self._subscriptions.publish,
+            publish=self.backbone.announce,
             waiting_sends=self.sender.waiting,
             sender_knows=self.sender.knows,
             limits=Limits(flow.batch_events_max, flow.batch_bytes_max, outbound_max=flow.memory_outbound_max),
+            weights=flow.weights,
+            place=sharing.place(store, ownership),
         )
         self.collector = Collector(
-            clock=clock, connector_of=self.tenancy.connector_of, ingest_many=self.ingest_many, failed=self._poll_failed
+            clock=clock,
+            connector_of=self.tenancy.connector_of,
+            ingest_many=self.ingest_many,
+            failed=self._poll_failed,
+            may_poll=None if role == "alone" else sharing.may_poll(ownership),
         )
+        self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
+        self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
+        self.repair = Repair(self)
 
     # -- life
 
     @classmethod
-    async def start(cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None) -> Hub:
+    async def start(
+        cls, settings: Settings, *, clock: Clock | None = None, ids_seed: int | None = None, role: Role = "alone"
+    ) -> Hub:
         """Open the record and take up what waits. With a clock of your own nothing runs by itself: call `advance`.
 
+        `role` other than alone makes it one of several processes on a PostgreSQL record; it keeps the system's time.
         The doors are opened by `web.server.open_doors`.
         """
         logs.configure(settings.log)
         store = open_store(settings.store.url, readers=settings.store.reader_count)
         try:
-            store.claim()
+            if role == "alone":
+                store.claim()
+            else:
+                store.join()
         except ConfigurationError:
             store.close()
             raise
-        hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed)
+        hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed, role=role)
         try:
             await hub.tenancy.load()
-            await hub._recover()
-            await hub.tenancy.release_held()
+            await hub.sending.load()
+            if hub.cluster is not None:
+                await hub.cluster.start()
+            else:
+                await hub._recover()
+                await hub.tenancy.release_held()
         except BaseException:
             await asyncio.to_thread(store.close)
             raise
+        hub.backbone.start()
         if clock is None:
             hub._ticker.start(settings.flow.poll_interval_seconds)
         return hub
@@ -154,12 +196,16 @@ class Hub:
     async def _recover(self) -> None:
         now = self.clock.now()
         await self.pipeline.write(connections.reset_circuits)
+        newest = await self.store.read(outbound.newest_id)
+        if newest:
+            # What is made from now on is sent behind what was made before, whatever became of the clock.
+            self._writer_ids.go_on_behind(newest)
         sends = await self.pipeline.write(
-            lambda connection: recovery.open_sends(connection, ids=self._writer_ids, now=now)
+            lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
         )
         self.sender.dispatch(sends)
         waiting = await self.pipeline.write(
-            lambda connection: recovery.waiting_messages(connection, ids=self._writer_ids, now=now)
+            lambda connection: recovery.waiting_messages(connection, ids=self.writer_ids, now=now)
         )
         for group in waiting.suspects:
             await self.pipeline.write(partial(recovery.count_runs, stored=group))
@@ -180,6 +226,8 @@ class Hub:
         What fails on the way is logged; the record is closed whatever happens.
         """
         self._closing = True
+        if self.cluster is not None:
+            self.cluster.let_go()
         try:
             for close in reversed(self._closers):
                 await _quietly("doors", close())
@@ -188,8 +236,11 @@ class Hub:
             await _quietly("sender", self.sender.stop())
             await _quietly("pipeline", asyncio.wait_for(self.pipeline.drained(), STOP_SECONDS_MAX))
             await _quietly("reservations", self._release_reservations())
+            if self.cluster is not None:
+                await _quietly("cluster", self.cluster.stop())
             if self._chores:
                 await asyncio.wait(self._chores)
+            await _quietly("backbone", self.backbone.stop())
             for tenant_id in self.tenancy.active():
                 for connector in self.sender.forget(tenant_id):
                     await _quietly("connector", connector.close())
@@ -209,6 +260,14 @@ class Hub:
         """
         await self._ticker.tick()
 
+    def does_chores(self) -> bool:
+        """Tell whether this process does what only one does: deadlines, old sessions, what waits for a new release."""
+        return self.cluster is None or self.cluster.does_chores()
+
+    async def _tick_cluster(self) -> None:
+        if self.cluster is not None:
+            await self.cluster.tick()
+
     async def _tick_sends(self) -> None:
         self.sender.tick()
 
@@ -216,7 +275,7 @@ class Hub:
         self.collector.tick()
 
     async def _tick_releases(self) -> None:
-        await self.tenancy.take_up_releases()
+        await self.tenancy.take_up_releases(release_held=self.does_chores())
 
     async def _tick_sweep(self) -> None:
         now = self.clock.now()
@@ -224,13 +283,18 @@ class Hub:
             self._sweep_due_at = now + SWEEP_EVERY
             self.pipeline.sweep()
 
+    async def _tick_outages(self) -> None:
+        await self.sending.tick(chores=self.does_chores())
+
     async def _tick_sessions(self) -> None:
         now = self.clock.now()
-        if now >= self._forget_due_at:
+        if now >= self._forget_due_at and self.does_chores():
             self._forget_due_at = now + timedelta(hours=1)
             await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
 
     async def _tick_deadlines(self) -> None:
+        if not self.does_chores():
+            return
         now = self.clock.now()
         due = await self.store.read(_next_deadline)
         if due is not None and due <= now:
@@ -265,7 +329,9 @@ class Hub:
         times = [
             self.store.read_now(_next_deadline),
             self.collector.next_due_at(),
+            self.repair.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
+            self.sending.outages.next_due_at(),
         ]
         return min((time for time in times if time is not None), default=None)
 
@@ -273,11 +339,19 @@ class Hub:
 
     async def ingest(self, offer: InboundOffer) -> IngestAnswer:
         """Store one message; return when it is durable."""
-        return await self.pipeline.ingest(offer)
+        admitted = await self.sending.spool.admit((offer,))
+        try:
+            return await self.pipeline.ingest(offer)
+        finally:
+            self.sending.spool.durable(admitted)
 
     async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
         """Store several messages; the answers come in the order of the offers."""
-        return await self.pipeline.ingest_many(offers)
+        admitted = await self.sending.spool.admit(offers)
+        try:
+            return await self.pipeline.ingest_many(offers)
+        finally:
+            self.sending.spool.durable(admitted)
 
     def configuration(self, tenant_id: str) -> Configuration | None:
         """Return the active configuration, or None for a tenant that does not exist."""
@@ -293,7 +367,7 @@ class Hub:
 
     def subscribe(self, tenant_id: str, after: str | None) -> AsyncIterator[tuple[str, Event]]:
         """Follow a tenant's journal behind a cursor: empty starts at the beginning, None with what comes next."""
-        return self._subscriptions.follow(tenant_id, after)
+        return self.backbone.follow(tenant_id, after)
 
     def signing_key(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for one purpose, derived from the root key; the same in every process."""
@@ -308,7 +382,9 @@ class Hub:
             return HubHealth(False, "the hub is shutting down")
         if self._ticker.dead():
             return HubHealth(False, "the clockwork stopped: retries, polls and deadlines do not run; restart the hub")
-        return HubHealth(True, "; ".join(filter(None, (self.tenancy.trouble(), self._ticker.trouble()))))
+        shared = "" if self.cluster is None else self.cluster.trouble()
+        troubles = (self.tenancy.trouble(), self._ticker.trouble(), shared, trouble_of(self.backbone.lag()))
+        return HubHealth(True, "; ".join(filter(None, troubles)))
 
     # -- configuration
 
@@ -359,8 +435,7 @@ class Hub:
                     tenant_id,
                     message_ids=tuple(request.message_ids),
                     issue_id=request.issue_id,
-                    under=request.under,
-                    active_release_id=configuration.release_id,
+                    release_id=configuration.release_id if request.under == "current" else "",
                 )
                 return replays.preview(connection, self.stages, selection, now)
 
@@ -368,6 +443,12 @@ class Hub:
         return await self._replay(
             tenant_id, tuple(request.message_ids), request.issue_id, request.under, request.actor, request.reason
         )
+
+    async def run_again(
+        self, tenant_id: str, message_ids: tuple[str, ...], document_ids: tuple[str, ...], *, actor: str, reason: str
+    ) -> replays.ReplayReport:
+        """Run messages (either way) and single documents again under the active release."""
+        return await self._replay(tenant_id, message_ids, "", "current", actor, reason, document_ids=document_ids)
 
     async def _replay(
         self,
@@ -379,6 +460,7 @@ class Hub:
         reason: str,
         *,
         sends_only: bool = False,
+        document_ids: tuple[str, ...] = (),
     ) -> replays.ReplayReport:
         configuration = self.tenancy.require(tenant_id)
         now = self.clock.now()
@@ -389,27 +471,24 @@ class Hub:
                 tenant_id,
                 message_ids=message_ids,
                 issue_id=issue_id,
-                under=under,
-                active_release_id=configuration.release_id,
+                release_id=configuration.release_id if under == "current" else "",
+                document_ids=document_ids,
             )
-            batch = Batch(connection, self._writer_ids, now)
-            ready = replays.requeue_dead(
-                connection, tenant_id, selection.dead, configuration, batch, self.sender.mode_of
-            )
+            batch = Batch(connection, self.writer_ids, now)
+            ready = replays.requeue_dead(connection, tenant_id, selection.dead, configuration, batch, self.mode_of)
             batch.save()
             audit.append(
                 connection,
                 tenant_id,
                 actor=actor or "system",
                 action="message.replay",
-                object=issue_id or ",".join(message_ids)[:200],
+                object=issue_id or ",".join((*message_ids, *document_ids))[:200],
                 reason=reason,
                 at=now,
             )
-            return selection, [*ready, *batch.ready]
+            return selection, self.pipeline.in_order(connection, [*ready, *batch.ready])
 
-        selection, ready = await self.pipeline.write(run)
-        self.sender.dispatch(ready)
+        selection, _ = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[1]))
         if not sends_only:
             self.pipeline.resume(selection.stored)
         return replays.ReplayReport(
@@ -452,9 +531,9 @@ class Hub:
                 tenant_id,
                 numbers,
                 configuration,
-                ids=self._writer_ids,
+                ids=self.writer_ids,
                 health=self.tenancy.health,
-                mode_of=self.sender.mode_of,
+                mode_of=self.mode_of,
                 now=now,
             )
             if answers:
@@ -468,17 +547,34 @@ class Hub:
                     detail=detail,
                     at=now,
                 )
+            batch.ready = self.pipeline.in_order(connection, batch.ready)
             return batch, answers
 
-        batch, answers = await self.pipeline.write(run)
-        self._subscriptions.publish(batch.events)
-        self.sender.dispatch(batch.ready)
+        batch, answers = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[0].ready))
+        self.backbone.announce(batch.events)
         return answers
+
+    # -- outages
+
+    async def outages(self, tenant_id: str) -> list[Outage]:
+        """Return a tenant's outages: those that last first, then the newest."""
+        return await self.sending.outages.listed(tenant_id)
+
+    async def declare_outage(
+        self, tenant_id: str, connection_id: str, actor: str, reason: str, action: OutageAction | None = None
+    ) -> Outage:
+        """Begin an outage of a connection by a person's word."""
+        return await self.sending.outages.declare(tenant_id, connection_id, actor=actor, reason=reason, action=action)
+
+    async def end_outage(self, tenant_id: str, outage_id: str, actor: str, reason: str = "") -> Outage:
+        """End an outage: stale updates are discarded, then what waits goes out."""
+        return await self.sending.outages.end(tenant_id, outage_id, actor=actor, reason=reason)
 
     # -- ports of the flow
 
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
         self.tenancy.forget_health(tenant_id)
+        self.sending.outages.circuit_changed(tenant_id, connection_id, circuit)
         now = to_micros(self.clock.now())
         state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
         self._chore(

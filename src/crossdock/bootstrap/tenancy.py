@@ -95,6 +95,10 @@ class Tenancy:
         """Return the active configuration, or None for a tenant that does not exist."""
         return self._active.get(tenant_id)
 
+    def configurations(self) -> Mapping[str, Configuration]:
+        """Return the active configurations by tenant."""
+        return self._active
+
     def require(self, tenant_id: str) -> Configuration:
         """Return the active configuration, or raise NotFound."""
         configuration = self._active.get(tenant_id)
@@ -275,9 +279,10 @@ class Tenancy:
             except Exception as error:  # noqa: BLE001 - the worker: one tenant's fault stops nobody else
                 self._note_trouble(tenant_id, error)
 
-    async def take_up_releases(self) -> None:
+    async def take_up_releases(self, *, release_held: bool = True) -> None:
         """Run under what another process applied beside this one: releases (`crossdock apply`) and secrets.
 
+        `release_held` sets free what waited for it; among several processes one does.
         A tenant whose release cannot be loaded goes on under its old one and is told of in `trouble`.
         """
         stamps, active = await self._store.read(lambda one: (secrets.stamps(one), releases.active_ids(one)))
@@ -285,7 +290,7 @@ class Tenancy:
             known = self._active.get(tenant_id)
             changed = self._secret_stamps.get(tenant_id) != stamps.get(tenant_id)
             if known is None or known.release_id != release_id or changed or tenant_id in self._troubles:
-                await self._take_up(tenant_id)
+                await self._take_up(tenant_id, release_held=release_held)
 
     async def _take_up(self, tenant_id: str, *, release_held: bool = True) -> None:
         try:

@@ -27,14 +27,20 @@ class LeasedConnector:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep it open over several calls: a poll ends only when all it yielded is acknowledged."""
-        self._uses += 1
-        self._unused.clear()
+        self._begin()
         try:
             yield
         finally:
-            self._uses -= 1
-            if not self._uses:
-                self._unused.set()
+            self._end()
+
+    def _begin(self) -> None:
+        self._uses += 1
+        self._unused.clear()
+
+    def _end(self) -> None:
+        self._uses -= 1
+        if not self._uses:
+            self._unused.set()
 
     async def check(self) -> CheckResult:
         with self.in_use():
@@ -52,8 +58,11 @@ class LeasedConnector:
                     await found.aclose()
 
     async def push(self, outbound: Outbound) -> PushResult:
-        with self.in_use():
+        self._begin()
+        try:
             return await self._connector.push(outbound)
+        finally:
+            self._end()
 
     async def find(self, outbound: Outbound) -> FindResult:
         with self.in_use():

@@ -64,14 +64,18 @@ class Ids:
     def __init__(self, clock: Clock, seed: int | None = None) -> None:
         self._clock = clock
         self._random = random.Random(seed) if seed is not None else random.Random(os.urandom(16))
-        self._milliseconds = -1
+        self._asked: datetime | None = None
+        self._milliseconds = self._asked_milliseconds = -1
         self._head = ""
         self._high = 0
         self._low = 0
 
     def new(self, prefix: str, now: datetime | None = None) -> str:
         """Return the next id, such as `msg_01J…`. `now` spares asking the clock again within a batch."""
-        milliseconds = int((now or self._clock.now()).timestamp() * 1000)
+        if now is None or now is not self._asked:
+            self._asked = now
+            self._asked_milliseconds = int((now or self._clock.now()).timestamp() * 1000)
+        milliseconds = self._asked_milliseconds
         if milliseconds > self._milliseconds:
             self._milliseconds = milliseconds
             self._high = self._random.getrandbits(49)
@@ -85,6 +89,23 @@ class Ids:
                 self._write_head()
         low, pairs = self._low, self._PAIRS
         return f"{prefix}_{self._head}{pairs[low >> 20]}{pairs[(low >> 10) & 1023]}{pairs[low & 1023]}"
+
+    def go_on_behind(self, known: str) -> None:
+        """Make only ids greater than a known one from now on: the clock may have been set back since it was made.
+
+        >>> ids = Ids(ManualClock(datetime(2026, 1, 1, tzinfo=UTC)), seed=1)
+        >>> ids.go_on_behind("msg_7ZZZZZZZZA0000000000000000")
+        >>> ids.new("msg") > "msg_7ZZZZZZZZA0000000000000000"
+        True
+        """
+        milliseconds = 0
+        for sign in known.rpartition("_")[2][:10]:
+            milliseconds = milliseconds * 32 + CROCKFORD.index(sign)
+        if milliseconds >= self._milliseconds:
+            self._milliseconds = milliseconds + 1
+            self._high = self._random.getrandbits(49)
+            self._low = self._random.getrandbits(29)
+            self._write_head()
 
     def fork(self) -> Ids:
         """Return another sequence for another thread; its ids are of this clock, but never of this sequence."""

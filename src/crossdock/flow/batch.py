@@ -39,6 +39,16 @@ class Ready(msgspec.Struct):
     state: str = "sending"
     due_at: float = 0.0
     loaded: bool = True
+    # How many attempts ended in each class of error; made with the first that failed.
+    tries: dict[str, int] | None = None
+    # The process ended during its last attempt: it may be what ended it.
+    cut_off: bool = False
+
+    def tried(self, error_class: str) -> None:
+        """Count an attempt that ended in a class of error."""
+        # A new one each time: an outcome that is being booked keeps the old.
+        tries = self.tries or {}
+        self.tries = {**tries, error_class: tries.get(error_class, 0) + 1}
 
 
 def ready_of_row(row: Row, content: bytes) -> Ready:
@@ -63,9 +73,10 @@ def ready_of_row(row: Row, content: bytes) -> Ready:
 class Position:
     """A stock position while a batch works on it."""
 
-    __slots__ = ("as_of", "on_hand", "reserved")
+    __slots__ = ("as_of", "fresh", "on_hand", "reserved")
 
-    def __init__(self, on_hand: Decimal, reserved: Decimal, as_of: int | None) -> None:
+    def __init__(self, on_hand: Decimal, reserved: Decimal, as_of: int | None, *, fresh: bool = False) -> None:
+        self.fresh = fresh
         self.on_hand = on_hand
         self.reserved = reserved
         self.as_of = as_of
@@ -85,6 +96,7 @@ class Batch:
         self.documents: list[messages.DocumentRow] = []
         self.documents_settled: list[tuple[Any, ...]] = []
         self.aggregates: list[aggregates.AggregateRow] = []
+        self.created: list[aggregates.AggregateRow] = []
         self.states: list[aggregates.AggregateRow] = []
         self.names: list[tuple[str, str, str, str]] = []
         self.timers_set: dict[tuple[str, str, str], int] = {}
@@ -177,7 +189,7 @@ class Batch:
         found = self.positions.get(key)
         if found is None:
             self.load_stock(tenant_id, {sku})
-            found = self.positions.setdefault(key, Position(Decimal(0), Decimal(0), None))
+            found = self.positions.setdefault(key, Position(Decimal(0), Decimal(0), None, fresh=True))
         return found
 
     def save(self) -> None:
@@ -189,6 +201,8 @@ class Batch:
             messages.settle_documents(connection, self.documents_settled)
         if self.inbound_settled:
             messages.settle_inbound(connection, self.inbound_settled)
+        if self.created:
+            aggregates.create(connection, self.created)
         if self.aggregates:
             aggregates.save(connection, self.aggregates)
         if self.states:
@@ -212,11 +226,14 @@ class Batch:
         if self.timers_set:
             aggregates.set_timers(connection, [(*key, due) for key, due in self.timers_set.items()])
         if self.positions_changed:
-            rows = []
+            known: list[tuple[Any, ...]] = []
+            fresh: list[tuple[Any, ...]] = []
             for key in sorted(self.positions_changed):
                 found = self.positions[key]
-                rows.append((*key, found.on_hand, found.reserved, found.as_of, self.now_micros))
-            stock.save(connection, rows)
+                row = (*key, found.on_hand, found.reserved, found.as_of, self.now_micros)
+                (fresh if found.fresh else known).append(row)
+            stock.save(connection, known)
+            stock.create(connection, fresh)
         if self.reports:
             stock.insert_reports(connection, self.reports)
         if self.interchange_rows:

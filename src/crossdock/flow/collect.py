@@ -49,8 +49,11 @@ class Collector:
         ingest_many: Callable[[list[InboundOffer]], Awaitable[list[IngestAnswer]]],
         failed: Callable[[str, str, str], None],
         stop_grace_seconds: float = STOP_GRACE_SECONDS,
+        may_poll: Callable[[str, str], bool] | None = None,
     ) -> None:
         self._clock = clock
+        # Among several processes: whether this one fetches from a (tenant, connection).
+        self._may_poll = may_poll
         self._connector_of = connector_of
         self._ingest_many = ingest_many
         self._failed = failed
@@ -82,10 +85,16 @@ class Collector:
         """Tell whether a poll runs."""
         return bool(self._running)
 
+    def polls(self, gone: Callable[[str, str], bool]) -> bool:
+        """Tell whether a poll runs of some connections; `gone` gets (tenant, connection)."""
+        return any(gone(*place) for place in self._running)
+
     def tick(self) -> None:
         """Start every poll that is due."""
         now = self._clock.now()
         for place, due in self._due.items():
+            if self._may_poll is not None and not self._may_poll(*place):
+                continue
             if due <= now and place not in self._running:
                 self._due[place] = now + timedelta(seconds=self._every[place])
                 task = asyncio.get_running_loop().create_task(self._poll(place, self._item_seconds[place]))

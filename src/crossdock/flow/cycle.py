@@ -40,6 +40,7 @@ class Cycle(msgspec.Struct):
     unreserved: list[Ready] = []
     events: list[Event] = []
     duplicates: int = 0
+    announced: set[int] = set()
 
 
 def run_apart(
@@ -58,6 +59,7 @@ def run_apart(
     connection.execute("savepoint part")
     try:
         run(items)
+        connection.flush()
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - the worker: one that fails must not take the others with it
@@ -78,6 +80,7 @@ def _give_up(connection: Connection, item: T, error: Exception, give_up: Callabl
     connection.execute("savepoint hopeless")
     try:
         give_up(item, error)
+        connection.flush()
     except StoreUnavailable:
         raise
     except Exception as second:

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ..durable.identity import Ids, to_micros
+from ..durable.lanes import connection_lane
 from ..governance.pack import ConnectionSpec
 from ..store import issues, messages, payloads
 from ..store.engine import Connection
@@ -70,7 +71,10 @@ class AgainDocument(msgspec.Struct, frozen=True):
 class Stored(msgspec.Struct):
     """A message that is durable and waits to be translated, with its bytes still in memory.
 
-    `runs` counts earlier runs. `again` limits a second run to some documents, by their position.
+    `runs` counts earlier runs. `again` limits a second run to some documents, by their position. `slot` is where it
+    waits in the record; -1 when it does not: a second run is nobody's but the process's that holds it. `amends` names
+    the message this is an amended version of: its envelope is not judged or acknowledged once more; `only` are the
+    positions of the documents that were amended.
     """
 
     tenant_id: str
@@ -86,6 +90,9 @@ class Stored(msgspec.Struct):
     traceparent: str
     runs: int = 0
     again: dict[int, AgainDocument] | None = None
+    slot: int = -1
+    amends: str = ""
+    only: frozenset[int] | None = None
 
 
 def still_to_run(connection: Connection, stored: list[Stored]) -> list[Stored]:
@@ -142,6 +149,9 @@ def _left_of(again: dict[int, AgainDocument], states: dict[str, str], seen: set[
     return left
 
 
+Place = Callable[[str, str], tuple[int, int]]
+
+
 def store_offers(
     connection: Connection,
     offers: list[InboundOffer],
@@ -149,10 +159,12 @@ def store_offers(
     specs: Callable[[str, str], tuple[ConnectionSpec, str]],
     ids: Ids,
     now: datetime,
+    place: Place | None = None,
 ) -> tuple[list[IngestAnswer], list[Stored]]:
     """Write a batch of offers; return the answers in the same order, and what is new.
 
-    `specs` gives the connection and active release of (tenant, connection).
+    `specs` gives the connection and active release of (tenant, connection); `place` gives the slot of (tenant, lane)
+    and whether another process works it. Without it this process works everything.
     """
     now_micros = to_micros(now)
     keyed = _keyed(offers, specs)
@@ -165,14 +177,15 @@ def store_offers(
     conflicts: list[issues.Fault] = []
     for offer, (key, digest, spec, release_id) in zip(offers, keyed, strict=True):
         message_id = ids.new("msg", now)
-        place = (offer.tenant_id, offer.connection_id, key)
-        first = known.get(place)
+        receipt = (offer.tenant_id, offer.connection_id, key)
+        first = known.get(receipt)
+        slot, handed = (0, 0) if place is None else place(offer.tenant_id, lane_of(offer, spec))
         if first is None:
-            known[place] = (message_id, digest)
-            receipts.append((*place, message_id, digest, now_micros))
+            known[receipt] = (message_id, digest)
+            receipts.append((*receipt, message_id, digest, now_micros))
             contents.append((offer.tenant_id, message_id, digest, offer.content))
             answer = IngestAnswer(message_id, "received", key)
-            fresh.append(_stored(offer, message_id, spec, release_id, now))
+            fresh.append(_stored(offer, message_id, spec, release_id, now, slot))
         elif first[1] == digest:
             answer = IngestAnswer(first[0], "duplicate", key)
         else:
@@ -180,7 +193,9 @@ def store_offers(
             answer = IngestAnswer(message_id, "conflict", key)
             conflicts.append(_conflict(offer, message_id, first[0], key, spec))
         answers.append(answer)
-        inbound.append(_row(offer, message_id, answer, key, digest, spec, release_id, now_micros, first))
+        row = _row(offer, message_id, answer, key, digest, spec, release_id, now_micros, first)
+        row.slot, row.handed = slot, handed
+        inbound.append(row)
     messages.insert_receipts(connection, receipts)
     payloads.save(connection, contents)
     messages.insert_inbound(connection, inbound)
@@ -214,7 +229,9 @@ def _known_receipts(
     return known
 
 
-def _stored(offer: InboundOffer, message_id: str, spec: ConnectionSpec, release_id: str, now: datetime) -> Stored:
+def _stored(
+    offer: InboundOffer, message_id: str, spec: ConnectionSpec, release_id: str, now: datetime, slot: int
+) -> Stored:
     return Stored(
         offer.tenant_id,
         message_id,
@@ -227,6 +244,7 @@ def _stored(offer: InboundOffer, message_id: str, spec: ConnectionSpec, release_
         now,
         release_id,
         clean(offer.traceparent),
+        slot=slot,
     )
 
 
@@ -303,6 +321,17 @@ def receipt_key_of(offer: InboundOffer, spec: ConnectionSpec, digest: bytes) -> 
         if value:
             return _short(f"{kind}:{value}")
     return "digest:" + digest.hex()
+
+
+def lane_of(offer: InboundOffer, spec: ConnectionSpec) -> str:
+    """Return the lane of an offer: what the connection says names it (best the order's number), else the connection."""
+    kind, _, argument = spec.lane.partition(":")
+    value = ""
+    if kind == "field":
+        value = field_of(offer.content, argument)
+    elif kind == "header" and not offer.of_batch:
+        value = offer.headers.get(argument.lower(), "")
+    return value or connection_lane(offer.connection_id)
 
 
 def _short(key: str) -> str:

@@ -25,7 +25,7 @@ from ..processes.order_fulfillment import decide
 from ..processes.order_state import OrderState
 from ..processes.order_state import summary as summary_of
 from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition
-from ..store import aggregates, issues, messages
+from ..store import aggregates, issues, messages, workers
 from ..store.engine import Row
 from .batch import Batch
 from .inventory import apply_stock, commitments, contradiction, report_key
@@ -112,6 +112,7 @@ class Orchestration:
         self._known: dict[str, dict[tuple[str, str], str]] = {}
         self._fresh_names: dict[str, list[str]] = {}
         self._waiting: dict[tuple[str, str], list[Item]] = {}
+        self._asked_again: set[tuple[str, str]] = set()
         self.requests: list[PlacedRequest] = []
         self._changed: dict[tuple[str, str], _Entry] = {}
         self.freed: list[Item] = []
@@ -224,28 +225,34 @@ class Orchestration:
                 self._park(item, found.awaits)
                 return
         paper.business_key = business_key_of(paper.value)
-        event = batch.event(
+        kind = EVENT_TYPES[paper.event_type].aggregate
+        if kind == "inventory":
+            self._apply_to_stock(item, self._event_of(item))
+        elif kind == "order":
+            self._apply_to_order(item)
+        else:
+            event = self._event_of(item)
+            batch.record(event, paper.canonical)
+            self._forward(event, item)
+        if paper.stored_before and paper.state == "applied":
+            batch.resolve(item.tenant_id, paper.document_id, "released by itself")
+
+    def _event_of(self, item: Item, correlation_id: str = "") -> Event:
+        """Return the event that a paper is."""
+        paper = item.paper
+        return self._batch.event(
             item.tenant_id,
             paper.event_type,
             paper.subject or f"document/{paper.document_id}",
             paper.value,
             occurred_at=occurred_at(paper.value, item.received_at),
+            correlation_id=correlation_id,
             causation_id=paper.document_id,
             message_id=item.message_id,
             partner=item.partner,
             release_id=item.configuration.release_id,
             traceparent=item.traceparent,
         )
-        kind = EVENT_TYPES[paper.event_type].aggregate
-        if kind == "inventory":
-            self._apply_to_stock(item, event)
-        elif kind == "order":
-            self._apply_to_order(item, event)
-        else:
-            batch.record(event)
-            self._forward(event, item)
-        if paper.stored_before and paper.state == "applied":
-            batch.resolve(item.tenant_id, paper.document_id, "released by itself")
 
     def _apply_to_stock(self, item: Item, event: Event) -> None:
         result = apply_stock(self._batch, item.tenant_id, item.paper)
@@ -255,7 +262,7 @@ class Orchestration:
             item.paper.state, item.paper.trouble = "rejected", contradiction(item.paper)
         else:
             self._restocked[item.tenant_id] = item.configuration
-            self._batch.record(event)
+            self._batch.record(event, item.paper.canonical)
             self._forward(event, item)
 
     def _note_duplicate(self, item: Item, subject: str, correlation_id: str) -> None:
@@ -276,13 +283,17 @@ class Orchestration:
             )
         )
 
-    def _apply_to_order(self, item: Item, event: Event) -> None:
+    def _apply_to_order(self, item: Item) -> None:
         batch, paper = self._batch, item.paper
-        self._load(item.tenant_id, {event.subject})
-        entry = self._entries[(item.tenant_id, event.subject)]
+        subject = paper.subject or f"document/{paper.document_id}"
+        place = (item.tenant_id, subject)
+        if place not in self._entries:
+            self._load(item.tenant_id, {subject})
+        entry = self._entries[place]
         fresh = entry is None
         if entry is None:
             entry = _Entry(batch.ids.new("ord", batch.now), 0, batch.now_micros, None)
+        event = self._event_of(item, entry.aggregate_id)
         outcome = self._decide(event, item.configuration, entry)
         if outcome.parked_until:
             self._park(item, outcome.parked_until)
@@ -291,8 +302,8 @@ class Orchestration:
             self._note_duplicate(item, event.subject, entry.aggregate_id)
             return
         if fresh and outcome.state is not None:
-            self._entries[(item.tenant_id, event.subject)] = entry
-        batch.record(msgspec.structs.replace(event, correlation_id=entry.aggregate_id), paper.canonical)
+            self._entries[place] = entry
+        batch.record(event, paper.canonical)
         self._forward(event, item)
         self._follow(event, outcome, entry, item.configuration)
 
@@ -391,7 +402,9 @@ class Orchestration:
         """Enter the changed aggregates in the batch, each once. Call it when everything has been applied."""
         for (tenant_id, subject), entry in self._changed.items():
             row = _aggregate_row(tenant_id, subject.partition("/")[2], entry, self._batch.now_micros)
-            if entry.listed is not None and entry.listed == aggregates.listed(row):
+            if entry.listed is None:
+                self._batch.created.append(row)
+            elif entry.listed == aggregates.listed(row):
                 self._batch.states.append(row)
             else:
                 self._batch.aggregates.append(row)
@@ -427,7 +440,11 @@ class Orchestration:
     def _set_free(self, configuration_of: Callable[[str, str], Configuration]) -> list[Item]:
         """Return the parked papers whose order or fulfillment became known in this pass."""
         items: list[Item] = []
+        if self._batch.connection.several:
+            for tenant_id, _ in self._waiting:
+                self._fresh_names.setdefault(tenant_id, [])
         for tenant_id, names in self._fresh_names.items():
+            items += self._found_after_all(tenant_id, names)
             for name in names:
                 items += self._taken_up(tenant_id, name)
             rows = messages.documents_awaiting(self._batch.connection, tenant_id, names)
@@ -435,6 +452,38 @@ class Orchestration:
             self.freed += freed
             items += freed
         self._fresh_names = {}
+        return items
+
+    def _found_after_all(self, tenant_id: str, fresh: list[str]) -> list[Item]:
+        """Return what this pass parked for names that another process made known meanwhile.
+
+        From here to the commit nobody parks papers under the fresh names, or makes known what is parked for: one of the
+        two always sees the other. Without it a paper and its order, committed at the same time, would miss each other.
+        """
+        if not self._batch.connection.several:
+            return []
+        waiting = [name for tenant, name in self._waiting if tenant == tenant_id and name not in fresh]
+        parked = [name for name in waiting if (tenant_id, name) not in self._asked_again]
+        self._asked_again.update((tenant_id, name) for name in parked)
+        workers.lock_names(
+            self._batch.connection,
+            [f"{tenant_id}|{name}" for name in fresh],
+            [f"{tenant_id}|{name}" for name in parked],
+        )
+        if not parked:
+            return []
+        values = [name.partition(":")[2] for name in parked]
+        found = aggregates.resolve(self._batch.connection, tenant_id, values)
+        self._known.setdefault(tenant_id, {}).update(found)
+        items: list[Item] = []
+        for name in parked:
+            kind, _, value = name.partition(":")
+            subject = found.get((kind, match_key(value)))
+            if subject is not None:
+                # It was looked for and not there: it is now.
+                if (tenant_id, subject) in self._entries and self._entries[(tenant_id, subject)] is None:
+                    del self._entries[(tenant_id, subject)]
+                items += self._taken_up(tenant_id, name)
         return items
 
     def _taken_up(self, tenant_id: str, name: str) -> list[Item]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -20,21 +20,28 @@ import msgspec
 import structlog
 
 from ..canonical.events import Event
+from ..durable.fairness import FairQueue
 from ..durable.identity import Clock, Ids, to_micros
-from ..errors import TransientError
+from ..errors import NotFound, TransientError
 from ..governance.pack import ConnectionSpec
-from ..store.engine import CommitUnknown, Connection, Store, StoreUnavailable
+from ..store.engine import CommitUnknown, Connection, Contention, Fenced, Store, StoreUnavailable
 from . import acknowledge, recovery
 from .batch import Ready
 from .bookings import Outcome, book_outcomes, lost, reserve_sends
 from .cycle import Cycle, Offered, became_durable, run_apart
-from .ingest import InboundOffer, IngestAnswer, Stored, store_offers
-from .stages import Stages
+from .handover import Handover, Taken
+from .ingest import InboundOffer, IngestAnswer, Place, Stored, store_offers
+from .stages import Stages, Worked
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
 RESERVE_AGAIN_SECONDS = 60.0
+# How often a transaction that came second is run again at once, before it is treated as a fault.
+CONTENTIONS_MAX = 8
+# How much a worker among several takes into its memory of what others stored for it.
+TAKEN_WAITING_MAX = 2_048
+COST_BYTES = 16_384
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -62,8 +69,14 @@ class Pipeline:
         waiting_sends: Callable[[], int],
         sender_knows: Callable[[str, str, str], bool],
         limits: Limits | None = None,
+        weights: Mapping[str, float] | None = None,
+        place: Place | None = None,
     ) -> None:
         self._store = store
+        # Set where several processes share the record; without it everything is this process's.
+        self.handover: Handover | None = None
+        self._place = place
+        self._fenced_out: Callable[[], None] = lambda: None
         self._stages = stages
         self._clock = clock
         self._ids = ids
@@ -73,10 +86,19 @@ class Pipeline:
         self._waiting_sends = waiting_sends
         self._sender_knows = sender_knows
         self._limits = limits or Limits()
-        self._offers: deque[Offered] = deque()
+        weight_of = (weights or {}).get
+        self._offers: FairQueue[Offered] = FairQueue(
+            lambda offered: self._flow(offered[0].tenant_id, offered[0].connection_id),
+            lambda offered: 1.0 + len(offered[0].content) / COST_BYTES,
+            lambda tenant_id: weight_of(tenant_id, 1.0),
+        )
         self._outcomes: deque[Outcome] = deque()
         self._reservations: deque[Ready] = deque()
-        self._work: deque[Stored] = deque()
+        self._work: FairQueue[Stored] = FairQueue(
+            lambda stored: self._flow(stored.tenant_id, stored.connection_id),
+            lambda stored: 1.0 + len(stored.content) / COST_BYTES,
+            lambda tenant_id: weight_of(tenant_id, 1.0),
+        )
         self._task: asyncio.Task[None] | None = None
         # One transaction decides at a time, on every engine: two that load the same order would lose one decision.
         self._turn = asyncio.Lock()
@@ -84,7 +106,12 @@ class Pipeline:
         # Set after a failure that was not the record's: the next cycle takes its parts apart.
         self._careful = False
         self._doubt: Cycle | None = None
+        self._contended = 0
         self._sweep_due = False
+        self._take_due = False
+        self._more_to_take = False
+        self._announce: deque[int] = deque()
+        self._suspects: deque[list[Stored]] = deque()
         self._swept = recovery.Place()
         self.counts = {"received": 0, "duplicates": 0, "conflicts": 0, "cycles": 0}
 
@@ -114,13 +141,21 @@ class Pipeline:
         """Refuse, before it joins the others, what comes to no door of ours, or more than may wait."""
         if self._store.broken() is not None:
             raise _closed()
+        total, most = len(self._offers) + len(self._work), self._limits.waiting_max
+        full = self._waiting_sends() >= self._limits.outbound_max
         for place in places:
             self._specs(*place)
-        if (
-            len(self._offers) + len(self._work) >= self._limits.waiting_max
-            or self._waiting_sends() >= self._limits.outbound_max
-        ):
-            raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
+            # Alone, a tenant may fill the whole; the more one has waiting, the less another needs for a place.
+            own = self._offers.waiting_of(place[0]) + self._work.waiting_of(place[0]) if total >= most else 0
+            if full or (total >= most and own >= 2 * most - total):
+                raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
+
+    def _flow(self, tenant_id: str, connection_id: str) -> tuple[str, str]:
+        """Return in which queue something waits: its tenant's, by the urgency of its connection."""
+        try:
+            return tenant_id, self._specs(tenant_id, connection_id)[0].urgency
+        except NotFound:
+            return tenant_id, "normal"
 
     def resume(self, stored: Sequence[Stored]) -> None:
         """Take up messages that are durable already: after a start, a release or a replay."""
@@ -137,15 +172,56 @@ class Pipeline:
         self._reservations.append(ready)
         self._kick()
 
-    async def write(self, function: Callable[[Connection], T]) -> T:
-        """Run something else in the record, in the same order as the cycles.
+    async def write(self, function: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
+        """Run something else in the record, in the same order as the cycles. It must bear being run again.
 
-        Whoever is cancelled while it runs leaves the turn only when it has ended.
+        `then` is called after the commit and before the next cycle. Whoever is cancelled while it runs leaves the turn
+        only when it has ended.
         """
+        for _ in range(CONTENTIONS_MAX):
+            try:
+                return await self._in_turn(lambda: function, then)
+            except Contention as error:
+                log.info("write.again", error=str(error))
+        return await self._in_turn(lambda: function, then)
+
+    async def exclusively(
+        self, make: Callable[[], Callable[[Connection], T]], then: Callable[[T], None] | None = None
+    ) -> T:
+        """Like `write`, with a function that is made when no cycle runs any more: `make` may look at what is held."""
+        return await self._in_turn(make, then)
+
+    async def _in_turn(
+        self, make: Callable[[], Callable[[Connection], T]], then: Callable[[T], None] | None = None
+    ) -> T:
         await self._turn.acquire()
-        task = asyncio.get_running_loop().create_task(self._store.write(function))
+        task = asyncio.get_running_loop().create_task(self._run_in_turn(make, then, self._store.write))
         task.add_done_callback(self._end_turn)
         return await asyncio.shield(task)
+
+    async def write_cycle(self, function: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
+        """Like `write`, for the cycle itself: nobody cancels it, its work is bounded, and it is run once."""
+        async with self._turn:
+            return await self._run_in_turn(lambda: function, then, self._store.write_here)
+
+    async def _run_in_turn(
+        self,
+        make: Callable[[], Callable[[Connection], T]],
+        then: Callable[[T], None] | None,
+        write: Callable[[Callable[[Connection], T]], Awaitable[T]],
+    ) -> T:
+        function = make()
+        if self.handover is None:
+            result = await write(function)
+        else:
+            try:
+                result = await write(self.handover.fenced(function))
+            except Fenced:
+                self._fenced_out()
+                raise
+        if then is not None:
+            then(result)
+        return result
 
     def _end_turn(self, task: asyncio.Task[Any]) -> None:
         self._turn.release()
@@ -169,7 +245,7 @@ class Pipeline:
                 self._kick()
 
     def _waits(self) -> bool:
-        held = self._offers or self._outcomes or self._reservations or self._work
+        held = self._offers or self._outcomes or self._reservations or self._work or self._announce or self._take_due
         return bool(held) or self._doubt is not None or self._sweep_due
 
     def idle(self) -> bool:
@@ -179,11 +255,83 @@ class Pipeline:
     async def deadlines(self, now: datetime, active: Callable[[Connection, str], Any]) -> None:
         """Run what has become due, until nothing is."""
         while True:
-            worked = await self.write(lambda connection: self._stages.deadlines(connection, now, active))
+
+            def pass_due(connection: Connection) -> Worked:
+                worked = self._stages.deadlines(connection, now, active)
+                worked.ready = self.in_order(connection, worked.ready)
+                return worked
+
+            worked = await self.write(pass_due, then=lambda worked: self.send_on(worked.ready))
             self._publish(worked.events)
-            self._dispatch(worked.ready)
             if not worked.events and not worked.ready:
                 return
+
+    def send_on(self, ready: list[Ready]) -> None:
+        """Have sends made that are committed: here, or by the process that owns their slot."""
+        if self.handover is not None:
+            self._announce.extend(self.handover.foreign((), ready))
+            ready = self.handover.mine(ready)
+        self._dispatch(ready)
+        if self._announce:
+            self._kick()
+
+    def _mine(self, ready: list[Ready]) -> list[Ready]:
+        return ready if self.handover is None else self.handover.mine(ready)
+
+    def in_order(self, connection: Connection, ready: list[Ready]) -> list[Ready]:
+        """Return sends made in this transaction, behind what others made for this process before. To be `send_on`."""
+        if self.handover is None or not self.handover.mine(ready):
+            return ready
+        return [*self.handover.handed_sends(connection), *ready]
+
+    # -- one of several processes
+
+    def share(self, handover: Handover, fenced_out: Callable[[], None]) -> None:
+        """Share the record with other processes. `fenced_out` is called when this one is found to be no worker."""
+        self.handover, self._fenced_out = handover, fenced_out
+
+    def take(self) -> None:
+        """Take what others stored and made for this process's slots."""
+        self._take_due = self.handover is not None
+        self._kick()
+
+    def taken(self, taken: Taken) -> None:
+        """Go on with what was taken. Its sends come first in their lanes: call it before anything else is committed."""
+        if self.handover is None or not self.handover.ownership.slots:
+            # The lease was lost meanwhile: others take this.
+            return
+        self._dispatch(self.handover.mine(taken.sends))
+        self._work.extend(taken.fresh)
+        self._suspects.extend(taken.suspects)
+        self._more_to_take = self._more_to_take or taken.more
+        self._kick()
+
+    def holds(self, gone: Callable[[str, str], bool]) -> bool:
+        """Tell whether outcomes or reservations of some lanes wait to be written; `gone` gets (tenant, lane)."""
+        return any(gone(one.ready.tenant_id, one.ready.lane) for one in self._outcomes) or any(
+            gone(one.tenant_id, one.lane) for one in self._reservations
+        )
+
+    def drop(self, slots: frozenset[int] | None = None) -> None:
+        """Forget what waits of some slots, or (None) everything that is in the record: others work on it."""
+        if slots is None:
+            self._work.clear()
+            self._outcomes.clear()
+            self._reservations.clear()
+            self._suspects.clear()
+            self._doubt = None
+        else:
+            self._take_due = self._more_to_take = False
+            self._work.remove(lambda stored: stored.slot in slots)
+            self._suspects = deque(group for group in self._suspects if group[0].slot not in slots)
+
+    async def run_suspects(self) -> None:
+        """Have the next small group of messages run that may have killed a worker; each run is counted before."""
+        if self._suspects and not len(self._work):
+            group = self._suspects.popleft()
+            await self.write(
+                lambda connection: recovery.count_runs(connection, group), then=lambda _: self.resume(group)
+            )
 
     # -- the cycle
 
@@ -208,16 +356,24 @@ class Pipeline:
         elif self._sweep_due:
             self._sweep_due = False
             await self._sweep()
+        elif self._take_due and self.handover is not None:
+            self._take_due = self._more_to_take = False
+            handover, room = self.handover, TAKEN_WAITING_MAX - len(self._work)
+            self._more_to_take = room <= 0
+            await self.write(lambda connection: handover.handed(connection, room), then=self.taken)
         else:
-            await self.write(lambda connection: self._drain(connection, cycle))
-            self._after_commit(cycle)
+            # After the commit comes before the next turn: what waits in a lane is sent in the order it was made.
+            await self.write_cycle(
+                lambda connection: self._drain(connection, cycle), lambda _: self._after_commit(cycle)
+            )
             self._careful = False
-        self._failed_cycles = 0
+        self._failed_cycles = self._contended = 0
 
     def _drain(self, connection: Connection, cycle: Cycle) -> None:
         """One transaction's worth of work. Runs in the store's writer."""
         now = self._clock.now()
         cycle.now_micros = to_micros(now)
+        connection.collisions_are_faults = self._careful
         self._take(cycle)
         self._part(
             connection,
@@ -249,6 +405,15 @@ class Pipeline:
             cycle.ready += worked.ready
             cycle.events += worked.events
             cycle.duplicates += worked.duplicates
+        if self.handover is not None:
+            self._hand_over(connection, cycle, self.handover)
+
+    def _hand_over(self, connection: Connection, cycle: Cycle, handover: Handover) -> None:
+        """Tell others of their work, and take what they made for the lanes this cycle sends on: it was made before."""
+        cycle.announced |= handover.foreign(cycle.fresh, cycle.ready)
+        if cycle.announced:
+            handover.wake.within(connection, cycle.announced)
+        cycle.ready = handover.mine(self.in_order(connection, cycle.ready))
 
     def _part(
         self,
@@ -267,7 +432,12 @@ class Pipeline:
 
     def _store_offers(self, connection: Connection, cycle: Cycle, part: list[Offered], now: datetime) -> None:
         answers, fresh = store_offers(
-            connection, [offer for offer, _ in part], specs=self._specs, ids=self._ids, now=now
+            connection,
+            [offer for offer, _ in part],
+            specs=self._specs,
+            ids=self._ids,
+            now=now,
+            place=self._place,
         )
         cycle.answers += answers
         cycle.fresh += fresh
@@ -295,6 +465,8 @@ class Pipeline:
             cycle.offers.append(offered)
             messages_left -= 1
             bytes_left -= len(offered[0].content)
+        while self._announce:
+            cycle.announced.add(self._announce.popleft())
         while self._outcomes and len(cycle.outcomes) < 2 * self._limits.batch_messages_max:
             cycle.outcomes.append(self._outcomes.popleft())
         while self._reservations and len(cycle.reserved) < self._limits.batch_messages_max:
@@ -315,18 +487,39 @@ class Pipeline:
             if not future.done():
                 future.set_result(answer)
         self.counts["duplicates"] += cycle.duplicates
-        self._work.extend(cycle.fresh)
+        if self.handover is None:
+            self._work.extend(cycle.fresh)
+        else:
+            holds = self.handover.ownership.holds
+            self._work.extend([stored for stored in cycle.fresh if holds(stored.slot)])
+            if cycle.announced:
+                self.handover.wake.after(cycle.announced)
+            self._take_due = self._take_due or (self._more_to_take and len(self._work) < TAKEN_WAITING_MAX // 2)
+        # Asked again: the lease may have been lost between the commit and now.
         if cycle.reserved:
-            self._dispatch(_reserved(cycle, self._clock.now().timestamp()))
+            self._dispatch(self._mine(_reserved(cycle, self._clock.now().timestamp())))
         if cycle.ready:
-            self._dispatch(cycle.ready)
+            self._dispatch(self._mine(cycle.ready))
         if cycle.events:
             self._publish(cycle.events)
 
     # -- when something fails
 
     async def _failed(self, cycle: Cycle, error: Exception) -> None:
-        """Nothing of the cycle is kept, unless its commit is in doubt. Senders are told so; the rest is tried again."""
+        """Nothing of the cycle is kept, unless its commit is in doubt. Senders are told so; the rest is tried again.
+
+        Whoever came second in a contention is not told: it is run again at once.
+        """
+        if isinstance(error, Contention) and self._contended < CONTENTIONS_MAX:
+            self._contended += 1
+            log.info("cycle.again", error=str(error))
+            self._offers.put_back(cycle.offers)
+            self._put_back(cycle)
+            return
+        if isinstance(error, Fenced):
+            log.warning("worker.fenced", error=str(error), work=len(cycle.work), outcomes=len(cycle.outcomes))
+            self._offers.put_back(cycle.offers)
+            return
         self._failed_cycles += 1
         log.error(
             "cycle.failed",
@@ -342,9 +535,9 @@ class Pipeline:
             _refuse(cycle.offers, error)
             # Settling a doubt writes nothing, so there is never a second one.
             self._doubt = self._doubt or cycle
-        elif not isinstance(error, StoreUnavailable) and not self._careful:
+        elif (not isinstance(error, StoreUnavailable) or isinstance(error, Contention)) and not self._careful:
             self._careful = True
-            self._offers.extendleft(reversed(cycle.offers))
+            self._offers.put_back(cycle.offers)
             self._put_back(cycle)
             return
         else:
@@ -357,29 +550,33 @@ class Pipeline:
         await asyncio.sleep(min(0.05 * 2 ** min(self._failed_cycles, 6), 2.0))
 
     def _put_back(self, cycle: Cycle) -> None:
-        self._work.extendleft(reversed(cycle.work))
+        self._work.put_back(cycle.work)
+        self._announce.extend(cycle.announced)
         self._outcomes.extendleft(reversed(cycle.outcomes))
         self._reservations.extendleft(reversed(cycle.reserved))
 
     def _give_up(self) -> None:
         """The record takes nothing more. What is held here is in it, or was never promised to anyone."""
         _refuse(self._offers, _closed())
-        for held in (self._offers, self._outcomes, self._reservations, self._work):
+        for held in (self._offers, self._outcomes, self._reservations, self._work, self._announce):
             held.clear()
-        self._doubt, self._sweep_due = None, False
+        self._doubt, self._sweep_due, self._take_due = None, False, False
 
     async def _settle_doubt(self, cycle: Cycle) -> None:
         """After a commit of unknown outcome: go on behind it if it is in the record, else do the work again.
 
         The senders of its offers were told "unknown" and come again; what they left is run all the same.
         """
-        durable = await self.write(lambda connection: became_durable(connection, cycle))
-        self._doubt = None
-        log.warning("cycle.settled", durable=durable, offers=len(cycle.offers), work=len(cycle.work))
-        if durable:
-            self._after_commit(cycle)
-        else:
-            self._put_back(cycle)
+
+        def settle(durable: bool) -> None:
+            self._doubt = None
+            log.warning("cycle.settled", durable=durable, offers=len(cycle.offers), work=len(cycle.work))
+            if durable:
+                self._after_commit(cycle)
+            else:
+                self._put_back(cycle)
+
+        await self.write(lambda connection: became_durable(connection, cycle), then=settle)
 
     # -- the safety net
 
@@ -390,21 +587,32 @@ class Pipeline:
         """
         now = self._clock.now()
         swept = self._swept
-        strays = await self._store.read(lambda connection: recovery.open_work(connection, to_micros(now), swept))
+        handover = self.handover
+        strays = await self._store.read(
+            lambda connection: (
+                recovery.open_work(connection, to_micros(now), swept)
+                if handover is None
+                else handover.open_work(connection, now, swept)
+            )
+        )
         self._swept = strays.reached
         held = {stored.message_id for stored in self._work}
+        held.update(stored.message_id for group in self._suspects for stored in group)
         inbound = [place for place in strays.inbound if place[1] not in held]
         inbound = inbound[: max(0, self._limits.waiting_max - len(self._work))]
         sends = [place for place in strays.sends if not self._sends(*place)]
         if not inbound and not sends:
             return
+        mine = None if handover is None else handover.ownership
         stored, ready = await self.write(
-            lambda connection: recovery.take_up(connection, inbound, sends, ids=self._ids, now=now)
+            lambda connection: recovery.take_up(connection, inbound, sends, ids=self._ids, now=now, mine=mine)
         )
         log.warning("sweep.found", messages=len(stored), sends=len(ready))
         held = {one.message_id for one in self._work}
-        self._work.extend([one for one in stored if one.message_id not in held])
-        self._dispatch([one for one in ready if not self._sends(one.tenant_id, one.connection_id, one.message_id)])
+        stored = [one for one in stored if one.message_id not in held and (mine is None or mine.holds(one.slot))]
+        self._work.extend(stored)
+        ready = [one for one in ready if not self._sends(one.tenant_id, one.connection_id, one.message_id)]
+        self._dispatch(self._mine(ready))
 
     def _sends(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
         return (

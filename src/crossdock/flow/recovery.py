@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ..durable.identity import Ids, from_micros, to_micros
+from ..durable.lanes import Ownership
 from ..store import issues, messages, outbound, payloads
 from ..store.engine import Connection, Row
 from ..store.outbound import AttemptRow
@@ -45,18 +46,23 @@ def waiting_messages(connection: Connection, *, ids: Ids, now: datetime) -> Wait
     after = ("", "")
     while rows := messages.waiting_inbound(connection, PAGE, after):
         after = (rows[-1][19], rows[-1][0])
-        for row in rows:
-            if row[18] >= RUNS_MAX:
-                detail = f"it was taken up {row[18]} times and the process ended each time before it came through"
-                title = "A message may be killing the process; it was set aside"
-                _set_aside(connection, row, ids, now, "XD-SYS-051", title, detail)
-        damaged: list[Damaged] = []
-        for stored in load_stored(connection, [row for row in rows if row[18] < RUNS_MAX], damaged=damaged):
-            _sort_in(found, stored)
-        for row, error in damaged:
-            _set_aside(connection, row, ids, now, error.code, "The stored bytes of a message are damaged", str(error))
+        sort_waiting(connection, rows, found, ids=ids, now=now)
     count_runs(connection, found.fresh)
     return found
+
+
+def sort_waiting(connection: Connection, rows: list[Row], found: Waiting, *, ids: Ids, now: datetime) -> None:
+    """Enter waiting messages (INBOUND_COLUMNS) in `found`, with their bytes, or set them aside."""
+    for row in rows:
+        if row[18] >= RUNS_MAX:
+            detail = f"it was taken up {row[18]} times and the process ended each time before it came through"
+            title = "A message may be killing the process; it was set aside"
+            _set_aside(connection, row, ids, now, "XD-SYS-051", title, detail)
+    damaged: list[Damaged] = []
+    for stored in load_stored(connection, [row for row in rows if row[18] < RUNS_MAX], damaged=damaged):
+        _sort_in(found, stored)
+    for row, error in damaged:
+        _set_aside(connection, row, ids, now, error.code, "The stored bytes of a message are damaged", str(error))
 
 
 def _sort_in(found: Waiting, stored: Stored) -> None:
@@ -126,10 +132,17 @@ def load_stored(
             traceparent=row[17],
             runs=row[18] + 1,
             again=None if again is None else again.get(row[0]),
+            slot=row[20] if again is None and row[3] == "received" else -1,
+            amends=amended_of(row[4]),
         )
         for row in rows
         if row[0] in contents
     ]
+
+
+def amended_of(receipt_key: str) -> str:
+    """Return of which message this one is an amended version; no sender can make such a receipt key."""
+    return receipt_key.split(":")[1] if receipt_key.startswith("amend:") else ""
 
 
 def _contents(
@@ -165,11 +178,19 @@ def open_sends(connection: Connection, *, ids: Ids, now: datetime) -> list[Ready
     after = ""
     while rows := outbound.open_messages(connection, PAGE, after):
         after = rows[-1][0]
-        contents, wrong = _contents(connection, [(row[31], row[0]) for row in rows])
-        sound = [row for row in rows if row[0] in contents]
-        ready += _taken_up(connection, sound, contents, now, "the process ended while this was being sent")
-        _bury(connection, [(row, wrong[row[0]]) for row in rows if row[0] in wrong], ids, now)
+        ready += taken_up(connection, rows, "the process ended while this was being sent", ids=ids, now=now)
     return ready
+
+
+def taken_up(connection: Connection, rows: list[Row], detail: str, *, ids: Ids, now: datetime) -> list[Ready]:
+    """Return open sends (store.outbound.OUTBOUND_COLUMNS) with their bytes, in the same order.
+
+    What was reserved is booked as an attempt of unknown outcome, with `detail`; what is damaged is a dead letter.
+    """
+    contents, wrong = _contents(connection, [(row[31], row[0]) for row in rows])
+    sound = [row for row in rows if row[0] in contents]
+    _bury(connection, [(row, wrong[row[0]]) for row in rows if row[0] in wrong], ids, now)
+    return _taken_up(connection, sound, contents, now, detail)
 
 
 def _taken_up(
@@ -177,19 +198,35 @@ def _taken_up(
 ) -> list[Ready]:
     ready = []
     cut_off = []
+    tried: dict[str, list[str]] = {}
+    for row in rows:
+        if row[12]:
+            tried.setdefault(row[31], []).append(row[0])
+    tries = {
+        place: found
+        for tenant_id in tried
+        for place, found in outbound.tries(connection, tenant_id, tried[tenant_id]).items()
+    }
     for row in rows:
         one = ready_of_row(row, contents[row[0]])
+        one.tries = tries.get(one.message_id)
         if one.state == "sending":
             one.attempts += 1
-            one.state = "unknown"
+            one.state, one.cut_off = "unknown", True
+            one.tried("unknown")
             cut_off.append(one)
+        elif one.state == "unknown" and row[13] is None:
+            # So it was left by an earlier end of the process, and has not been settled since.
+            one.cut_off = True
         ready.append(one)
     if cut_off:
         at, code = to_micros(now), "XD-PTR-003"
         outbound.insert_attempts(
             connection,
             [
-                AttemptRow(one.tenant_id, one.message_id, one.attempts, "unknown", at, 0.0, None, code, detail, None)
+                AttemptRow(
+                    one.tenant_id, one.message_id, one.attempts, "unknown", at, 0.0, None, code, detail, None, "unknown"
+                )
                 for one in cut_off
             ],
         )
@@ -252,8 +289,12 @@ def open_work(connection: Connection, now_micros: int, behind: Place) -> OpenWor
     before = now_micros - STRAY_AGE_MICROS
     inbound = messages.waiting_ids(connection, before, PAGE, behind.inbound)
     sends = outbound.open_ids(connection, before, PAGE, behind.sends)
-    reached = Place(inbound[-1] if len(inbound) == PAGE else ("", ""), sends[-1][2] if len(sends) == PAGE else "")
-    return OpenWork(inbound, sends, reached)
+    return OpenWork(inbound, sends, place_behind(inbound, sends))
+
+
+def place_behind(inbound: list[tuple[str, str]], sends: list[tuple[str, str, str]]) -> Place:
+    """Return where the next page begins; behind the last one, at the beginning."""
+    return Place(inbound[-1] if len(inbound) == PAGE else ("", ""), sends[-1][2] if len(sends) == PAGE else "")
 
 
 def take_up(
@@ -263,11 +304,15 @@ def take_up(
     *,
     ids: Ids,
     now: datetime,
+    mine: Ownership | None = None,
 ) -> tuple[list[Stored], list[Ready]]:
-    """Load open work that nobody holds; what is damaged is set aside. What was reserved is of unknown outcome."""
+    """Load open work that nobody holds; what is damaged is set aside. What was reserved is of unknown outcome.
+
+    `mine` leaves out what has become another process's since it was looked for.
+    """
     found = [messages.load_inbound(connection, *place) for place in inbound]
     damaged: list[Damaged] = []
-    rows = [row for row in found if row is not None and row[3] == "received"]
+    rows = [row for row in found if row is not None and row[3] == "received" and (mine is None or mine.holds(row[20]))]
     stored = load_stored(connection, rows, damaged=damaged)
     for row, error in damaged:
         _set_aside(connection, row, ids, now, error.code, "The stored bytes of a message are damaged", str(error))
@@ -279,13 +324,9 @@ def take_up(
         row
         for tenant_id, message_ids in by_tenant.items()
         for row in outbound.load_many(connection, tenant_id, message_ids)
-        if row[9] in ("pending", "sending", "unknown")
+        if row[9] in ("pending", "sending", "unknown") and (mine is None or mine.owns(row[31], row[6]))
     ]
-    contents, wrong = _contents(connection, [(row[31], row[0]) for row in open_rows])
-    _bury(connection, [(row, wrong[row[0]]) for row in open_rows if row[0] in wrong], ids, now)
-    detail = "nobody remembers what became of this send"
-    sound = [row for row in open_rows if row[0] in contents]
-    return stored, _taken_up(connection, sound, contents, now, detail)
+    return stored, taken_up(connection, open_rows, "nobody remembers what became of this send", ids=ids, now=now)
 
 
 def released(connection: Connection, tenant_id: str, known: set[str], release_id: str) -> list[Stored]:

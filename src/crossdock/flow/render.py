@@ -40,7 +40,8 @@ EXTENSIONS = {"json": "json", "csv": "csv", "fixed": "txt", "x12": "edi"}
 _UNSAFE = re.compile(r"[^0-9A-Za-z._-]")
 _SAFE_ASCII = {code: "-" for code in range(128) if _UNSAFE.match(chr(code))}
 
-SendMode = Callable[[str, str], str]
+# (tenant, connection, lane) → the state a new message is written in, its slot, and 1 when another process sends it.
+SendMode = Callable[[str, str, str], tuple[str, int, int]]
 
 
 class Draft(msgspec.Struct):
@@ -66,13 +67,14 @@ class Draft(msgspec.Struct):
     segments: Any = None
     services: tuple[Any, ...] = ()
     trouble: Trouble | None = None
+    canonical: bytes | None = None
     attributes: Mapping[str, str] = {}
 
 
 def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> None:
     """Make the outbound messages of some requests.
 
-    `mode_of` tells the state in which (tenant, connection) takes a new one.
+    `mode_of` tells in which state (tenant, connection, lane) takes a new one, and who sends it.
     """
     drafts = _without_known(batch, [draft for request in requests for draft in _drafts(request, batch)])
     for draft in drafts:
@@ -89,24 +91,20 @@ def finish(batch: Batch, drafts: list[Draft], mode_of: SendMode) -> None:
         _enter(batch, draft, mode_of)
 
 
-def plain(document: Any) -> Any:
-    """Return a canonical object as maps read it: mappings, lists, text, numbers (decimals exact)."""
-    return decode_numbers(_encode_numbers(document))
-
-
 def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
     request, configuration = placed.request, placed.configuration
     variables = {"site": request.site, **request.attributes}
-    document = plain(request.document)
+    canonical = _encode_numbers(request.document)
+    document = decode_numbers(canonical)
     if isinstance(document, dict):
         variables = {**document, **variables}
     routes = configuration.routes_for(request.kind, variables)
     if not routes:
         batch.faults.append(_unrouted(placed))
-    return [_draft(placed, route, document) for route in routes]
+    return [_draft(placed, route, document, canonical) for route in routes]
 
 
-def _draft(placed: PlacedRequest, route: Route, document: Any) -> Draft:
+def _draft(placed: PlacedRequest, route: Route, document: Any, canonical: bytes) -> Draft:
     configuration = placed.configuration
     compiled = configuration.maps[route.map]
     return Draft(
@@ -123,6 +121,7 @@ def _draft(placed: PlacedRequest, route: Route, document: Any) -> Draft:
         event_id=placed.event_id,
         inbound_message_id=placed.message_id,
         traceparent=placed.traceparent,
+        canonical=canonical,
         attributes=placed.request.attributes,
     )
 
@@ -177,6 +176,11 @@ def run_map(draft: Draft) -> None:
             detail=str(error),
             pointer=error.pointer,
         )
+
+
+def rendered_fields(draft: Draft) -> Any:
+    """Return what the map makes of a draft, before any encoding. Raises HeldAwaiting and DocumentRejected."""
+    return draft.configuration.maps[draft.map].run(draft.document, _context(draft))
 
 
 def _segments(draft: Draft, target: Mapping[str, Any]) -> Any:
@@ -243,7 +247,7 @@ def _envelope(batch: Batch, drafts: list[Draft]) -> None:
             )
             continue
         by_partner.setdefault((draft.tenant_id, draft.spec.x12.us, draft.spec.x12.them), []).append(draft)
-    for (tenant_id, us, them), mine in by_partner.items():
+    for (tenant_id, us, them), mine in sorted(by_partner.items(), key=lambda pair: pair[0]):
         first = outbound.next_control_numbers(batch.connection, tenant_id, us, them, "interchange", len(mine))
         for number, draft in enumerate(mine, first):
             assert draft.spec.x12 is not None
@@ -306,7 +310,8 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
     identity = draft.identity or identity_of(draft.request_key)
     digest = payloads.digest_of(draft.content)
     spec, failed = draft.spec, draft.trouble is not None
-    state = "dead" if failed else mode_of(draft.tenant_id, spec.connection)
+    state, slot, handed = mode_of(draft.tenant_id, spec.connection, draft.lane)
+    state = "dead" if failed else state
     awaits_ack = draft.format == "x12" and draft.set_code not in ("997", "999") and spec.x12 is not None and not failed
     name = file_name(spec.outbound_name, draft, identity, message_id)
     content_type = CONTENT_TYPES[draft.format]
@@ -331,7 +336,7 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             content_type=content_type,
             name=name,
             headers=None,
-            canonical=_encode_numbers(draft.document) if draft.document is not None else None,
+            canonical=draft.canonical,
             map=draft.map,
             release_id=draft.configuration.release_id,
             causation_id=draft.event_id,
@@ -341,6 +346,8 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             error_code=draft.trouble.code if draft.trouble else "",
             error=draft.trouble.detail if draft.trouble else "",
             traceparent=draft.traceparent,
+            slot=slot,
+            handed=handed,
         )
     )
     if draft.trouble is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ..canonical.identifiers import match_key, search_key
-from .engine import Connection, Row
+from .engine import Connection, Row, locked
 
 
 class AggregateRow(msgspec.Struct):
@@ -31,7 +31,8 @@ class AggregateRow(msgspec.Struct):
     sites: str = ""
 
 
-_SAVE = f"""insert into aggregates ({", ".join(AggregateRow.__struct_fields__)}) values ({",".join("?" * 15)})
+_CREATE = f"insert into aggregates ({', '.join(AggregateRow.__struct_fields__)}) values ({','.join('?' * 15)})"
+_SAVE = f"""{_CREATE}
  on conflict (tenant_id, kind, key) do update set version = excluded.version, status = excluded.status,
  customer = excluded.customer, region = excluded.region, due_at = excluded.due_at, at_risk = excluded.at_risk,
  value_cents = excluded.value_cents, updated_at = excluded.updated_at, state = excluded.state, sites = excluded.sites"""
@@ -42,12 +43,15 @@ _KEEP = """update aggregates set version = ?, updated_at = ?, state = ? where te
 
 
 def load(connection: Connection, tenant_id: str, kind: str, keys: Sequence[str]) -> dict[str, Row]:
-    """Return the aggregates of some keys: key → (aggregate_id, version, created_at, state, *what lists show)."""
+    """Return the aggregates of some keys: key → (aggregate_id, version, created_at, state, *what lists show).
+
+    In a transaction that writes, others that decide on the same ones wait until its end: hand the keys in sorted.
+    """
     if not keys:
         return {}
     rows = connection.many(
         f"select key, aggregate_id, version, created_at, state, {_LISTED} from aggregates where tenant_id = ? and"
-        " kind = ? and key in ({})",
+        " kind = ? and key in ({})" + locked(connection, "key"),
         [tenant_id, kind],
         keys,
     )
@@ -61,6 +65,12 @@ def with_status(connection: Connection, tenant_id: str, kind: str, status: str, 
         (tenant_id, kind, status, limit),
     )
     return [row[0] for row in rows]
+
+
+def create(connection: Connection, rows: Iterable[AggregateRow]) -> None:
+    """Write aggregates that did not exist when they were looked for. One that does now is a contention, never lost."""
+    ordered = sorted(rows, key=lambda row: (row.tenant_id, row.kind, row.key))
+    connection.executemany(_CREATE, [msgspec.structs.astuple(row) for row in ordered])
 
 
 def save(connection: Connection, rows: Iterable[AggregateRow]) -> None:
@@ -117,10 +127,14 @@ def cancel_timers(connection: Connection, rows: Iterable[tuple[str, str, str]]) 
 
 
 def due_timers(connection: Connection, now_micros: int, limit: int = 500) -> list[Row]:
-    """Return deadlines of all tenants that have passed: (tenant_id, subject, name, due_at), the earliest first."""
+    """Return deadlines of all tenants that have passed: (tenant_id, subject, name, due_at), the earliest first.
+
+    One that another process is working on is left out.
+    """
+    skip = connection.locking and f"{connection.locking} skip locked"
     return connection.query(
         "select tenant_id, subject, name, due_at from timers where due_at <= ? order by due_at,"
-        " tenant_id, subject, name limit ?",
+        f" tenant_id, subject, name limit ?{skip}",
         (now_micros, limit),
     )
 

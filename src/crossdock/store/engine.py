@@ -38,10 +38,30 @@ class CommitUnknown(StoreUnavailable):
     code = "XD-SYS-012"
 
 
+class Contention(StoreUnavailable):
+    """Another transaction was first: nothing of this one was kept, and it goes through when it is run again."""
+
+    code = "XD-SYS-013"
+
+
+class Fenced(StoreUnavailable):
+    """This process is not a worker any more: its lease ended. Nothing of this transaction was kept."""
+
+    code = "XD-SYS-014"
+
+
 class Connection(Protocol):
-    """What repositories get: a connection inside a transaction."""
+    """What repositories get: a connection inside a transaction.
+
+    `locking` ends a query whose rows are going to be changed: where several processes write, others wait for them.
+    `several` says that other processes write too: a key that is there already then means `Contention`, not a fault,
+    unless whoever has run into it again and again sets `collisions_are_faults`.
+    """
 
     engine: str
+    locking: str
+    several: bool
+    collisions_are_faults: bool
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run a statement; return how many rows it changed."""
@@ -49,6 +69,13 @@ class Connection(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement for every row, in one round trip where the engine can."""
+        ...
+
+    def flush(self) -> None:
+        """Have the engine take what `executemany` was given so far; what is wrong with it is raised here at the latest.
+
+        Called where a failure must be known: before a savepoint is given up or released.
+        """
         ...
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
@@ -70,6 +97,10 @@ class Store(Protocol):
 
     async def write(self, function: Callable[[Connection], T]) -> T: ...
 
+    async def write_here(self, function: Callable[[Connection], T]) -> T:
+        """Like `write`; may hold the event loop while it runs. For the cycle, whose work is bounded."""
+        ...
+
     def write_now(self, function: Callable[[Connection], T]) -> T: ...
 
     async def read(self, function: Callable[[Connection], T]) -> T: ...
@@ -84,6 +115,17 @@ class Store(Protocol):
         """Become the one worker of this record until `close`. Raises ConfigurationError when another process is."""
         ...
 
+    def join(self) -> None:
+        """Become one of several processes of this record until `close`.
+
+        Raises ConfigurationError where the engine allows one only, or when one has the record for itself.
+        """
+        ...
+
+    def open_connection(self) -> Any:
+        """Return a connection beside the pool, for a thread of its own; the caller closes its `raw`. See `join`."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -94,6 +136,20 @@ def already_worked() -> ConfigurationError:
         code="XD-SYS-009",
         hint="Stop it first, or speak to it: crossdock … --url http://127.0.0.1:8600 --key …",
     )
+
+
+def one_process_only() -> ConfigurationError:
+    """Return the refusal of several processes on an embedded record."""
+    return ConfigurationError(
+        "several processes cannot work on an SQLite record: it has one writer, in the process that holds what waits",
+        code="XD-SYS-015",
+        hint=("Run one: crossdock up", "Move to PostgreSQL (store.url) for more than one"),
+    )
+
+
+def locked(connection: Connection, order: str) -> str:
+    """Return the end of a query whose rows are going to be changed; all who lock them do it in the same order."""
+    return f" order by {order}{connection.locking}" if connection.locking else ""
 
 
 def placeholder_lists(sql: str, before: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[str, list[Any]]]:
@@ -117,9 +173,9 @@ def migration_texts(substitutions: dict[str, str]) -> list[tuple[str, list[str]]
         if not entry.name.endswith(".sql"):
             continue
         text = entry.read_text(encoding="utf-8")
-        text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
         for name, value in substitutions.items():
             text = text.replace("{" + name + "}", value)
+        text = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
         result.append((entry.name, [part.strip() for part in text.split(";\n") if part.strip()]))
     return result
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from ..durable.identity import Ids
-from .engine import Connection, Row
+from .engine import Connection, Row, locked
 
 
 class Fault(msgspec.Struct, frozen=True, eq=False):
@@ -58,7 +58,7 @@ def _issues_of(
     first_of = {fault.cause: fault for fault in reversed(faults)}
     rows = connection.many(
         "select cause, issue_id from issues where tenant_id = ? and state in ('open', 'acknowledged') and"
-        " cause in ({})",
+        " cause in ({})" + locked(connection, "issue_id"),
         [tenant_id],
         list(first_of),
     )
@@ -170,6 +170,11 @@ def _resolve(
     )
     closed = []
     for issue_id in sorted({row[1] for row in rows}):
+        if connection.locking:
+            # Whoever enters a member now is waited for, and then seen.
+            connection.query(
+                f"select 1 from issues where tenant_id = ? and issue_id = ?{connection.locking}", (tenant_id, issue_id)
+            )
         left = connection.one(
             "select 1 from exceptions where tenant_id = ? and issue_id = ? and state = 'open' limit 1",
             (tenant_id, issue_id),
@@ -211,7 +216,19 @@ def set_state(connection: Connection, tenant_id: str, issue_id: str, state: str,
     """Acknowledge, ignore, resolve or reopen an issue; return whether it exists."""
     closed = now_micros if state in ("resolved", "ignored") else None
     changed = connection.execute(
-        "update issues set state = ?, closed_at = ?, closed_by = ?, owner = ? where tenant_id = ? and issue_id = ?",
-        (state, closed, actor if closed else "", actor, tenant_id, issue_id),
+        "update issues set state = ?, closed_at = ?, closed_by = ?, owner = ?,"
+        " responded_at = coalesce(responded_at, ?) where tenant_id = ? and issue_id = ?",
+        (state, closed, actor if closed else "", actor, now_micros, tenant_id, issue_id),
+    )
+    return changed > 0
+
+
+def assign(connection: Connection, tenant_id: str, issue_id: str, owner: str, now_micros: int) -> bool:
+    """Give an open issue to somebody, or (empty) to nobody: then its clock runs on; return whether it is open."""
+    changed = connection.execute(
+        "update issues set owner = ?, state = ?, responded_at = case when ? = '' then null"
+        " else coalesce(responded_at, ?) end"
+        " where tenant_id = ? and issue_id = ? and state in ('open', 'acknowledged')",
+        (owner, "acknowledged" if owner else "open", owner, now_micros, tenant_id, issue_id),
     )
     return changed > 0

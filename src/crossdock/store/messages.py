@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .engine import Connection, Row
+from .engine import Connection, Row, locked
 
 
 class InboundRow(msgspec.Struct):
@@ -30,6 +30,8 @@ class InboundRow(msgspec.Struct):
     traceparent: str
     error_code: str = ""
     error: str = ""
+    slot: int = 0
+    handed: int = 0
 
 
 class DocumentRow(msgspec.Struct):
@@ -80,7 +82,7 @@ def insert_receipts(connection: Connection, rows: Iterable[tuple[str, str, str, 
 
 
 _INSERT_INBOUND = (
-    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 17)})"
+    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 19)})"
 )
 _INSERT_DOCUMENT = f"insert into documents ({', '.join(DocumentRow.__struct_fields__)}) values ({','.join('?' * 20)})"
 
@@ -125,7 +127,7 @@ def settle_documents(connection: Connection, rows: Iterable[tuple[Any, ...]]) ->
 INBOUND_COLUMNS = (
     "message_id, connection_id, partner, state, receipt_key, digest, size_bytes, content_type, name,"
     " headers, received_at,"
-    " processed_at, release_id, duplicate_of, document_count, error_code, error, traceparent, attempts, tenant_id"
+    " processed_at, release_id, duplicate_of, document_count, error_code, error, traceparent, attempts, tenant_id, slot"
 )
 
 
@@ -196,9 +198,10 @@ def load_documents(connection: Connection, tenant_id: str, document_ids: Sequenc
 
 
 def document_states(connection: Connection, tenant_id: str, document_ids: Sequence[str]) -> dict[str, str]:
-    """Return the present state of some documents by their id."""
+    """Return the present state of some documents by their id; nobody else settles them until the transaction ends."""
     rows = connection.many(
-        "select document_id, state from documents where tenant_id = ? and document_id in ({})",
+        "select document_id, state from documents where tenant_id = ? and document_id in ({})"
+        + locked(connection, "document_id"),
         [tenant_id],
         document_ids,
     )
@@ -206,7 +209,14 @@ def document_states(connection: Connection, tenant_id: str, document_ids: Sequen
 
 
 def taken_apart(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> set[str]:
-    """Return which of some messages have documents already."""
+    """Return which of some messages have documents already; nobody else takes them apart until the end."""
+    if connection.locking:
+        connection.many(
+            "select message_id from inbound_messages where tenant_id = ? and message_id in ({})"
+            + locked(connection, "message_id"),
+            [tenant_id],
+            message_ids,
+        )
     rows = connection.many(
         "select distinct message_id from documents where tenant_id = ? and message_id in ({})", [tenant_id], message_ids
     )
@@ -228,7 +238,7 @@ def documents_awaiting(connection: Connection, tenant_id: str, awaits: Sequence[
         return []
     rows = connection.many(
         f"select {DOCUMENT_COLUMNS} from documents where tenant_id = ? and state in ('held', 'parked') and"
-        f" awaits in ({{}})",
+        f" awaits in ({{}})" + locked(connection, "document_id"),
         [tenant_id],
         awaits,
     )

@@ -11,7 +11,7 @@ import contextlib
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -19,7 +19,16 @@ from typing import Any, TypeVar
 import psycopg
 
 from ..errors import ConfigurationError
-from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, migrate, placeholder_lists
+from .engine import (
+    CommitUnknown,
+    Contention,
+    Row,
+    StoreFull,
+    StoreUnavailable,
+    already_worked,
+    migrate,
+)
+from .postgres_batches import any_of, in_arrays
 
 T = TypeVar("T")
 
@@ -29,17 +38,24 @@ DIALECT = {
     # txid makes a cursor possible that never passes a transaction still open (store/journal.py).
     "position": "position bigserial primary key, txid xid8 not null default pg_current_xact_id()",
     "without_rowid": "",
+    "serial": "bigserial",
+    "postgresql_only": "",
+    # Whoever follows the journal asks in this order; without it every look sorts the whole table.
+    "journal_index": "create index events_by_transaction on events (txid, position)",
 }
 
 CLAIM_SECONDS_MAX = 3.0
+# A process that is stopped inside a transaction holds what it locked no longer than this.
+IDLE_IN_TRANSACTION_SECONDS_MAX = 60
 _MIGRATION_LOCK = 7_265_501
 _WORKER_LOCK = 7_265_502
 
 
 def _roll_back(connection: PostgresConnection) -> None:
     """End a transaction. A connection that is broken has ended it already."""
-    with contextlib.suppress(psycopg.OperationalError):
-        connection.raw.execute("rollback")
+    if connection.forget():
+        with contextlib.suppress(psycopg.OperationalError):
+            connection.raw.execute("rollback")
 
 
 @lru_cache(maxsize=1024)
@@ -54,8 +70,14 @@ class PostgresConnection:
 
     def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self.raw = raw
+        self.locking, self.several, self.collisions_are_faults = "", False, False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
+        # Set when a pipeline broke: the driver believes statements to be prepared that the server never saw. Nothing
+        # prepared is used any more, and the connection is replaced at the end of its transaction.
+        self.distrusted = False
+        self._waiting: list[tuple[str, Sequence[Any] | None]] = []
+        self._types: dict[str, Mapping[str, str]] = {}
         raw.add_notice_handler(self._notice)
 
     def _notice(self, diagnostic: Any) -> None:
@@ -63,36 +85,93 @@ class PostgresConnection:
             self.warnings.append(diagnostic.message_primary or "")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).rowcount
-        except psycopg.Error as error:
-            raise _meaning_of(error) from error
+        return self._run(_translated(sql), parameters or None).rowcount
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
-            with self.raw.cursor() as cursor:
-                cursor.executemany(_translated(sql), rows)
-        except psycopg.Error as error:
-            raise _meaning_of(error) from error
+        """Write a batch. It goes out with the next statement that somebody waits for, or with `flush`."""
+        rows = rows if isinstance(rows, list) else list(rows)
+        joined = in_arrays(sql, rows, self._types_of)
+        if joined is not None:
+            self._waiting.append(joined)
+        else:
+            self._waiting += [(_translated(sql), row) for row in rows]
+
+    def flush(self) -> None:
+        """Send what waits, in one round trip; raises what the first faulty statement of it raises."""
+        if self._waiting:
+            self._run(*self._waiting.pop())
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).fetchall()
-        except psycopg.Error as error:
-            raise _meaning_of(error) from error
+        return self._run(_translated(sql), parameters or None).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).fetchone()
-        except psycopg.Error as error:
-            raise _meaning_of(error) from error
+        return self._run(_translated(sql), parameters or None).fetchone()
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
-        rows: list[Row] = []
-        for statement, parameters in placeholder_lists(sql, before, values):
-            rows += self.query(statement, parameters)
-        return rows
+        if not values:
+            return []
+        return self._run(any_of(sql, type(values[0]).__name__), [*before, list(values)]).fetchall()
 
+    def begin(self, how: str = "") -> None:
+        """Begin a transaction; costs no round trip of its own."""
+        self._waiting = [("begin" + how, None)]
+
+    def commit(self) -> None:
+        """Send what waits and commit, in one round trip."""
+        self._waiting.append(("commit", None))
+        waiting, self._waiting = self._waiting, []
+        try:
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+        except psycopg.Error:
+            self.distrusted = True
+            raise
+
+    def forget(self) -> bool:
+        """Leave out what waits: the transaction is given up. Tell whether it had begun on the server."""
+        begun = not (self._waiting and self._waiting[0][0].startswith("begin"))
+        self._waiting = []
+        return begun
+
+    def _run(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        """Run a statement behind what waits, all of it in one round trip."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            if not waiting:
+                return self._send(statement, parameters)
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+                return self._send(statement, parameters)
+        except psycopg.Error as error:
+            self.distrusted = self.distrusted or bool(waiting)
+            raise self.meaning(error) from error
+
+    def _send(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        return self.raw.execute(statement, parameters, prepare=False if self.distrusted else None)
+
+    def _types_of(self, table: str) -> Mapping[str, str]:
+        """Return the type of each column of a table; asked for once, outside of the pipeline."""
+        known = self._types.get(table)
+        if known is None:
+            rows = self.query(
+                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = to_regclass(?) and attnum > 0 and not attisdropped",
+                (table,),
+            )
+            known = self._types[table] = {row[0]: row[1] for row in rows}
+        return known
+
+    def meaning(self, error: psycopg.Error) -> BaseException:
+        """Return what a fault of the server means for the caller."""
+        if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
+            return Contention(f"another process was first: {error}")
+        return _meaning_of(error)
+
+
+# Another transaction was first: serialization failure, deadlock.
+_CONTENTION_STATES = ("40001", "40P01")
 
 # Classes of SQLSTATE that say something of the server, not of what is being written: connection, deadlock, resources,
 # locks, cancelled or shut down, system, internal.
@@ -104,12 +183,18 @@ def _meaning_of(error: BaseException) -> BaseException:
     if not isinstance(error, psycopg.Error):
         return error
     state = error.sqlstate
+    if state in _CONTENTION_STATES:
+        return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
-    broken = state is None and isinstance(error, psycopg.OperationalError)
-    if broken or (state is not None and state[:2] in _SERVER_STATES):
+    if _is_broken(error) or (state is not None and state[:2] in _SERVER_STATES):
         return StoreUnavailable(f"PostgreSQL failed: {error}")
     return error
+
+
+def _is_broken(error: psycopg.Error) -> bool:
+    """Tell whether the connection itself ended, which the server has no code for."""
+    return error.sqlstate is None and isinstance(error, psycopg.OperationalError)
 
 
 class PostgresStore:
@@ -125,6 +210,7 @@ class PostgresStore:
         self._commits = 0
         self._left_behind: deque[tuple[int, Any]] = deque()
         self._lock: PostgresConnection | None = None
+        self._several = False
         first = self._connect()
         self._refuse_unsafe(first)
         self._migrate(first)
@@ -140,6 +226,7 @@ class PostgresStore:
                 f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs"
             ) from error
         raw.prepared_max = 400
+        raw.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'")
         connection = PostgresConnection(raw)
         row = connection.one("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
         if row is not None:
@@ -166,9 +253,21 @@ class PostgresStore:
 
         The server needs a moment to notice that the last worker was killed; it is waited for.
         """
+        self._hold("pg_try_advisory_lock")
+
+    def join(self) -> None:
+        """Become one of several processes of this record: a shared lock, which `claim` of another process respects."""
+        self._hold("pg_try_advisory_lock_shared")
+        self._several = True
+
+    def open_connection(self) -> PostgresConnection:
+        """Return a connection beside the pool, for a thread of its own; the caller closes its `raw`."""
+        return self._connect()
+
+    def _hold(self, lock: str) -> None:
         connection = self._connect()
         deadline = time.monotonic() + CLAIM_SECONDS_MAX
-        while connection.one("select pg_try_advisory_lock(?)", (_WORKER_LOCK,)) != (True,):
+        while connection.one(f"select {lock}(?)", (_WORKER_LOCK,)) != (True,):
             if time.monotonic() > deadline:
                 connection.raw.close()
                 raise already_worked()
@@ -183,12 +282,18 @@ class PostgresStore:
         """Run `function` in a transaction of its own; return its result after the commit is durable."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self.write_now, function)
 
+    async def write_here(self, function: Callable[[PostgresConnection], T]) -> T:
+        """Like `write`: the server is waited for in a thread, never by the event loop."""
+        return await self.write(function)
+
     def write_now(self, function: Callable[[PostgresConnection], T]) -> T:
         """Like `write`, blocking."""
         connection = self._take()
         try:
             connection.warnings.clear()
-            connection.raw.execute("begin")
+            connection.locking, connection.several = " for update", self._several
+            connection.collisions_are_faults = False
+            connection.begin()
             try:
                 result = function(connection)
             except BaseException:
@@ -206,11 +311,12 @@ class PostgresStore:
 
     def _commit(self, connection: PostgresConnection) -> None:
         try:
-            connection.raw.execute("commit")
-        except psycopg.OperationalError as error:
-            if error.sqlstate is not None and not connection.raw.closed:
-                # The server refused the commit and says so: nothing of it is kept.
-                raise
+            connection.commit()
+        except psycopg.Error as error:
+            if not connection.raw.closed and (error.sqlstate is not None or not _is_broken(error)):
+                # The server refused it and says so, or it never was sent: nothing of it is kept.
+                _roll_back(connection)
+                raise connection.meaning(error) from error
             self._leave_behind(connection)
             raise CommitUnknown(f"the connection broke during the commit: {error}") from error
         if any("synchronous replication" in text for text in connection.warnings):
@@ -225,9 +331,12 @@ class PostgresStore:
         """Like `read`, blocking."""
         connection = self._take()
         try:
-            connection.raw.execute("begin transaction isolation level repeatable read read only")
+            connection.locking, connection.several = "", False
+            connection.begin(" transaction isolation level repeatable read read only")
             try:
-                return function(connection)
+                result = function(connection)
+                connection.flush()
+                return result
             finally:
                 _roll_back(connection)
         except psycopg.Error as error:
@@ -273,6 +382,8 @@ class PostgresStore:
         return connection
 
     def _give_back(self, connection: PostgresConnection) -> None:
+        if connection.distrusted:
+            connection.raw.close()
         self._idle.put(connection)
 
     def broken(self) -> BaseException | None:

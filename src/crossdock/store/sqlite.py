@@ -8,6 +8,7 @@ APSW carries its own, current SQLite: the system's may be older than the WAL-res
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import queue
 import threading
@@ -16,12 +17,23 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 import apsw
 
 from ..errors import ConfigurationError
-from .engine import CommitUnknown, Row, StoreFull, StoreUnavailable, already_worked, finish, migrate, placeholder_lists
+from .engine import (
+    CommitUnknown,
+    Row,
+    StoreFull,
+    StoreUnavailable,
+    already_worked,
+    finish,
+    migrate,
+    one_process_only,
+    placeholder_lists,
+)
+from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
 
 T = TypeVar("T")
@@ -31,9 +43,15 @@ DIALECT = {
     "big": "integer",
     "position": "position integer primary key",
     "without_rowid": " without rowid",
+    "serial": "integer not null default 0",
+    "postgresql_only": "--",
+    # The row id is the order of the journal.
+    "journal_index": "",
 }
 
 SAFE_VERSION = (3, 51, 3)
+CHECKPOINT_PAGES = 8_000
+QUICK_COMMIT_SECONDS = 0.004
 
 _Job = tuple[
     Callable[["SqliteConnection"], Any], "asyncio.Future[Any] | Future[Any]", "asyncio.AbstractEventLoop | None"
@@ -44,6 +62,9 @@ class SqliteConnection:
     """A connection as repositories see it."""
 
     engine = "sqlite"
+    locking = ""
+    several = False
+    collisions_are_faults = False
 
     def __init__(self, raw: apsw.Connection) -> None:
         self.raw = raw
@@ -57,9 +78,16 @@ class SqliteConnection:
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         try:
-            self.raw.executemany(sql, rows)
+            for statement, parameters, single in in_parts(sql, rows if isinstance(rows, list) else list(rows)):
+                if single:
+                    self.raw.executemany(statement, single)
+                else:
+                    self.raw.execute(statement, parameters)
         except _RECORD_ERRORS as error:
             raise _meaning_of(error) from error
+
+    def flush(self) -> None:
+        """Nothing waits: SQLite runs everything at once."""
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         try:
@@ -96,6 +124,19 @@ class SqliteStore:
 
     engine = "sqlite"
 
+    # Of the writing connection, in this order.
+    PRAGMAS: ClassVar[tuple[str, ...]] = (
+        "page_size=8192",
+        "journal_mode=wal",
+        "synchronous=full",
+        "wal_autocheckpoint=0",
+        "journal_size_limit=-1",
+        "cache_size=-65536",
+        "temp_store=memory",
+        "mmap_size=0",
+        "foreign_keys=off",
+    )
+
     def __init__(self, path: str, *, readers: int = 3, vfs: str | None = None) -> None:
         if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < SAFE_VERSION:
             raise ConfigurationError(
@@ -106,16 +147,24 @@ class SqliteStore:
         self.url = f"sqlite:///{path}"
         self._path = path
         self._vfs = vfs
-        if path != ":memory:":
+        if path != ":memory:" and vfs is None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Event()
+        # Held by whoever writes: the writer thread, or the event loop in `write_here`.
+        self._writing = threading.Lock()
+        self._commit_seconds = 0.0
+        self._checkpoint_due = False
         self._closing = False
         self._commits = 0
         self._broken: BaseException | None = None
         self._lock: IO[str] | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
+        self._start(readers)
+
+    def _start(self, readers: int) -> None:
+        """Open the readers and start the threads. A simulation overrides this, to run everything where it is."""
         self._readers: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
         for _ in range(readers):
             self._readers.put(SqliteConnection(self._open_reader()))
@@ -129,19 +178,17 @@ class SqliteStore:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         raw = apsw.Connection(self._path, flags=flags, vfs=self._vfs, statementcachesize=300)
         raw.set_busy_timeout(5000)
-        for pragma in (
-            "page_size=8192",
-            "journal_mode=wal",
-            "synchronous=full",
-            "wal_autocheckpoint=8000",
-            "journal_size_limit=-1",
-            "cache_size=-65536",
-            "temp_store=memory",
-            "mmap_size=0",
-            "foreign_keys=off",
-        ):
+        for pragma in self.PRAGMAS:
             raw.execute(f"pragma {pragma}").fetchall()
+        raw.set_wal_hook(self._note_wal)
         return raw
+
+    def _note_wal(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
+        """Called by SQLite after a commit: a long WAL is written back by the writer thread, never by who commits."""
+        if pages >= CHECKPOINT_PAGES:
+            self._checkpoint_due = True
+            self._wake.set()
+        return apsw.SQLITE_OK
 
     def _open_reader(self) -> apsw.Connection:
         raw = apsw.Connection(self._path, flags=apsw.SQLITE_OPEN_READONLY, vfs=self._vfs, statementcachesize=200)
@@ -163,14 +210,33 @@ class SqliteStore:
 
     def claim(self) -> None:
         """Become the one worker of this record, by a lock that ends with the process. Raises ConfigurationError."""
-        if self._path == ":memory:":
-            return
-        self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+        if self._path != ":memory:" and self._vfs is None:
+            self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self._lock.close()
+                raise already_worked() from error
+        self._settle_log()
+
+    def _settle_log(self) -> None:
+        """Bring what the last process left in the log into the database file, before anyone is answered by it.
+
+        After a failed fsync the log reads well and may not be on the disk: a later fsync of the same pages says that
+        all is well and writes nothing. What was in doubt would be acknowledged as a duplicate and lost in a power cut.
+        """
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise already_worked() from error
+            self._connection.raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
+
+    def join(self) -> None:
+        """Raise ConfigurationError: an SQLite record is worked by one process."""
+        raise one_process_only()
+
+    def open_connection(self) -> Any:
+        """Raise ConfigurationError: whoever needs a connection of its own is one of several processes."""
+        raise one_process_only()
 
     def commits(self) -> int:
         """Return how many transactions were committed since the store was opened."""
@@ -186,6 +252,22 @@ class SqliteStore:
         self._jobs.append((function, future, loop))
         self._wake.set()
         return await future
+
+    async def write_here(self, function: Callable[[SqliteConnection], T]) -> T:
+        """Like `write`, on the event loop's own thread while nobody else writes and the disk is quick.
+
+        Two threads that both want the interpreter hand it back and forth at every statement; a cycle that fills the
+        processor anyway is done sooner without. A disk whose commits take long is left to the writer thread.
+        """
+        if self._commit_seconds > QUICK_COMMIT_SECONDS or self._jobs or not self._writing.acquire(blocking=False):
+            return await self.write(function)
+        try:
+            ((result, error),) = self._commit([(function, Future(), None)])
+        finally:
+            self._writing.release()
+        if error is not None:
+            raise error
+        return result  # type: ignore[no-any-return]
 
     def write_now(self, function: Callable[[SqliteConnection], T]) -> T:
         """Like `write`, for callers outside an event loop."""
@@ -229,11 +311,23 @@ class SqliteStore:
                     return
                 self._wake.wait()
             self._wake.clear()
+            if self._checkpoint_due:
+                self._checkpoint()
             batch: list[_Job] = []
             while self._jobs:
                 batch.append(self._jobs.popleft())
             if batch:
-                self._settle(batch, self._commit(batch))
+                with self._writing:
+                    results = self._commit(batch)
+                self._settle(batch, results)
+
+    def _checkpoint(self) -> None:
+        """Write the WAL back as far as readers allow; what fails here is met again by the next commit."""
+        self._checkpoint_due = False
+        with self._writing:
+            if self._broken is None:
+                with contextlib.suppress(apsw.Error):
+                    self._connection.raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _commit(self, batch: list[_Job]) -> list[tuple[Any, BaseException | None]]:
         """Run the functions in one transaction; each gets its own result or error."""
@@ -249,12 +343,15 @@ class SqliteStore:
                 results.append(self._run_in_savepoint(raw, function))
         except BaseException as error:
             return [(None, self._give_up(raw, error))] * len(batch)
+        began = time.monotonic()
         try:
             raw.execute("commit")
         except BaseException as error:
             refusal = self._give_up(raw, error)
             return [(None, refusal if old is None else old) for _, old in results]
         self._commits += 1
+        # A running mean: one slow commit in ten does not move the work to another thread.
+        self._commit_seconds += (time.monotonic() - began - self._commit_seconds) / 16
         return results
 
     def _run_in_savepoint(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from .engine import Connection
+from .engine import Connection, locked
 
 
 def load(
@@ -15,7 +15,8 @@ def load(
     if not skus:
         return {}
     rows = connection.many(
-        "select site, sku, on_hand, reserved, as_of from inventory where tenant_id = ? and sku in ({})",
+        "select site, sku, on_hand, reserved, as_of from inventory where tenant_id = ? and sku in ({})"
+        + locked(connection, "sku, site"),
         [tenant_id],
         skus,
     )
@@ -27,9 +28,22 @@ def load_site(
 ) -> dict[tuple[str, str], tuple[Decimal, Decimal, int | None]]:
     """Return all positions of one site: (site, sku) → (on_hand, reserved, as_of)."""
     rows = connection.query(
-        "select sku, on_hand, reserved, as_of from inventory where tenant_id = ? and site = ?", (tenant_id, site)
+        "select sku, on_hand, reserved, as_of from inventory where tenant_id = ? and site = ?"
+        + locked(connection, "sku"),
+        (tenant_id, site),
     )
     return {(site, row[0]): (Decimal(row[1]), Decimal(row[2]), row[3]) for row in rows}
+
+
+_CREATE = "insert into inventory (tenant_id, site, sku, on_hand, reserved, as_of, updated_at) values (?,?,?,?,?,?,?)"
+
+
+def create(connection: Connection, rows: Iterable[tuple[str, str, str, Decimal, Decimal, int | None, int]]) -> None:
+    """Write positions that did not exist when they were looked for. One that does now is a contention, never lost."""
+    connection.executemany(
+        _CREATE,
+        [(t, site, sku, str(on_hand), str(reserved), as_of, at) for t, site, sku, on_hand, reserved, as_of, at in rows],
+    )
 
 
 def save(connection: Connection, rows: Iterable[tuple[str, str, str, Decimal, Decimal, int | None, int]]) -> None:

@@ -8,6 +8,7 @@ everything     Litestar: api/, console/, portal/
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from litestar import Litestar
@@ -16,6 +17,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from .. import __version__
 from ..durable.identity import Clock
@@ -48,8 +50,10 @@ def create_app(hub: Hub, *, session_clock: Clock | None = None, closing: asyncio
     """
     gate = Gate(hub, session_clock)
     lookups = SlidingWindow(gate.clock, hub.settings.limits.portal_lookups_per_minute)
-    framework = with_security_headers(
-        create_litestar(Web(hub, gate, lookups, hub.signing_key("portal order link"), closing or asyncio.Event()))
+    web = Web(hub, gate, lookups, hub.signing_key("portal order link"), closing or asyncio.Event())
+    # Only pages and API ask where a request came from; documents do not pay for it.
+    framework: Any = ProxyHeadersMiddleware(
+        with_security_headers(create_litestar(web)), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
     )
     ingest = IngestDoor(hub, Senders(hub, gate))
     static = with_security_headers(StaticFiles())

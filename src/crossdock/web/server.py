@@ -14,6 +14,7 @@ from ..durable.identity import Clock
 from ..errors import ConfigurationError
 from .app import create_app
 from .hub_port import Hub
+from .joined_writes import JoinedWrites
 
 GRACE_SECONDS = 2
 
@@ -42,13 +43,14 @@ async def open_doors(hub: StoppableHub, *, session_clock: Clock | None = None) -
     config = uvicorn.Config(
         create_app(hub, session_clock=session_clock, closing=closing),
         loop="none",
-        http="httptools",
+        http=JoinedWrites,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         date_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)

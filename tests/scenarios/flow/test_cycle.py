@@ -33,8 +33,8 @@ async def answer_of(world: World, offer: InboundOffer) -> str:
 
 def losing_commits(world: World, lost: Callable[[int], bool], *, after: bool) -> None:
     """Have the answers of some cycles' commits lost: the transaction is (or is not) durable, nobody is told."""
-    pipeline, count = world.hub.pipeline, 0
-    write = pipeline.write
+    store, count = world.hub.store, 0
+    write = store.write_here
 
     async def loses(function: Any) -> Any:
         nonlocal count
@@ -50,7 +50,7 @@ def losing_commits(world: World, lost: Callable[[int], bool], *, after: bool) ->
                 await write(lambda connection: (function(connection), {}["rolled back"]))
         raise CommitUnknown("the connection broke during the commit")
 
-    pipeline.write = loses  # type: ignore[method-assign]
+    store.write_here = loses  # type: ignore[method-assign]
 
 
 HOSTILE = [
@@ -193,7 +193,7 @@ async def test_while_the_record_is_away_every_sender_is_told_at_once(
     async def away(function: Any) -> Any:
         raise StoreUnavailable("PostgreSQL cannot be reached")
 
-    monkeypatch.setattr(world.hub.store, "write", away)
+    monkeypatch.setattr(world.hub.store, "write_here", away)
     answers = await asyncio.gather(*(answer_of(world, an_order(f"SO-{n}")) for n in range(5)))
     monkeypatch.undo()
     assert ["StoreUnavailable"] * 5 == answers

@@ -1,6 +1,6 @@
-"""Follow the journal live: no gap, no duplicate, committed facts only.
+"""The backbone of one process: whoever follows the journal is woken in memory and reads from the record.
 
-Readers are woken by the cycle and read from the record; what they are shown is what is durable.
+No gap, no duplicate, committed facts only: what followers are shown is what is durable.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from functools import partial
 from ..canonical.events import Event
 from ..store import journal
 from ..store.engine import Connection, Store
+from .port import Lag
 
 PAGE = 200
 
@@ -25,14 +26,24 @@ def _page(connection: Connection, tenant_id: str, cursor: journal.Cursor) -> lis
     return journal.follow(connection, tenant_id, cursor, PAGE)
 
 
-class Subscriptions:
-    """Wakes whoever follows a tenant's journal."""
+class LocalBackbone:
+    """Wakes whoever follows a tenant's journal in this process. There is nothing that could lag."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._wakes: dict[str, set[asyncio.Event]] = {}
 
-    def publish(self, events: list[Event]) -> None:
+    def start(self) -> None:
+        """Followers bring their own tasks."""
+
+    async def stop(self) -> None:
+        """Followers end by themselves."""
+
+    def lag(self) -> Lag:
+        """Followers read the record itself."""
+        return Lag()
+
+    def announce(self, events: list[Event]) -> None:
         """Wake the followers of the tenants whose journal grew."""
         if self._wakes:
             for tenant_id in {event.tenant_id for event in events}:
