@@ -21,7 +21,11 @@ def a_measurement(workload: str, per_second: float, **changed: object) -> Measur
     fields: dict[str, object] = {
         **dict.fromkeys(("p50_ms", "p99_ms", "p999_ms", "accept_p50_ms", "accept_p99_ms", "accept_p999_ms"), 1.0),
         **dict.fromkeys(("order_violations", "duplicates", "lost", "refused"), 0),
-        **{"events": 1000, "accepted_per_second": per_second, "resident_mb": 90.0, "commits": 0.1, "wal_bytes": 9e3},
+        "events": 1000,
+        "accepted_per_second": per_second,
+        "resident_mb": 90.0,
+        "commits": 0.1,
+        "wal_bytes": 9e3,
         "cpu": {"app": 300.0, "sink": 20.0, "database": 500.0, "generator": 60.0},
         **changed,
     }
