@@ -1,4 +1,4 @@
-"""procrastinate, all in PostgreSQL: `uvicorn procrastinate_app:app` and its own `worker` on `procrastinate_app.worker`."""
+"""procrastinate, all in PostgreSQL: `uvicorn procrastinate_app:app` and its worker on `procrastinate_app.worker`."""
 
 from __future__ import annotations
 
