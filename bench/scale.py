@@ -185,8 +185,7 @@ def tables() -> str:
         "|---|---:|",
         f"| by CPU, {ASSUMED.database_cores} cores | {found.by_cpu:,.0f} |",
         f"| by its log, {ASSUMED.log_megabytes_per_second:g} MB/s | {found.by_log:,.0f} |",
-        f"| by durable commits, {ASSUMED.standby_slows_commits:g} times slower with a standby |"
-        f" {found.by_commits:,.0f} |",
+        f"| by durable commits, {ASSUMED.standby_slows_commits:g}× slower with a standby | {found.by_commits:,.0f} |",
         "",
         f"| {' | '.join(_COLUMNS)} |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
