@@ -24,7 +24,8 @@ check: setup-tests lint ## What you run before a commit: every check, and the te
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m "not slow" $(ARGS)
 
 .PHONY: bench
-bench: setup-tests ## Measure ingest and end-to-end rates against this disk's own limits
+bench: setup-tests ## Measure the hub, its parts and its peers; write the reference page (ARGS="--quick")
+	@scripts/ensure_redis.sh
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: nightly

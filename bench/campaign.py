@@ -13,13 +13,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import psycopg
 
-from bench import cost, hub_systems, peer_systems, troubles, workloads
+from bench import hub_systems, peer_systems, troubles, workloads
 from bench.databases import Databases, NoPostgres
 from bench.goals import EMBEDDED, POSTGRES
 from bench.record import Calibration, Record, Round
@@ -67,15 +68,15 @@ class Campaign:
             self._alternate(asked)
         if "troubles" in asked:
             for name, work in troubles.ALL.items():
-                self._try(name, lambda work=work: self._trouble(name, work))  # type: ignore[misc]
+                self._try(name, partial(self._trouble, name, work))
         if "soak" in asked:
             self._try("soak", lambda: self._trouble("soak", self._soak))
         if "cost" in asked:
             for engine, sizes in self.options.cost_orders.items():
-                self._try(f"cost on {engine}", lambda engine=engine, sizes=sizes: self._cost(engine, sizes))  # type: ignore[misc]
+                self._try(f"cost on {engine}", partial(self._cost, engine, sizes))
         if "rooms" in asked:
             for room in ROOMS:
-                self._try(room, lambda room=room: self._room(room))  # type: ignore[misc]
+                self._try(room, partial(self._room, room))
 
     # -- rates
 
@@ -101,11 +102,11 @@ class Campaign:
             systems = list(self._systems(asked, number))
             # A slow hour must not always meet the same system.
             for name, work, open_system, events in systems if number % 2 == 0 else reversed(systems):
-                self._try(name, lambda: self._round(name, number, work, open_system, events))
+                self._try(name, partial(self._round, name, number, work, open_system, events))
             if "storage" in asked:
                 for engine in ("sqlite", *(("postgresql",) if "postgres" in asked else ())):
                     for batch in self.options.batches:
-                        self._try(f"storage path on {engine}", lambda: self._storage(engine, batch))
+                        self._try(f"storage path on {engine}", partial(self._storage, engine, batch))
 
     def _systems(
         self, asked: set[str], number: int

@@ -4,9 +4,9 @@
 
 The real hub runs in this process, with partners in memory. For each size the record is filled up with copies of a
 finished order (`bench.filling`), then orders are run on top: one at a time for the latency of a lifecycle, some
-side by side for CPU, commits and log. Rows are those one order leaves; bytes are the growth of the record by its copies,
-indexes included. The console's pages are timed on the same record, and on SQLite every statement used is explained: one
-that looks through a whole table that grows is named.
+side by side for CPU, commits and log. Rows are those one order leaves; bytes are the growth of the record by its
+copies, indexes included. The console's pages are timed on the same record, and on SQLite every statement used is
+explained: one that looks through a whole table that grows is named.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class CostModel:
         copier, began, size, first = self._copier, time.perf_counter(), await self._size(), self._filled + 1
         while self._filled < orders:
             start, count = self._filled + 1, min(filling.CHUNK, orders - self._filled)
-            await self._hub.pipeline.write(lambda c, start=start, count=count: copier.copy(c, start, count))  # type: ignore[misc]
+            await self._hub.pipeline.write(partial(copier.copy, first=start, count=count))
             self._filled += count
         if self._filled >= first + 999:
             self._bytes = (await self._size() - size) / (self._filled - first + 1)

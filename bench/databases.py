@@ -1,4 +1,4 @@
-"""The benchmark's own PostgreSQL: a throwaway cluster on this machine's disk, fsync on, sized for a server of its own."""
+"""The benchmark's own PostgreSQL: a throwaway cluster on this machine's disk, fsync on, sized as a server."""
 
 from __future__ import annotations
 

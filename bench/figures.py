@@ -56,5 +56,5 @@ def ceiling_of(connections: int, batch: int, ceilings: Mapping[str, float]) -> f
 
 
 def flat(values: Sequence[float], growth_max: float = 1.25) -> bool:
-    """Tell whether a cost stays the same while a record grows: the last of the sizes costs little more than the first."""
+    """Tell whether a cost stays the same while a record grows: the last size costs little more than the first."""
     return len(values) < 2 or values[-1] <= values[0] * growth_max

@@ -1,4 +1,4 @@
-"""The hub as a system under test: embedded, on PostgreSQL in one process, or with several workers, with or without NATS.
+"""The hub as a system under test: embedded, on PostgreSQL in one process, or with several workers, with NATS or not.
 
 One process is `crossdock.cli.bench_target`, which answers questions about itself. Several are started as an operator
 would: `crossdock up --role all --workers N`.

@@ -24,8 +24,8 @@ from bench.databases import Databases
 from crossdock.simulator.load import processes
 
 _TABLES = (
-    "create table if not exists orders"
-    " (order_id text primary key, status text, version int, quantity int, document text)",
+    """create table if not exists orders
+       (order_id text primary key, status text, version int, quantity int, document text)""",
     "create table if not exists applied (event_id text primary key)",
 )
 
@@ -135,7 +135,7 @@ def running(peer: Peer, sink_url: str, databases: Databases, folder: Path) -> It
         if not _answers(port, path, peer.start_seconds, started[0]):
             raise NotInstalled(f"did not start: {_last_words(folder, peer)}")
         time.sleep(peer.settle_seconds)
-        # One root for all of a peer's own processes would need a common parent; they are summed under names of one kind.
+        # A peer's processes have no common parent; they are summed under names of one kind.
         roots.update({"app" if number == 0 else f"app {number + 1}": one.pid for number, one in enumerate(started)})
         yield PeerSystem(port, path, roots)
 

@@ -1,4 +1,4 @@
-"""What one run of the benchmark leaves: every round raw, on what machine, at which commit, and why something is missing.
+"""What one run of the benchmark leaves: every round raw, the machine, the commit, and why something is missing.
 
 docs/reference/performance.json is this record; docs/reference/performance.md is made of it by `bench.page`, so the two
 can never differ.
@@ -140,10 +140,8 @@ def _machine() -> Machine:
 def _field(path: Path, name: str) -> str:
     if not path.exists():
         return ""
-    fields: Mapping[str, str] = dict(
-        (key.strip(), value.strip())
-        for key, _, value in (line.partition(":") for line in path.read_text().splitlines())
-    )
+    lines = (line.partition(":") for line in path.read_text().splitlines())
+    fields: Mapping[str, str] = {key.strip(): value.strip() for key, _, value in lines}
     return fields.get(name, "")
 
 

@@ -6,7 +6,6 @@ is taken by a partner in memory. `python -m bench.storage_path URL FOLDER EVENTS
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What a hub meets besides load: W4 files, W5 one partner of twenty slow or down, W6 a partner away, W7 a kill, W8 hours.
+"""What a hub meets besides load: W4 files, W5 one partner of twenty in trouble, W6 one away, W7 a kill, W8 hours.
 
 Each takes a folder, the sink and a number of events, runs the hub on SQLite and returns what it found, words first.
 """

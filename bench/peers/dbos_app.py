@@ -1,4 +1,4 @@
-"""DBOS, all in PostgreSQL, in the form that measured best: plain steps in threads. `uvicorn dbos_app:app [--workers 2]`.
+"""DBOS, all in PostgreSQL, in the form that measured best, plain steps in threads: `uvicorn dbos_app:app`.
 
 BENCH_IN_FLIGHT bounds the workflows of a process: without a bound the connection pools time out and workflows end in
 ERROR. The state is written idempotently by event id, so a step that runs twice counts once.

@@ -1,4 +1,4 @@
-"""procrastinate, all in PostgreSQL: `uvicorn procrastinate_app:app` and `procrastinate -a procrastinate_app.worker worker`."""
+"""procrastinate, all in PostgreSQL: `uvicorn procrastinate_app:app` and its worker on `procrastinate_app.worker`."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ SINK = os.environ["BENCH_SINK"]
 REDIS = os.environ.get("BENCH_REDIS", "")
 
 TABLES = (
-    "create table if not exists orders"
-    " (order_id text primary key, status text, version int, quantity int, document text)",
+    """create table if not exists orders
+       (order_id text primary key, status text, version int, quantity int, document text)""",
     "create table if not exists applied (event_id text primary key)",
 )
 

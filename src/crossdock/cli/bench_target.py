@@ -55,14 +55,14 @@ async def serve(store_url: str, folder: str, sink_url: str, port: int = 0) -> No
 async def _token(hub: Hub, folder: Path, sink_url: str) -> str:
     """Apply the pack and make a key, once for each record."""
     file, own = folder / "token", folder / "pack.json"
-    if file.exists():  # noqa: ASYNC240 - before the doors are used
-        return file.read_text()  # noqa: ASYNC240
-    files = json.loads(own.read_text()) if own.exists() else job.pack(sink_url)  # noqa: ASYNC240
+    if file.exists():
+        return file.read_text()
+    files = json.loads(own.read_text()) if own.exists() else job.pack(sink_url)
     await hub.apply_pack(job.TENANT, files, "bench")
     # The benchmark's own pack has one door; another may have several, which takes a role that may use them all.
-    role, door = ("integrator", "") if own.exists() else ("partner", "wms")  # noqa: ASYNC240
+    role, door = ("integrator", "") if own.exists() else ("partner", "wms")
     token = await hub.create_key(job.TENANT, role, door)
-    file.write_text(token)  # noqa: ASYNC240
+    file.write_text(token)
     return token
 
 
@@ -83,4 +83,5 @@ def _say(document: object) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(*sys.argv[1:4], *(int(port) for port in sys.argv[4:5])))
+    url_, folder_, sink_, *rest = sys.argv[1:]
+    uvloop.run(serve(url_, folder_, sink_, int(rest[0]) if rest else 0))
