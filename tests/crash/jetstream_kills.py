@@ -275,6 +275,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--nodes", type=int, default=3, choices=(1, 3))
     parser.add_argument("--fault", action="append", default=[], help="a known-bad variant that must be caught")
+    parser.add_argument(
+        "--plain", action="store_true", help="kills and wipes only: what repairs a stream hides a control"
+    )
     parser.add_argument("--keep", type=Path, help="a directory for the record, the stores and the logs")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="xd-nats-") as temporary:
@@ -288,6 +291,7 @@ def main() -> None:
                 directory,
                 *arguments.fault,
                 nodes=arguments.nodes,
+                others=not arguments.plain,
             )
         )
     print(json.dumps(msgspec.to_builtins(report), indent=2))
