@@ -67,10 +67,12 @@ async def slow(
     shared_queue: bool = False,
     patience_seconds: float = 10.0,
     waiting_max: int = 10_000,
+    noticed_seconds: float = 0.0,
 ) -> Ratio:
     """One partner hangs at its timeout with a backlog; return what the others' p99 was before and is meanwhile.
 
-    `waiting_max` is how much may wait for partners before the door refuses.
+    `waiting_max` is how much may wait for partners before the door refuses; `noticed_seconds` the time the hub has to
+    notice, before the others are measured.
     """
     numbers = itertools.count()
     window = int(per_second * seconds)
@@ -89,6 +91,7 @@ async def slow(
         messages = await take(hub)
         partners.answer = lambda partner, _: b"hang" if partner == SLOW.encode() else b"ok"
         await hub.door.many([body(number, SLOW) for number in await _with_orders(hub, numbers, backlog)])
+        await asyncio.sleep(noticed_seconds)
         troubled = await pour(hub.door, partners, messages, per_second, patience_seconds=patience_seconds)
     return _both(calm, troubled)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from bench.isolation import slow
 
 # The backlog is larger than what may wait at all: it must not be held against those who go on.
-SHARE = {"backlog": 600, "per_second": 40.0, "seconds": 3.0, "waiting_max": 500}
+SHARE = {"backlog": 600, "per_second": 40.0, "seconds": 3.0, "waiting_max": 500, "noticed_seconds": 6.0}
 
 
 async def test_a_partner_that_hangs_with_a_backlog_holds_nobody_else() -> None:
