@@ -59,15 +59,31 @@ def _both(calm: Measured, troubled: Measured) -> Ratio:
     return Ratio(calm.quantile(0.99), troubled.quantile(0.99), troubled.refused, troubled.missing)
 
 
-async def slow(*, backlog: int, per_second: float, seconds: float, shared_queue: bool = False) -> Ratio:
-    """One partner hangs at its timeout with a backlog; return what the others' p99 was before and is meanwhile."""
+async def slow(
+    *,
+    backlog: int,
+    per_second: float,
+    seconds: float,
+    shared_queue: bool = False,
+    patience_seconds: float = 10.0,
+    waiting_max: int = 10_000,
+    noticed_seconds: float = 0.0,
+) -> Ratio:
+    """One partner hangs at its timeout with a backlog; return what the others' p99 was before and is meanwhile.
+
+    `waiting_max` is how much may wait for partners before the door refuses; `noticed_seconds` the time the hub has to
+    notice, before the others are measured.
+    """
     numbers = itertools.count()
     window = int(per_second * seconds)
 
     async def take(hub: HubProcess) -> list[tuple[str, bytes]]:
         return _healthy(await _with_orders(hub, numbers, window))
 
-    async with a_rig(lambda port: pack(port, shared_queue=shared_queue)) as (hub, partners):
+    async with a_rig(lambda port: pack(port, shared_queue=shared_queue), {"flow.memory_outbound_max": waiting_max}) as (
+        hub,
+        partners,
+    ):
         # It has been well until now: nothing is known of it that could help.
         await hub.door.many([body(number, SLOW) for number in await _with_orders(hub, numbers, 100)])
         await pour(hub.door, partners, await take(hub), per_second)
@@ -75,7 +91,8 @@ async def slow(*, backlog: int, per_second: float, seconds: float, shared_queue:
         messages = await take(hub)
         partners.answer = lambda partner, _: b"hang" if partner == SLOW.encode() else b"ok"
         await hub.door.many([body(number, SLOW) for number in await _with_orders(hub, numbers, backlog)])
-        troubled = await pour(hub.door, partners, messages, per_second)
+        await asyncio.sleep(noticed_seconds)
+        troubled = await pour(hub.door, partners, messages, per_second, patience_seconds=patience_seconds)
     return _both(calm, troubled)
 
 

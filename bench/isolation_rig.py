@@ -285,6 +285,8 @@ def a_hub(files: dict[str, str], settings: dict[str, Any]) -> Iterator[HubProces
         finally:
             process.kill()
             process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
 
 
 @contextlib.asynccontextmanager

@@ -43,6 +43,8 @@ LOADED_MAX = 2_000
 # A connection that would need longer than this for what waits is stuck: to accept less from everybody would not help
 # it, so no more than STUCK_COUNTED of its messages are held against the others.
 STUCK_SECONDS = 120.0
+# So is one through which nothing has gone for this long while much waits.
+SILENT_SECONDS = 5.0
 STUCK_COUNTED = 200
 # Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
 IDLE_WEIGHT = 50
@@ -101,6 +103,8 @@ class _Queue:
             return self.waiting
         seconds = now - self.went[0] if self.went else 0.0
         if not self.went or self.waiting * seconds > STUCK_SECONDS * len(self.went):
+            return STUCK_COUNTED
+        if now - self.went[-1] > SILENT_SECONDS:
             return STUCK_COUNTED
         return min(self.waiting, LOADED_MAX) if self.draining else self.waiting
 
