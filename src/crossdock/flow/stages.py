@@ -73,6 +73,7 @@ class Stages:
         connection.execute("savepoint work")
         try:
             worked = self._work(connection, stored, now)
+            connection.settle()
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the worker: whatever escapes is recorded against its message

@@ -17,8 +17,10 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import ExecStatus, TransactionStatus
 
 from ..errors import ConfigurationError
+from . import postgres_rows
 from .engine import (
     CommitUnknown,
     Contention,
@@ -47,14 +49,11 @@ DIALECT = {
 CLAIM_SECONDS_MAX = 3.0
 # A process that is stopped inside a transaction holds what it locked no longer than this.
 IDLE_IN_TRANSACTION_SECONDS_MAX = 60
+# A statement is planned once and kept. One that was planned while a table was empty would go on walking all of it when
+# it holds a million rows: everything the hub asks has an index, so it is told to use them.
+_PLANS = ("enable_seqscan", "jit")
 _MIGRATION_LOCK = 7_265_501
 _WORKER_LOCK = 7_265_502
-
-
-def _roll_back(connection: PostgresConnection) -> None:
-    """End a transaction. A connection that is broken has ended it already."""
-    with contextlib.suppress(psycopg.OperationalError):
-        connection.raw.execute("rollback")
 
 
 @lru_cache(maxsize=1024)
@@ -62,53 +61,151 @@ def _translated(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
+@lru_cache(maxsize=1024)
+def _with_arrays(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s").replace(" in ({})", " = any(%b)")
+
+
 class PostgresConnection:
-    """A connection as repositories see it."""
+    """A connection as repositories see it.
+
+    Inside a transaction of the store, statements whose results nobody reads are not sent until one is whose result
+    somebody reads, or the commit: they travel together, in one round trip.
+    """
 
     engine = "postgresql"
 
-    def __init__(self, raw: psycopg.Connection[Row]) -> None:
+    def __init__(self, raw: psycopg.Connection[Row], types: dict[str, tuple[int, ...]] | None = None) -> None:
         self.raw = raw
         self.locking, self.several, self.collisions_are_faults = "", False, False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
+        self._types = {} if types is None else types
+        self._defers = False
+        self._deferred: list[tuple[str, Sequence[Any] | None]] = []
+        postgres_rows.teach(raw)
         raw.add_notice_handler(self._notice)
 
     def _notice(self, diagnostic: Any) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             self.warnings.append(diagnostic.message_primary or "")
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+    def begin(self, how: str, *, locking: str, several: bool) -> None:
+        """Begin a transaction. Nothing is sent yet: it goes with the first statement."""
+        self.warnings.clear()
+        self.locking, self.several, self.collisions_are_faults = locking, several, False
+        self._defers = True
+        self._deferred = [(how, None)]
+
+    def commit(self) -> None:
+        """Send what waits, and commit."""
+        deferred, self._deferred = self._deferred, []
+        self._defers = False
+        self._run([*deferred, ("commit", None)])
+
+    def roll_back(self) -> None:
+        """End a transaction. A connection that is broken has ended it already."""
+        self._deferred.clear()
+        self._defers = False
+        if self.raw.info.transaction_status == TransactionStatus.IDLE:
+            return
+        with contextlib.suppress(psycopg.OperationalError):
+            self.raw.execute("rollback")
+
+    def settle(self) -> None:
+        """Send what waits, so that its errors are known."""
+        deferred, self._deferred = self._deferred, []
+        if deferred:
+            try:
+                self._run(deferred)
+            except psycopg.Error as error:
+                raise self.meaning(error) from error
+
+    def _run(self, statements: Sequence[tuple[str, Sequence[Any] | None]]) -> psycopg.Cursor[Row]:
+        """Run statements in one round trip; return the cursor of the last. Raises the first error."""
+        cursor = self.raw.cursor(binary=True)
+        if len(statements) == 1:
+            return cursor.execute(*statements[0])
+        with self.raw.pipeline():
+            for sql, parameters in statements[:-1]:
+                self.raw.cursor().execute(sql, parameters)
+            cursor.execute(*statements[-1])
+        return cursor
+
+    def _ask(self, sql: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        deferred, self._deferred = self._deferred, []
         try:
-            return self.raw.execute(_translated(sql), parameters or None).rowcount
+            return self._run([*deferred, (sql, parameters)])
         except psycopg.Error as error:
-            raise self._meaning(error) from error
+            raise self.meaning(error) from error
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        if self._defers and sql.startswith("release savepoint"):
+            # Nothing depends on its success that does not fail with it.
+            self._deferred.append((sql, None))
+            return -1
+        return self._ask(_translated(sql), parameters or None).rowcount
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        rows = rows if isinstance(rows, list) else list(rows)
+        if not rows:
+            return
+        shape = postgres_rows.shape_of(sql)
+        types = self._types_of(sql) if shape is not None else ()
+        if shape is None or not postgres_rows.packable(types):
+            self._one_by_one(sql, rows)
+            return
+        statement = shape.statement()
+        for group in postgres_rows.groups(rows, shape.key):
+            columns = zip(*group, strict=True)
+            arrays = [postgres_rows.packed(oid, column) for oid, column in zip(types, columns, strict=True)]
+            if self._defers:
+                self._deferred.append((statement, arrays))
+            else:
+                self._ask(statement, arrays)
+
+    def _one_by_one(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self.settle()
         try:
             with self.raw.cursor() as cursor:
                 cursor.executemany(_translated(sql), rows)
         except psycopg.Error as error:
-            raise self._meaning(error) from error
+            raise self.meaning(error) from error
+
+    def _types_of(self, sql: str) -> tuple[int, ...]:
+        """Return the types of a statement's parameters as the server sees them; asked once in a process."""
+        types = self._types.get(sql)
+        if types is None:
+            self.settle()
+            server = self.raw.pgconn
+            encoding = self.raw.info.encoding
+            for answer in (
+                server.prepare(b"", postgres_rows.numbered(sql).encode(encoding)),
+                server.describe_prepared(b""),
+            ):
+                if answer.status != ExecStatus.COMMAND_OK:
+                    error = psycopg.errors.error_from_result(answer, encoding=encoding)
+                    raise self.meaning(error) from error
+            types = tuple(answer.param_type(number) for number in range(answer.nparams))
+            self._types[sql] = types
+        return types
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).fetchall()
-        except psycopg.Error as error:
-            raise self._meaning(error) from error
+        return self._ask(_translated(sql), parameters or None).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).fetchone()
-        except psycopg.Error as error:
-            raise self._meaning(error) from error
+        return self._ask(_translated(sql), parameters or None).fetchone()
 
-    def _meaning(self, error: psycopg.Error) -> BaseException:
+    def meaning(self, error: psycopg.Error) -> BaseException:
+        """Return what an error of the server means for the caller."""
         if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
             return Contention(f"another process was first: {error}")
         return _meaning_of(error)
 
     def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
+        if values and sql.count(" in ({})") == 1 and " not in ({})" not in sql and set(map(type, values)) == {str}:
+            array = postgres_rows.packed(postgres_rows.TEXT, list(values))
+            return self._ask(_with_arrays(sql), [*before, array]).fetchall()
         rows: list[Row] = []
         for statement, parameters in placeholder_lists(sql, before, values):
             rows += self.query(statement, parameters)
@@ -152,6 +249,7 @@ class PostgresStore:
         self._left_behind: deque[tuple[int, Any]] = deque()
         self._lock: PostgresConnection | None = None
         self._several = False
+        self._types: dict[str, tuple[int, ...]] = {}
         first = self._connect()
         self._refuse_unsafe(first)
         self._migrate(first)
@@ -167,8 +265,10 @@ class PostgresStore:
                 f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs"
             ) from error
         raw.prepared_max = 400
+        for setting in _PLANS:
+            raw.execute(f"set {setting} = off")
         raw.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'")
-        connection = PostgresConnection(raw)
+        connection = PostgresConnection(raw, self._types)
         row = connection.one("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
         if row is not None:
             connection.backend_pid, connection.backend_start = row
@@ -231,16 +331,13 @@ class PostgresStore:
         """Like `write`, blocking."""
         connection = self._take()
         try:
-            connection.warnings.clear()
-            connection.locking, connection.several = " for update", self._several
-            connection.collisions_are_faults = False
-            connection.raw.execute("begin")
+            connection.begin("begin", locking=" for update", several=self._several)
             try:
                 result = function(connection)
+                self._commit(connection)
             except BaseException:
-                _roll_back(connection)
+                connection.roll_back()
                 raise
-            self._commit(connection)
             return result
         except psycopg.Error as error:
             meaning = _meaning_of(error)
@@ -252,13 +349,14 @@ class PostgresStore:
 
     def _commit(self, connection: PostgresConnection) -> None:
         try:
-            connection.raw.execute("commit")
-        except psycopg.OperationalError as error:
-            if error.sqlstate is not None and not connection.raw.closed:
-                # The server refused the commit and says so: nothing of it is kept.
-                raise
-            self._leave_behind(connection)
-            raise CommitUnknown(f"the connection broke during the commit: {error}") from error
+            connection.commit()
+        except psycopg.Error as error:
+            broken = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
+            if broken or connection.raw.closed:
+                self._leave_behind(connection)
+                raise CommitUnknown(f"the connection broke during the commit: {error}") from error
+            # The server refused the commit, or a statement that went with it, and says so: nothing of it is kept.
+            raise connection.meaning(error) from error
         if any("synchronous replication" in text for text in connection.warnings):
             raise CommitUnknown("the wait for the synchronous standby was cancelled")
         self._commits += 1
@@ -271,12 +369,13 @@ class PostgresStore:
         """Like `read`, blocking."""
         connection = self._take()
         try:
-            connection.locking, connection.several = "", False
-            connection.raw.execute("begin transaction isolation level repeatable read read only")
+            connection.begin("begin transaction isolation level repeatable read read only", locking="", several=False)
             try:
-                return function(connection)
+                result = function(connection)
+                connection.settle()
+                return result
             finally:
-                _roll_back(connection)
+                connection.roll_back()
         except psycopg.Error as error:
             meaning = _meaning_of(error)
             if meaning is error:

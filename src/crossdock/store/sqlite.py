@@ -86,6 +86,9 @@ class SqliteConnection:
         except _RECORD_ERRORS as error:
             raise _meaning_of(error) from error
 
+    def settle(self) -> None:
+        """Nothing is put off here."""
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         try:
             return self.raw.execute(sql, parameters).fetchall()
