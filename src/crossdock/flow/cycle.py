@@ -59,7 +59,7 @@ def run_apart(
     connection.execute("savepoint part")
     try:
         run(items)
-        connection.settle()
+        connection.flush()
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - the worker: one that fails must not take the others with it
@@ -80,7 +80,7 @@ def _give_up(connection: Connection, item: T, error: Exception, give_up: Callabl
     connection.execute("savepoint hopeless")
     try:
         give_up(item, error)
-        connection.settle()
+        connection.flush()
     except StoreUnavailable:
         raise
     except Exception as second:

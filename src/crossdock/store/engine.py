@@ -71,8 +71,11 @@ class Connection(Protocol):
         """Run a statement for every row, in one round trip where the engine can."""
         ...
 
-    def settle(self) -> None:
-        """Raise now what `executemany` may have put off until the next result is read or the commit."""
+    def flush(self) -> None:
+        """Have the engine take what `executemany` was given so far; what is wrong with it is raised here at the latest.
+
+        Called where a failure must be known: before a savepoint is given up or released.
+        """
         ...
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...

@@ -11,16 +11,14 @@ import contextlib
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg.pq import ExecStatus, TransactionStatus
 
 from ..errors import ConfigurationError
-from . import postgres_rows
 from .engine import (
     CommitUnknown,
     Contention,
@@ -29,8 +27,8 @@ from .engine import (
     StoreUnavailable,
     already_worked,
     migrate,
-    placeholder_lists,
 )
+from .postgres_batches import any_of, in_arrays
 
 T = TypeVar("T")
 
@@ -49,11 +47,15 @@ DIALECT = {
 CLAIM_SECONDS_MAX = 3.0
 # A process that is stopped inside a transaction holds what it locked no longer than this.
 IDLE_IN_TRANSACTION_SECONDS_MAX = 60
-# A statement is planned once and kept. One that was planned while a table was empty would go on walking all of it when
-# it holds a million rows: everything the hub asks has an index, so it is told to use them.
-_PLANS = ("enable_seqscan", "jit")
 _MIGRATION_LOCK = 7_265_501
 _WORKER_LOCK = 7_265_502
+
+
+def _roll_back(connection: PostgresConnection) -> None:
+    """End a transaction. A connection that is broken has ended it already."""
+    if connection.forget():
+        with contextlib.suppress(psycopg.OperationalError):
+            connection.raw.execute("rollback")
 
 
 @lru_cache(maxsize=1024)
@@ -61,155 +63,111 @@ def _translated(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-@lru_cache(maxsize=1024)
-def _with_arrays(sql: str) -> str:
-    return sql.replace("%", "%%").replace("?", "%s").replace(" in ({})", " = any(%b)")
-
-
 class PostgresConnection:
-    """A connection as repositories see it.
-
-    Inside a transaction of the store, statements whose results nobody reads are not sent until one is whose result
-    somebody reads, or the commit: they travel together, in one round trip.
-    """
+    """A connection as repositories see it."""
 
     engine = "postgresql"
 
-    def __init__(self, raw: psycopg.Connection[Row], types: dict[str, tuple[int, ...]] | None = None) -> None:
+    def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self.raw = raw
         self.locking, self.several, self.collisions_are_faults = "", False, False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
-        self._types = {} if types is None else types
-        self._defers = False
-        self._deferred: list[tuple[str, Sequence[Any] | None]] = []
-        postgres_rows.teach(raw)
+        # Set when a pipeline broke: the driver believes statements to be prepared that the server never saw. Nothing
+        # prepared is used any more, and the connection is replaced at the end of its transaction.
+        self.distrusted = False
+        self._waiting: list[tuple[str, Sequence[Any] | None]] = []
+        self._types: dict[str, Mapping[str, str]] = {}
         raw.add_notice_handler(self._notice)
 
     def _notice(self, diagnostic: Any) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             self.warnings.append(diagnostic.message_primary or "")
 
-    def begin(self, how: str, *, locking: str, several: bool) -> None:
-        """Begin a transaction. Nothing is sent yet: it goes with the first statement."""
-        self.warnings.clear()
-        self.locking, self.several, self.collisions_are_faults = locking, several, False
-        self._defers = True
-        self._deferred = [(how, None)]
-
-    def commit(self) -> None:
-        """Send what waits, and commit."""
-        deferred, self._deferred = self._deferred, []
-        self._defers = False
-        self._run([*deferred, ("commit", None)])
-
-    def roll_back(self) -> None:
-        """End a transaction. A connection that is broken has ended it already."""
-        self._deferred.clear()
-        self._defers = False
-        if self.raw.info.transaction_status == TransactionStatus.IDLE:
-            return
-        with contextlib.suppress(psycopg.OperationalError):
-            self.raw.execute("rollback")
-
-    def settle(self) -> None:
-        """Send what waits, so that its errors are known."""
-        deferred, self._deferred = self._deferred, []
-        if deferred:
-            try:
-                self._run(deferred)
-            except psycopg.Error as error:
-                raise self.meaning(error) from error
-
-    def _run(self, statements: Sequence[tuple[str, Sequence[Any] | None]]) -> psycopg.Cursor[Row]:
-        """Run statements in one round trip; return the cursor of the last. Raises the first error."""
-        cursor = self.raw.cursor(binary=True)
-        if len(statements) == 1:
-            return cursor.execute(*statements[0])
-        with self.raw.pipeline():
-            for sql, parameters in statements[:-1]:
-                self.raw.cursor().execute(sql, parameters)
-            cursor.execute(*statements[-1])
-        return cursor
-
-    def _ask(self, sql: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
-        deferred, self._deferred = self._deferred, []
-        try:
-            return self._run([*deferred, (sql, parameters)])
-        except psycopg.Error as error:
-            raise self.meaning(error) from error
-
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        if self._defers and sql.startswith("release savepoint"):
-            # Nothing depends on its success that does not fail with it.
-            self._deferred.append((sql, None))
-            return -1
-        return self._ask(_translated(sql), parameters or None).rowcount
+        return self._run(_translated(sql), parameters or None).rowcount
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Write a batch. It goes out with the next statement that somebody waits for, or with `flush`."""
         rows = rows if isinstance(rows, list) else list(rows)
-        if not rows:
-            return
-        shape = postgres_rows.shape_of(sql)
-        types = self._types_of(sql) if shape is not None else ()
-        if shape is None or not postgres_rows.packable(types):
-            self._one_by_one(sql, rows)
-            return
-        statement = shape.statement()
-        for group in postgres_rows.groups(rows, shape.key):
-            columns = zip(*group, strict=True)
-            arrays = [postgres_rows.packed(oid, column) for oid, column in zip(types, columns, strict=True)]
-            if self._defers:
-                self._deferred.append((statement, arrays))
-            else:
-                self._ask(statement, arrays)
+        joined = in_arrays(sql, rows, self._types_of)
+        if joined is not None:
+            self._waiting.append(joined)
+        else:
+            self._waiting += [(_translated(sql), row) for row in rows]
 
-    def _one_by_one(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        self.settle()
-        try:
-            with self.raw.cursor() as cursor:
-                cursor.executemany(_translated(sql), rows)
-        except psycopg.Error as error:
-            raise self.meaning(error) from error
-
-    def _types_of(self, sql: str) -> tuple[int, ...]:
-        """Return the types of a statement's parameters as the server sees them; asked once in a process."""
-        types = self._types.get(sql)
-        if types is None:
-            self.settle()
-            server = self.raw.pgconn
-            encoding = self.raw.info.encoding
-            for answer in (
-                server.prepare(b"", postgres_rows.numbered(sql).encode(encoding)),
-                server.describe_prepared(b""),
-            ):
-                if answer.status != ExecStatus.COMMAND_OK:
-                    error = psycopg.errors.error_from_result(answer, encoding=encoding)
-                    raise self.meaning(error) from error
-            types = tuple(answer.param_type(number) for number in range(answer.nparams))
-            self._types[sql] = types
-        return types
+    def flush(self) -> None:
+        """Send what waits, in one round trip; raises what the first faulty statement of it raises."""
+        if self._waiting:
+            self._run(*self._waiting.pop())
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        return self._ask(_translated(sql), parameters or None).fetchall()
+        return self._run(_translated(sql), parameters or None).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        return self._ask(_translated(sql), parameters or None).fetchone()
+        return self._run(_translated(sql), parameters or None).fetchone()
+
+    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
+        if not values:
+            return []
+        return self._run(any_of(sql, type(values[0]).__name__), [*before, list(values)]).fetchall()
+
+    def begin(self, how: str = "") -> None:
+        """Begin a transaction; costs no round trip of its own."""
+        self._waiting = [("begin" + how, None)]
+
+    def commit(self) -> None:
+        """Send what waits and commit, in one round trip."""
+        self._waiting.append(("commit", None))
+        waiting, self._waiting = self._waiting, []
+        try:
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+        except psycopg.Error:
+            self.distrusted = True
+            raise
+
+    def forget(self) -> bool:
+        """Leave out what waits: the transaction is given up. Tell whether it had begun on the server."""
+        begun = not (self._waiting and self._waiting[0][0].startswith("begin"))
+        self._waiting = []
+        return begun
+
+    def _run(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        """Run a statement behind what waits, all of it in one round trip."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            if not waiting:
+                return self._send(statement, parameters)
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+                return self._send(statement, parameters)
+        except psycopg.Error as error:
+            self.distrusted = self.distrusted or bool(waiting)
+            raise self.meaning(error) from error
+
+    def _send(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        return self.raw.execute(statement, parameters, prepare=False if self.distrusted else None)
+
+    def _types_of(self, table: str) -> Mapping[str, str]:
+        """Return the type of each column of a table; asked for once, outside of the pipeline."""
+        known = self._types.get(table)
+        if known is None:
+            rows = self.query(
+                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = to_regclass(?) and attnum > 0 and not attisdropped",
+                (table,),
+            )
+            known = self._types[table] = {row[0]: row[1] for row in rows}
+        return known
 
     def meaning(self, error: psycopg.Error) -> BaseException:
-        """Return what an error of the server means for the caller."""
+        """Return what a fault of the server means for the caller."""
         if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
             return Contention(f"another process was first: {error}")
         return _meaning_of(error)
-
-    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
-        if values and sql.count(" in ({})") == 1 and " not in ({})" not in sql and set(map(type, values)) == {str}:
-            array = postgres_rows.packed(postgres_rows.TEXT, list(values))
-            return self._ask(_with_arrays(sql), [*before, array]).fetchall()
-        rows: list[Row] = []
-        for statement, parameters in placeholder_lists(sql, before, values):
-            rows += self.query(statement, parameters)
-        return rows
 
 
 # Another transaction was first: serialization failure, deadlock.
@@ -229,10 +187,14 @@ def _meaning_of(error: BaseException) -> BaseException:
         return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
-    broken = state is None and isinstance(error, psycopg.OperationalError)
-    if broken or (state is not None and state[:2] in _SERVER_STATES):
+    if _is_broken(error) or (state is not None and state[:2] in _SERVER_STATES):
         return StoreUnavailable(f"PostgreSQL failed: {error}")
     return error
+
+
+def _is_broken(error: psycopg.Error) -> bool:
+    """Tell whether the connection itself ended, which the server has no code for."""
+    return error.sqlstate is None and isinstance(error, psycopg.OperationalError)
 
 
 class PostgresStore:
@@ -249,7 +211,6 @@ class PostgresStore:
         self._left_behind: deque[tuple[int, Any]] = deque()
         self._lock: PostgresConnection | None = None
         self._several = False
-        self._types: dict[str, tuple[int, ...]] = {}
         first = self._connect()
         self._refuse_unsafe(first)
         self._migrate(first)
@@ -265,10 +226,8 @@ class PostgresStore:
                 f"PostgreSQL cannot be reached: {error}", hint="Check store.url and that the server runs"
             ) from error
         raw.prepared_max = 400
-        for setting in _PLANS:
-            raw.execute(f"set {setting} = off")
         raw.execute(f"set idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'")
-        connection = PostgresConnection(raw, self._types)
+        connection = PostgresConnection(raw)
         row = connection.one("select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()")
         if row is not None:
             connection.backend_pid, connection.backend_start = row
@@ -331,13 +290,16 @@ class PostgresStore:
         """Like `write`, blocking."""
         connection = self._take()
         try:
-            connection.begin("begin", locking=" for update", several=self._several)
+            connection.warnings.clear()
+            connection.locking, connection.several = " for update", self._several
+            connection.collisions_are_faults = False
+            connection.begin()
             try:
                 result = function(connection)
-                self._commit(connection)
             except BaseException:
-                connection.roll_back()
+                _roll_back(connection)
                 raise
+            self._commit(connection)
             return result
         except psycopg.Error as error:
             meaning = _meaning_of(error)
@@ -351,12 +313,12 @@ class PostgresStore:
         try:
             connection.commit()
         except psycopg.Error as error:
-            broken = isinstance(error, psycopg.OperationalError) and error.sqlstate is None
-            if broken or connection.raw.closed:
-                self._leave_behind(connection)
-                raise CommitUnknown(f"the connection broke during the commit: {error}") from error
-            # The server refused the commit, or a statement that went with it, and says so: nothing of it is kept.
-            raise connection.meaning(error) from error
+            if not connection.raw.closed and (error.sqlstate is not None or not _is_broken(error)):
+                # The server refused it and says so, or it never was sent: nothing of it is kept.
+                _roll_back(connection)
+                raise connection.meaning(error) from error
+            self._leave_behind(connection)
+            raise CommitUnknown(f"the connection broke during the commit: {error}") from error
         if any("synchronous replication" in text for text in connection.warnings):
             raise CommitUnknown("the wait for the synchronous standby was cancelled")
         self._commits += 1
@@ -369,13 +331,14 @@ class PostgresStore:
         """Like `read`, blocking."""
         connection = self._take()
         try:
-            connection.begin("begin transaction isolation level repeatable read read only", locking="", several=False)
+            connection.locking, connection.several = "", False
+            connection.begin(" transaction isolation level repeatable read read only")
             try:
                 result = function(connection)
-                connection.settle()
+                connection.flush()
                 return result
             finally:
-                connection.roll_back()
+                _roll_back(connection)
         except psycopg.Error as error:
             meaning = _meaning_of(error)
             if meaning is error:
@@ -419,6 +382,8 @@ class PostgresStore:
         return connection
 
     def _give_back(self, connection: PostgresConnection) -> None:
+        if connection.distrusted:
+            connection.raw.close()
         self._idle.put(connection)
 
     def broken(self) -> BaseException | None:
