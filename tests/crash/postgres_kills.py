@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import psycopg
 
 from tests.crash.kill_loop import KillLoop, Report
 from tests.support.postgres import PostgresCluster, find_binaries
@@ -68,10 +67,9 @@ class PostgresKills(KillLoop):
 
 def kill_server(cluster: PostgresCluster) -> None:
     """End every process of a server with SIGKILL, the postmaster first so that it cannot repair anything."""
-    with psycopg.connect(cluster.superuser_dsn("postgres")) as connection:
-        pids = [int(row[0]) for row in connection.execute("select pid from pg_stat_activity")]
     postmaster = cluster.pid
-    for pid in (postmaster, *pids):
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    for pid in (postmaster, *map(int, children)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     cluster.stop(crash=True)
