@@ -103,6 +103,11 @@ class PostgresCluster:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """The process id of the running postmaster."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
     def stop(self, *, crash: bool = False) -> None:
         """Stop the server: in order, or the way a power cut does it (`crash=True`)."""
         if self._process is not None:
