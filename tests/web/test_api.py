@@ -25,7 +25,6 @@ def _ids(world: World) -> dict[str, str]:
         "message_id": world.held,
         "dead_letter_id": world.dead,
         "job_id": world.job,
-        "verb": "pause",
         "issue_id": world.one("select issue_id from issues where tenant_id = ? order by issue_id limit 1", TENANT),
     }
 
@@ -35,7 +34,11 @@ def _paths(world: World) -> list[tuple[str, str]]:
     found = []
     for path, item in openapi.document()["paths"].items():
         if "{" in path and "ingest" not in path and "/keys/" not in path:
-            filled = path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001").format(**_ids(world))
+            filled = (
+                path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001")
+                .replace("{verb}", "pause")
+                .format(**_ids(world))
+            )
             found += [(method.upper(), filled) for method in item if method in ("get", "post")]
     return found
 
