@@ -74,6 +74,8 @@ class NatsWakeUp:
                 await self._server.connect()
                 await self._server.subscribe(self._subject, self._heard)
                 pause = PAUSE_SECONDS_MIN
+                # Nobody knows what was announced before: no slot means all of them.
+                self._woken([])
                 await self._speak()
             except (BackboneAway, BackboneRefused) as error:
                 log.debug("wake.away", error=str(error))

@@ -20,6 +20,7 @@ from ..canonical.events import Event
 from ..config import Settings, load_root_key
 from ..connectors.egress import Egress
 from ..durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
+from ..durable.outage import OutageAction
 from ..durable.retry import Circuit
 from ..errors import ConfigurationError, Conflict, NotFound
 from ..flow import recovery
@@ -27,6 +28,7 @@ from ..flow import replay as replays
 from ..flow.batch import Batch
 from ..flow.collect import Collector
 from ..flow.ingest import InboundOffer, IngestAnswer
+from ..flow.outages import Outage
 from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
@@ -40,6 +42,7 @@ from . import logs, sharing
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .repair import Repair
+from .sending import Sending
 from .tenancy import Tenancy
 from .ticker import Ticker
 
@@ -83,6 +86,7 @@ class Hub:
                 "cluster": self._tick_cluster,
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
+                "outages": self._tick_outages,
                 "jobs": lambda: self.repair.tick(),
             },
         )
@@ -100,6 +104,7 @@ class Hub:
             egress=Egress(allow_networks=settings.security.allow_private_networks),
             chore=self._chore,
         )
+        self.sending = Sending(store, settings, self.tenancy, clock=clock)
         ownership = sharing.ownership(role, clock)
         self.sender = Sender(
             clock=clock,
@@ -108,6 +113,9 @@ class Hub:
             booked=lambda outcome: self.pipeline.booked(outcome),
             reserve=lambda ready: self.pipeline.reserve(ready),
             circuit_changed=self._circuit_changed,
+            asked_for_rest=self.sending.asked_for_rest,
+            divert=self.sending.divert,
+            draw=self.sending.draw,
             may_start=None if role == "alone" else ownership.may_start,
         )
         self.mode_of = sharing.send_mode(store, self.sender.mode_of, ownership)
@@ -144,6 +152,7 @@ class Hub:
         )
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
+        self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
         self.repair = Repair(self)
 
     # -- life
@@ -170,6 +179,7 @@ class Hub:
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed, role=role)
         try:
             await hub.tenancy.load()
+            await hub.sending.load()
             if hub.cluster is not None:
                 await hub.cluster.start()
             else:
@@ -186,6 +196,10 @@ class Hub:
     async def _recover(self) -> None:
         now = self.clock.now()
         await self.pipeline.write(connections.reset_circuits)
+        newest = await self.store.read(outbound.newest_id)
+        if newest:
+            # What is made from now on is sent behind what was made before, whatever became of the clock.
+            self._writer_ids.go_on_behind(newest)
         sends = await self.pipeline.write(
             lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
         )
@@ -269,6 +283,9 @@ class Hub:
             self._sweep_due_at = now + SWEEP_EVERY
             self.pipeline.sweep()
 
+    async def _tick_outages(self) -> None:
+        await self.sending.tick(chores=self.does_chores())
+
     async def _tick_sessions(self) -> None:
         now = self.clock.now()
         if now >= self._forget_due_at and self.does_chores():
@@ -314,6 +331,7 @@ class Hub:
             self.collector.next_due_at(),
             self.repair.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
+            self.sending.outages.next_due_at(),
         ]
         return min((time for time in times if time is not None), default=None)
 
@@ -321,11 +339,19 @@ class Hub:
 
     async def ingest(self, offer: InboundOffer) -> IngestAnswer:
         """Store one message; return when it is durable."""
-        return await self.pipeline.ingest(offer)
+        admitted = await self.sending.spool.admit((offer,))
+        try:
+            return await self.pipeline.ingest(offer)
+        finally:
+            self.sending.spool.durable(admitted)
 
     async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
         """Store several messages; the answers come in the order of the offers."""
-        return await self.pipeline.ingest_many(offers)
+        admitted = await self.sending.spool.admit(offers)
+        try:
+            return await self.pipeline.ingest_many(offers)
+        finally:
+            self.sending.spool.durable(admitted)
 
     def configuration(self, tenant_id: str) -> Configuration | None:
         """Return the active configuration, or None for a tenant that does not exist."""
@@ -528,10 +554,27 @@ class Hub:
         self.backbone.announce(batch.events)
         return answers
 
+    # -- outages
+
+    async def outages(self, tenant_id: str) -> list[Outage]:
+        """Return a tenant's outages: those that last first, then the newest."""
+        return await self.sending.outages.listed(tenant_id)
+
+    async def declare_outage(
+        self, tenant_id: str, connection_id: str, actor: str, reason: str, action: OutageAction | None = None
+    ) -> Outage:
+        """Begin an outage of a connection by a person's word."""
+        return await self.sending.outages.declare(tenant_id, connection_id, actor=actor, reason=reason, action=action)
+
+    async def end_outage(self, tenant_id: str, outage_id: str, actor: str, reason: str = "") -> Outage:
+        """End an outage: stale updates are discarded, then what waits goes out."""
+        return await self.sending.outages.end(tenant_id, outage_id, actor=actor, reason=reason)
+
     # -- ports of the flow
 
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
         self.tenancy.forget_health(tenant_id)
+        self.sending.outages.circuit_changed(tenant_id, connection_id, circuit)
         now = to_micros(self.clock.now())
         state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
         self._chore(

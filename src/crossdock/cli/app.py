@@ -51,6 +51,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "find": CommandEntry("crossdock.cli.find", "Find anything by any identifier.", _ASK),
     "trace": CommandEntry("crossdock.cli.trace", "Show the whole story of an order or message.", _ASK),
     "replay": CommandEntry("crossdock.cli.replay", "Run a message, or all of an issue, again.", _ASK),
+    "outage": CommandEntry("crossdock.cli.outage", "Declare, end and list outages of partners.", _RUN, group=True),
     "issues": CommandEntry("crossdock.cli.issues", "List, show, assign and give back issues.", _ASK, group=True),
     "dead": CommandEntry(
         "crossdock.cli.dead", "List, show, amend, requeue and discard dead letters.", _ASK, group=True

@@ -31,7 +31,8 @@ DocumentState = Literal["applied", "held", "parked", "rejected", "superseded", "
 #   sending     reserved in the ledger; the next thing that happens is the send
 #   sent        the partner took it (done)
 #   unknown     nobody knows whether it took effect; resolved by asking or by the same identity again, and pending only
-#               after the partner said that it is absent and then did not take it either
+#               after the partner said that it is absent and then did not take it either; sending again when the process
+#               ended during it before, so that the attempt is counted before it runs
 #   dead        given up: the partner refused it or every attempt failed; an issue says why
 #   discarded   a person gave it up, with a reason
 OutboundState = Literal["pending", "sending", "sent", "unknown", "dead", "discarded"]
@@ -61,7 +62,7 @@ DOCUMENT_ARROWS: dict[str, tuple[str, ...]] = {
 OUTBOUND_ARROWS: dict[str, tuple[str, ...]] = {
     "pending": ("sending", "dead", "discarded"),
     "sending": ("sent", "pending", "unknown", "dead"),
-    "unknown": ("sent", "pending", "dead", "discarded"),
+    "unknown": ("sent", "pending", "sending", "dead", "discarded"),
     "dead": ("pending", "unknown", "discarded"),
     "sent": (),
     "discarded": (),

@@ -187,9 +187,11 @@ def requeue_dead(
     """
     ready: list[Ready] = []
     sendable = [row for row in rows if row[9] == "dead" and row[15]]
+    # One whose bytes are damaged stays dead, with its issue; it keeps nothing else from going out.
+    contents, _ = payloads.load_sound(connection, tenant_id, [row[0] for row in sendable])
+    sendable = [row for row in sendable if row[0] in contents]
     outbound.requeue(connection, [(tenant_id, row[0]) for row in sendable])
     outbound.hand_over(connection, [(tenant_id, row[0]) for row in sendable if mode_of(tenant_id, row[1], row[6])[2]])
-    contents = payloads.load(connection, tenant_id, [row[0] for row in sendable])
     for row in sendable:
         one = ready_of_row(row, contents[row[0]])
         # What was given up without knowing whether it took effect is asked for first.

@@ -82,6 +82,21 @@ def _check_sides(reader: PackReader, compiled: CompiledMap, file: str) -> None:
     reader.dangling(file, target.line, message, target.event or "", fitting)
 
 
+def _check_outage(reader: PackReader, pack: Pack, connection: ConnectionSpec) -> None:
+    """A fallback must exist, be another connection of the pack, and lead on to no third."""
+    file, line = pack.places[("connection", connection.connection)]
+    name, outage = connection.connection, connection.outage
+    if outage.action == "file" and not outage.fallback_connection:
+        reader.add(file, line, f"outage: {name} goes through a file, but names no fallback_connection")
+    if not outage.fallback_connection:
+        return
+    if outage.fallback_connection == name:
+        reader.add(file, line, f"outage: {name} cannot be its own fallback_connection")
+    elif outage.fallback_connection not in pack.connections:
+        message = f"outage: {name} falls back on {outage.fallback_connection}, which the pack has not"
+        reader.dangling(file, line, message, outage.fallback_connection, pack.connections)
+
+
 def _check_connection(
     reader: PackReader, pack: Pack, connection: ConnectionSpec, kinds: Collection[str], lint: ConnectorLint | None
 ) -> None:
@@ -101,6 +116,7 @@ def _check_connection(
             severity: Severity = "warning" if finding.code == "XD-CFG-003" else finding.severity
             place = f"{file}:{at}"
             reader.findings.append(msgspec.structs.replace(finding, pointer=place, line=at, severity=severity))
+    _check_outage(reader, pack, connection)
     for field, reference in [
         *connection.secrets.items(),
         *(("authentication", s) for s in connection.authentication.secrets),

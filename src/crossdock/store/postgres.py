@@ -73,6 +73,9 @@ class PostgresConnection:
         self.locking, self.several, self.collisions_are_faults = "", False, False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
+        # Set when a pipeline broke: the driver believes statements to be prepared that the server never saw. Nothing
+        # prepared is used any more, and the connection is replaced at the end of its transaction.
+        self.distrusted = False
         self._waiting: list[tuple[str, Sequence[Any] | None]] = []
         self._types: dict[str, Mapping[str, str]] = {}
         raw.add_notice_handler(self._notice)
@@ -117,9 +120,13 @@ class PostgresConnection:
         """Send what waits and commit, in one round trip."""
         self._waiting.append(("commit", None))
         waiting, self._waiting = self._waiting, []
-        with self.raw.pipeline():
-            for statement, parameters in waiting:
-                self.raw.execute(statement, parameters)
+        try:
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+        except psycopg.Error:
+            self.distrusted = True
+            raise
 
     def forget(self) -> bool:
         """Leave out what waits: the transaction is given up. Tell whether it had begun on the server."""
@@ -132,13 +139,17 @@ class PostgresConnection:
         waiting, self._waiting = self._waiting, []
         try:
             if not waiting:
-                return self.raw.execute(statement, parameters)
+                return self._send(statement, parameters)
             with self.raw.pipeline():
                 for one in waiting:
-                    self.raw.execute(*one)
-                return self.raw.execute(statement, parameters)
+                    self._send(*one)
+                return self._send(statement, parameters)
         except psycopg.Error as error:
+            self.distrusted = self.distrusted or bool(waiting)
             raise self.meaning(error) from error
+
+    def _send(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        return self.raw.execute(statement, parameters, prepare=False if self.distrusted else None)
 
     def _types_of(self, table: str) -> Mapping[str, str]:
         """Return the type of each column of a table; asked for once, outside of the pipeline."""
@@ -371,6 +382,8 @@ class PostgresStore:
         return connection
 
     def _give_back(self, connection: PostgresConnection) -> None:
+        if connection.distrusted:
+            connection.raw.close()
         self._idle.put(connection)
 
     def broken(self) -> BaseException | None:

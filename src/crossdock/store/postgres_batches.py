@@ -96,7 +96,7 @@ def _names_one_twice(rows: Sequence[Sequence[Any]], key_at: tuple[int, ...]) -> 
 
 @lru_cache(maxsize=512)
 def any_of(sql: str, kind: str) -> str:
-    """Return a query with an IN list (`in ({})`) in the driver's own form, with one array of a Python `kind` in its place."""
+    """Return a query with an IN list (`in ({})`) in the driver's form: one array of a Python `kind` stands for it."""
     array = {"str": "text", "bytes": "bytea"}.get(kind, "bigint")
     before, _, after = sql.partition("in ({})")
     text = before.replace("%", "%%").replace("?", "%s") + f"= any(%b::{array}[])"

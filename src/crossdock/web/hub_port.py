@@ -13,7 +13,9 @@ import msgspec
 from ..canonical.events import Event
 from ..config import Settings
 from ..durable.identity import Clock
+from ..durable.outage import OutageAction
 from ..flow.ingest import InboundOffer, IngestAnswer
+from ..flow.outages import Outage
 from ..governance.configuration import Configuration
 
 T = TypeVar("T")
@@ -79,6 +81,20 @@ class Hub(Protocol):
 
     def inbound_secrets(self, tenant_id: str, references: Sequence[str]) -> tuple[str, ...]:
         """Return the resolved secrets of an inbound connection; a reference that cannot be resolved is left out."""
+        ...
+
+    def outages(self, tenant_id: str) -> Awaitable[Sequence[Outage]]:
+        """Return a tenant's outages: those that last first, then the newest."""
+        ...
+
+    def declare_outage(
+        self, tenant_id: str, connection_id: str, actor: str, reason: str, action: OutageAction | None
+    ) -> Awaitable[Outage]:
+        """Begin an outage. Raises NotFound, or Conflict when one lasts or the action is not possible."""
+        ...
+
+    def end_outage(self, tenant_id: str, outage_id: str, actor: str, reason: str) -> Awaitable[Outage]:
+        """End an outage: stale updates are discarded, the rest goes out. Raises NotFound and Conflict."""
         ...
 
     def signing_key(self, purpose: str) -> bytes:

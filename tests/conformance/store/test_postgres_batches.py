@@ -166,3 +166,20 @@ def test_every_type_of_a_table_is_known(store: PostgresStore) -> None:
     store.write_now(work)
 
     assert 1 == len(asked)
+
+
+def test_a_statement_prepared_in_a_broken_pipeline_is_prepared_again(store: PostgresStore) -> None:
+    """However often transactions fail half-way, the statements behind the failure work in the next one."""
+
+    def work(connection: Connection, key: int) -> None:
+        connection.executemany("insert into t (k, a, b) values (?,?,?)", [(key, "", ""), (key + 1, "", "")])
+        connection.executemany(UPDATE, [("c", key), ("d", key + 1)])
+        connection.one("select count(*) from t where k = ?", (key,))
+
+    store.write_now(lambda one: work(one, 0))
+    for number in range(1, 12):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            store.write_now(lambda one: work(one, 0))
+        store.write_now(lambda one, key=number * 10: work(one, key))  # type: ignore[misc]
+
+    assert 24 == len(_rows(store))

@@ -20,7 +20,7 @@ from crossdock.errors import ConfigurationError
 from crossdock.flow.ingest import InboundOffer, Stored
 from crossdock.flow.recovery import load_stored
 from crossdock.store import messages, workers
-from crossdock.store.engine import Connection, Contention, Fenced
+from crossdock.store.engine import Connection, Contention, Fenced, StoreUnavailable
 from tests.crash.pack import files
 
 WAIT_SECONDS_MAX = 20.0
@@ -347,3 +347,32 @@ async def test_a_process_that_has_the_record_for_itself_lets_nobody_join(databas
     with pytest.raises(ConfigurationError):
         await started(database, tmp_path, "alone")
     await together.stop()
+
+
+@pytest.mark.parametrize("inside", ["a cycle", "its heartbeat"])
+async def test_a_worker_that_is_stopped_inside_a_transaction_holds_nothing_up(
+    hubs: tuple[Hub, Hub], inside: str
+) -> None:
+    """Its lease is over and its row is locked by itself: whoever finds that ends its session, and then takes over."""
+    first, second = hubs
+    assert first.cluster is not None and second.cluster is not None
+    number = first.store.write_now(lambda connection: workers.register(connection, "stopped:1", "worker", 300_000))
+    stopped = first.store.open_connection()
+    stopped.raw.execute("begin")
+    if inside == "a cycle":
+        workers.fence(stopped, number)
+    else:
+        workers.beat(stopped, number, 300_000, takes_slots=True)
+
+    def beat(connection: Connection) -> tuple[int, ...]:
+        assert second.cluster is not None
+        return workers.beat(connection, second.cluster.ownership.number, 8_000_000, takes_slots=False).dead
+
+    await eventually(lambda: number in second.store.write_now(beat) or not column(first, LISTED.format(number)))
+    assert stopped.raw.info.transaction_status.name in ("INTRANS", "UNKNOWN")
+    with pytest.raises(StoreUnavailable):
+        stopped.query("select 1")
+    stopped.raw.close()
+
+
+LISTED = "select 1 from workers where worker = {}"

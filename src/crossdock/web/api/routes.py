@@ -17,6 +17,7 @@ from .messages import replay as replay_message
 from .openapi import api_page, serve_document, serve_schema
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
+from .outages import declare_outage, end_outage, list_outages
 from .releases import active_release, list_releases
 from .replays import get_replay, list_replays, move_replay, plan_replay, start_replay
 from .search import search
@@ -42,6 +43,9 @@ HANDLERS = [
     fix,
     replay_issue,
     source_issue,
+    list_outages,
+    declare_outage,
+    end_outage,
     list_dead_letters,
     get_dead_letter,
     amend_dead_letters,
