@@ -199,7 +199,7 @@ class Hub:
         newest = await self.store.read(outbound.newest_id)
         if newest:
             # What is made from now on is sent behind what was made before, whatever became of the clock.
-            self._writer_ids.go_on_behind(newest)
+            self.writer_ids.go_on_behind(newest)
         sends = await self.pipeline.write(
             lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
         )
