@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from crossdock.error_codes import CATALOG
 from crossdock.web.api import openapi
@@ -25,7 +26,7 @@ def _ids(world: World) -> dict[str, str]:
         "message_id": world.held,
         "dead_letter_id": world.dead,
         "job_id": world.job,
-        "verb": "pause",
+        "outage_id": world.one("select outage_id from outages where tenant_id = ? limit 1", TENANT),
         "issue_id": world.one("select issue_id from issues where tenant_id = ? order by issue_id limit 1", TENANT),
     }
 
@@ -35,7 +36,11 @@ def _paths(world: World) -> list[tuple[str, str]]:
     found = []
     for path, item in openapi.document()["paths"].items():
         if "{" in path and "ingest" not in path and "/keys/" not in path:
-            filled = path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001").format(**_ids(world))
+            filled = (
+                path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001")
+                .replace("{verb}", "pause")
+                .format(**_ids(world))
+            )
             found += [(method.upper(), filled) for method in item if method in ("get", "post")]
     return found
 
@@ -49,6 +54,12 @@ def _body(path: str) -> dict[str, Any]:
     if path.endswith("/fix"):
         return {"table": "service_levels", "key": "XXL", "value": "standard"}
     return {"dry_run": True} if path.endswith("/replay") else {}
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module", autouse=True)
+async def _an_outage(world: World) -> None:
+    """Something for the routes of outages to name."""
+    await world.hub.declare_outage(TENANT, "desk", "tests", "a look", None)
 
 
 async def test_every_object_of_another_tenant_looks_absent(app: Any, world: World) -> None:
