@@ -37,6 +37,8 @@ from ..store.engine import Connection, Store, open_store
 from . import logs, sharing
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
+from .doubts import Doubts
+from .retention import Retention
 from .tenancy import Tenancy
 from .ticker import Ticker
 
@@ -70,6 +72,7 @@ class Hub:
         self.writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
         self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
+        self.doubts = Doubts(store)
         self._ticker = Ticker(
             clock,
             {
@@ -80,6 +83,8 @@ class Hub:
                 "cluster": self._tick_cluster,
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
+                "doubts": self.doubts.tick,
+                "retention": self._tick_retention,
             },
         )
         self._closing = False
@@ -106,7 +111,7 @@ class Hub:
             circuit_changed=self._circuit_changed,
             may_start=None if role == "alone" else ownership.may_start,
         )
-        self.mode_of = sharing.send_mode(store, self.sender.mode_of, ownership)
+        self.mode_of = self.doubts.around(sharing.send_mode(store, self.sender.mode_of, ownership))
         self.stages = Stages(
             ids=self.writer_ids,
             configuration_of=releases.load,
@@ -135,6 +140,13 @@ class Hub:
             failed=self._poll_failed,
             may_poll=None if role == "alone" else sharing.may_poll(ownership),
         )
+        self.retention = Retention(
+            records=store,
+            write=self.pipeline.write,
+            clock=clock,
+            tenants=self.tenancy.active,
+            configuration=self.tenancy.configuration,
+        )
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
 
@@ -162,6 +174,7 @@ class Hub:
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed, role=role)
         try:
             await hub.tenancy.load()
+            await hub.doubts.load()
             if hub.cluster is not None:
                 await hub.cluster.start()
             else:
@@ -266,6 +279,10 @@ class Hub:
         if now >= self._forget_due_at and self.does_chores():
             self._forget_due_at = now + timedelta(hours=1)
             await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
+
+    async def _tick_retention(self) -> None:
+        if self.does_chores() and self.retention.due():
+            self._chore(self.retention.run_all())
 
     async def _tick_deadlines(self) -> None:
         if not self.does_chores():

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..durable.retention import RetentionSpec
 from ..durable.retry import RetryPolicy
 
 PartnerRole = Literal["erp", "wms", "3pl", "tms", "carrier", "shop", "portal", "service_desk", "supplier", "other"]
@@ -29,6 +30,7 @@ class PackHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     currency: str = "USD"
     operator: str = ""
     description: str = ""
+    retention: RetentionSpec = RetentionSpec()
 
 
 class PartnerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -112,6 +114,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     timeout_seconds: float = 30.0
     outbound_name: str = "{document}-{identity}"
     paused: bool = False
+    retention: RetentionSpec = RetentionSpec()
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -160,6 +160,7 @@ class SqliteStore:
         raw.set_busy_timeout(5000)
         for pragma in (
             "page_size=8192",
+            "auto_vacuum=incremental",
             "journal_mode=wal",
             "synchronous=full",
             "wal_autocheckpoint=0",

@@ -14,6 +14,8 @@ from .openapi import api_page, serve_document, serve_schema
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
 from .releases import active_release, list_releases
+from .restores import close_restore, list_restores
+from .retention import run_retention
 from .search import search
 
 HANDLERS = [
@@ -39,6 +41,9 @@ HANDLERS = [
     search,
     list_releases,
     active_release,
+    list_restores,
+    close_restore,
+    run_retention,
     stream_events,
     list_keys,
     create_key,
