@@ -5,7 +5,7 @@
 The world is the one of the kill loop: partners keep their own ledgers, of which `kc` acts every time it is sent to.
 After each restore the senders offer again exactly what the list names, files go back into the inbox, and the load goes
 on. At the end only journal and ledgers are asked. `--fault unmarked` puts the copy in place without the mark of a
-restore: that must double.
+restore, which must double; `--fault nobody_asked` lets nobody offer again, which must lose.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tests.crash.kill_loop import KillLoop, Report
 from tests.crash.partners import Client
 
 UNMARKED = "unmarked"
+NOBODY_ASKED = "nobody_asked"
 SENDERS = 8
 
 
@@ -39,7 +40,6 @@ class RestoreReport(Report):
 
     rounds: int = 0
     backup_p50_seconds: float = 0.0
-    lost_with_the_record: int = 0
     offered_again: int = 0
     files_put_back: int = 0
     sends_in_doubt: int = 0
@@ -97,7 +97,8 @@ class RestoreLoop(KillLoop):
         await self._fork()
         await self._opened()
         self._killed_at = 0.0
-        await self._offer_again(since)
+        if self._fault != NOBODY_ASKED:
+            await self._offer_again(since)
 
     def _since(self, url: str) -> dict[str, datetime]:
         """Return what the list of the restored record says: connection → since when."""
@@ -149,7 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", default="", choices=["", UNMARKED])
+    parser.add_argument("--fault", default="", choices=["", UNMARKED, NOBODY_ASKED])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="xd-restore-") as temporary:
         report = asyncio.run(run(arguments.rounds, arguments.seed, Path(temporary), arguments.fault))
