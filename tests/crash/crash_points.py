@@ -7,6 +7,7 @@ A point that stands on a commit counts only commits that changed something.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -68,6 +69,8 @@ class CrashPoint:
             return
         self._left -= 1
         if self._left <= 0:
+            # Whoever counts must not take another end of the process for this one.
+            os.write(1, json.dumps({"pid": os.getpid(), "crashed": name}).encode() + b"\n")
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -193,8 +196,7 @@ def _around_deadlines_and_releases(point: CrashPoint) -> None:
         publish = self._publish
 
         def published(events: Any) -> None:
-            if events:
-                point.passed("deadline.after")
+            point.passed("deadline.after")
             publish(events)
 
         self._publish = published

@@ -90,6 +90,7 @@ class KillLoop:
         self._editions = itertools.count(1)
         self._dropped: dict[str, str] = {}
         self._late: dict[str, str] = {}
+        self._missed = dict.fromkeys(points, 0)
         self._chance = random.Random(seed)
         self._directory = directory
         self._ledgers = Ledgers(random.Random(seed + 1))
@@ -177,7 +178,7 @@ class KillLoop:
             "settings": self._settings(),
         }
         self._zygote.stdin.write(json.dumps(order).encode() + b"\n")
-        while "port" in (words := await self._heard()):
+        while not {"port", "crashed"}.isdisjoint(words := await self._heard()):
             """The last words of the process before."""
         self._pid = words["pid"]
 
@@ -229,7 +230,8 @@ class KillLoop:
     async def _cycle_at_point(self) -> None:
         """End the process that runs, and let the next one kill itself at the point that was hit least."""
         killed = self.report.killed_at
-        point = min(killed, key=lambda name: (killed[name], self._chance.random()))
+        # One that is rarely passed must not keep the others from their turn.
+        point = min(killed, key=lambda name: (killed[name] + self._missed[name], self._chance.random()))
         if self._pid and self._alive():
             await self._kill()
         pack = files(self._partners.port, edition=next(self._editions)) if point.startswith("release.") else None
@@ -239,7 +241,9 @@ class KillLoop:
             killed[point] += 1
         else:
             self.report.points_not_passed += 1
-            await self._kill()
+            self._missed[point] += 1
+            if self._alive():
+                await self._kill()
         self._killed_at = self._killed_at or time.monotonic()
 
     def _alive(self) -> bool:
@@ -250,18 +254,20 @@ class KillLoop:
         return True
 
     async def _dies(self) -> bool:
-        """Tell whether the process ends by itself, soon after it opened its doors or before."""
+        """Tell whether the process ends at its point, soon after it opened its doors or before."""
         deadline = time.monotonic() + 60
-        opened = False
+        opened = crashed = False
         while time.monotonic() < deadline:
-            if not self._alive():
-                self._up.clear()
-                return True
+            alive = self._alive()
             try:
                 async with asyncio.timeout(0.02):
                     words = await self._heard()
             except TimeoutError:
+                if not alive:
+                    self._up.clear()
+                    return crashed
                 continue
+            crashed = crashed or (words.get("pid") == self._pid and "crashed" in words)
             if words.get("pid") == self._pid and "port" in words:
                 self._port, opened = words["port"], True
                 deadline = time.monotonic() + POINT_SECONDS_MAX

@@ -23,7 +23,7 @@ async def test_a_restore_and_what_its_list_names_lose_nothing_and_double_nothing
 
 
 async def test_a_copy_put_in_place_without_the_mark_doubles(tmp_path: Path) -> None:
-    """Positive control: without the mark, what was made after the backup is made again at a partner that acts always."""
+    """Positive control: what was made after the backup is made again at a partner that always acts."""
     report = await restore_loop.run(1, 22, tmp_path, "unmarked")
 
     assert report.doubled > 0
