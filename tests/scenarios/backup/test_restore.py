@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from crossdock.bootstrap import backups
@@ -26,11 +24,9 @@ def empty_url(url: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def second_database(postgres_cluster: PostgresCluster) -> Iterator[str]:
-    """An empty database beside the first."""
-    name = postgres_cluster.create_database()
-    yield postgres_cluster.dsn(name)
-    postgres_cluster.drop_database(name)
+def second_database(postgres_cluster: PostgresCluster) -> str:
+    """An empty database beside the first. It goes with the cluster: the hub stays connected to it until the end."""
+    return postgres_cluster.dsn(postgres_cluster.create_database())
 
 
 def aimed(settings: Settings, url: str) -> Settings:
