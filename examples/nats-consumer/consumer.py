@@ -7,7 +7,8 @@ it follows are those of docs/how-to/run-with-nats.md:
 
 1. act and remember the event's id in one commit of your own, then acknowledge;
 2. an id that is remembered is acknowledged and does nothing;
-3. when the stream or the durable consumer is gone, make the consumer again and read from the start.
+3. when the stream or the durable consumer is gone, make the consumer again and read from the start;
+4. where the order of an order's events matters, have one event in hand at a time (`--in-order`).
 """
 
 from __future__ import annotations
@@ -63,19 +64,22 @@ async def follow(client: Client, options: argparse.Namespace, ledger: Ledger) ->
     await jetstream.add_consumer(
         stream,
         ConsumerConfig(
+            name=options.name,
             durable_name=options.name,
             filter_subject=f"{options.prefix}.events.{options.tenant}.>",
             deliver_policy=DeliverPolicy.BY_START_TIME if since else DeliverPolicy.ALL,
             opt_start_time=since.isoformat() if since else None,  # type: ignore[arg-type]
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=30,
+            # With more than one event in hand, a crash brings some of them back behind newer ones.
+            max_ack_pending=1 if options.in_order else 1_000,
         ),
     )
     pull = await jetstream.pull_subscribe_bind(options.name, stream)
     silent = 0.0
     while not options.idle or silent < options.idle:
         try:
-            messages = await pull.fetch(100, timeout=1)
+            messages = await pull.fetch(1 if options.in_order else 100, timeout=1)
         except TimeoutError:
             silent += 1
             # A consumer that is gone looks like one with nothing to do.
@@ -97,7 +101,9 @@ async def run(options: argparse.Namespace) -> None:
     while True:
         client = None
         try:
-            client = await nats.connect(options.url.split(","), allow_reconnect=False, error_cb=_quiet)
+            client = await nats.connect(
+                options.url.split(","), allow_reconnect=False, error_cb=_quiet, inbox_prefix=options.inbox
+            )
             await follow(client, options, ledger)
             return
         except (Error, OSError, TimeoutError) as error:
@@ -115,13 +121,19 @@ async def _quiet(error: Exception) -> None:
 def main() -> None:
     """Read the command line and follow."""
     parser = argparse.ArgumentParser(description="Follow the events of one tenant and act on each of them once.")
-    parser.add_argument("--url", default="nats://127.0.0.1:4222", help="servers, separated by commas")
+    parser.add_argument(
+        "--url", default="nats://127.0.0.1:4222", help="servers, separated by commas; nats://user:password@host"
+    )
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--prefix", default="crossdock")
     parser.add_argument("--name", default="example", help="name of the durable consumer")
     parser.add_argument("--ledger", type=Path, default=Path("ledger.db"))
+    parser.add_argument(
+        "--inbox", default="_INBOX", help="prefix of the answers' subjects, where a sign-in has its own"
+    )
     parser.add_argument("--since", default="", help="begin with what was published at this instant (ISO 8601)")
     parser.add_argument("--after", default="", help="begin behind this cursor of the journal")
+    parser.add_argument("--in-order", action="store_true", help="one event at a time: crashes never change the order")
     parser.add_argument("--idle", type=float, default=0, help="end when nothing has come for so many seconds")
     asyncio.run(run(parser.parse_args()))
 

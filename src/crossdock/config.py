@@ -87,6 +87,9 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(description="shares of tenants where several wait, such as `acme=4`; every other tenant has 1"),
     ] = ()
+    translate_seconds_max: Annotated[
+        float, Meta(gt=0, le=600, description="processor time one message may take to be translated; then it failed")
+    ] = 2.0
     poll_interval_seconds: Annotated[
         float, Meta(gt=0, le=60, description="how often the tables are looked at for retries and recovered work")
     ] = 1.0
@@ -95,6 +98,21 @@ class FlowSettings(_Section, frozen=True, kw_only=True):
     def weights(self) -> dict[str, float]:
         """The weight of each tenant that has one of its own."""
         return {tenant: float(number) for tenant, _, number in (one.partition("=") for one in self.tenant_weights)}
+
+
+class ReplaySettings(_Section, frozen=True, kw_only=True):
+    """Bulk replays: how many, how fast, and from where on they say why."""
+
+    messages_max: Annotated[int, Meta(ge=1, le=50_000, description="messages one bulk replay may take")] = 5_000
+    per_second: Annotated[
+        float, Meta(gt=0, le=10_000, description="messages a bulk replay runs in a second, where it does not say")
+    ] = 20.0
+    per_second_max: Annotated[
+        float, Meta(gt=0, le=10_000, description="messages any bulk replay may run in a second")
+    ] = 200.0
+    reason_required_above: Annotated[
+        int, Meta(ge=0, le=50_000, description="a replay of more messages than this is refused without a reason")
+    ] = 100
 
 
 class LimitSettings(_Section, frozen=True, kw_only=True):
@@ -106,6 +124,24 @@ class LimitSettings(_Section, frozen=True, kw_only=True):
     partner_answer_bytes_max: Annotated[
         int, Meta(ge=256, le=1_000_000, description="bytes of a partner's answer that are kept for people to read")
     ] = 8_192
+    waiting_messages_per_tenant_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="messages of one tenant that may be stored and not worked off before intake is refused; 0: any",
+        ),
+    ] = 0
+    waiting_bytes_per_tenant_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="bytes of one tenant that may be stored and not worked off before intake is refused; 0: any",
+        ),
+    ] = 0
+    disk_free_bytes_min: Annotated[
+        int,
+        Meta(ge=0, description="free bytes on the disk of an SQLite record below which intake is refused; 0: never"),
+    ] = 200_000_000
     portal_lookups_per_minute: Annotated[
         int, Meta(ge=1, le=10_000, description="order lookups one address may make on the customer portal")
     ] = 20
@@ -176,6 +212,13 @@ class BackboneSettings(_Section, frozen=True, kw_only=True):
     replicas: Annotated[
         Literal[1, 3], Meta(description="servers that hold a copy of the stream; 3 needs a cluster of at least three")
     ] = 1
+    wake_workers: Annotated[
+        Literal["database", "nats"],
+        Meta(
+            description="how workers on one PostgreSQL record tell each other of work: by the database's own"
+            " notifications, or over NATS, which takes that load from the database"
+        ),
+    ] = "database"
     retention_hours: Annotated[
         int,
         Meta(
@@ -185,7 +228,12 @@ class BackboneSettings(_Section, frozen=True, kw_only=True):
         ),
     ] = 168
     retention_bytes_max: Annotated[
-        int, Meta(ge=1_000_000, description="largest size of the stream; the oldest events leave it first")
+        int,
+        Meta(
+            ge=1_000_000,
+            le=100_000_000_000_000,
+            description="largest size of the stream; the oldest events leave it first",
+        ),
     ] = 10_000_000_000
     publish_window: Annotated[
         int, Meta(ge=1, le=5_000, description="events published before their acknowledgments are waited for")
@@ -228,6 +276,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web: WebSettings = WebSettings()
     flow: FlowSettings = FlowSettings()
     limits: LimitSettings = LimitSettings()
+    replay: ReplaySettings = ReplaySettings()
     security: SecuritySettings = SecuritySettings()
     backbone: BackboneSettings = BackboneSettings()
     log: LogSettings = LogSettings()
@@ -436,6 +485,8 @@ def _contradictions(values: Mapping[str, Any], origins: Mapping[str, str]) -> It
     for server in BackboneSettings(url=values.get("backbone.url", "")).servers:
         if not server.startswith(BROKER_PREFIXES) or not urlsplit(server).hostname:
             yield fault("backbone.url", "names a server that is no NATS address", "nats://host:4222 or tls://host:4222")
+    if values.get("backbone.wake_workers") == "nats" and not values.get("backbone.url"):
+        yield fault("backbone.wake_workers", "needs servers to wake over", "backbone.url, or database")
     if values.get("backbone.credentials_file") and values.get("backbone.user"):
         yield fault("backbone.credentials_file", "stands beside backbone.user", "one of the two")
     if bool(values.get("backbone.tls_certificate_file")) != bool(values.get("backbone.tls_key_file")):

@@ -88,6 +88,7 @@ def move_place_before_ack() -> None:
 
     Publisher.publish = hand_over  # type: ignore[method-assign]
     jetstream.judge = believe
+    jetstream.PLACE_SECONDS = 0.0
 
 
 _kept: set[Any] = set()

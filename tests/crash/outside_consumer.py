@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import time
 from collections import Counter
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from nats.aio.client import Client
@@ -20,13 +20,15 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from crossdock.backbone.connection import ended
-from crossdock.backbone.publishing import CURSOR, REPETITION
+from crossdock.backbone.publishing import CURSOR, EVENT, REPETITION
 from crossdock.backbone.subjects import filter_of, stream_of
 from crossdock.store.journal import Cursor
 from tests.support.nats import NatsServers
 
 STREAM = stream_of("crossdock")
-CRASHES = 0.004
+CRASHES = 0.01
+# A control has to fail within a short run.
+CRASHES_OF_CONTROL = 0.05
 
 
 class Crash(Exception):
@@ -42,20 +44,24 @@ class OutsideLedger:
         self.departed: set[str] = set()
         self.created: dict[str, set[str]] = {}
         self.redeliveries = 0
-        self.out_of_order: list[str] = []
-        self.repaired = 0
+        self.taken_late = 0
         self.delays: list[float] = []
         self._last: dict[str, Cursor] = {}
+        self._places: dict[tuple[str, str], dict[int, Cursor]] = {}
+        self.contradictions: list[str] = []
 
-    def take(self, message: Msg) -> None:
-        """Act on an event, once."""
+    def take(self, message: Msg, life: str) -> None:
+        """Act on an event, once. `life` names the stream it came from: one that was made again is another."""
         event = msgspec.json.decode(message.data)
+        cursor = self._placed(message, life)
         if event["id"] in self.acts:
             self.redeliveries += 1
             return
         self.acts[event["id"]] += 1
         self.delays.append(time.time() - datetime.fromisoformat(event["recordedtime"]).timestamp())
-        self._in_order(event, message.headers or {})
+        if cursor < self._last.get(event["subject"], Cursor()):
+            self.taken_late += 1
+        self._last[event["subject"]] = max(cursor, self._last.get(event["subject"], Cursor()))
         number = event["data"].get("number", "")
         if event["type"] == "crossdock.order.released.v1":
             self.released.add(number)
@@ -64,11 +70,29 @@ class OutsideLedger:
         elif event["type"] == "crossdock.order.created.v1":
             self.created.setdefault(event["subject"], set()).add(event["id"])
 
-    def _in_order(self, event: dict[str, Any], headers: dict[str, str]) -> None:
+    def _placed(self, message: Msg, life: str) -> Cursor:
+        """Remember where in the stream an event stood."""
+        headers = message.headers or {}
         cursor = Cursor.parse(headers.get(CURSOR, ""))
-        if cursor < self._last.get(event["subject"], Cursor()):
-            self.out_of_order.append(f"{event['subject']} {event['type']} repetition {headers.get(REPETITION, '0')}")
-        self._last[event["subject"]] = max(cursor, self._last.get(event["subject"], Cursor()))
+        stretch = self._places.setdefault((life, headers.get(REPETITION, "0")), {})
+        if stretch.setdefault(message.metadata.sequence.stream, cursor) != cursor:
+            self.contradictions.append(f"{life} {message.metadata.sequence.stream} held two events")
+        return cursor
+
+    def out_of_order(self) -> list[str]:
+        """Return where a stretch of a stream was not in the order of the journal: what the publisher promises.
+
+        A consumer that crashes with several events in hand gets them again later; that is counted in `taken_late`.
+        """
+        found = list(self.contradictions)
+        for (life, repetition), stretch in self._places.items():
+            cursors = [stretch[sequence] for sequence in sorted(stretch)]
+            found += [
+                f"{life} repetition {repetition}: {later} behind {earlier}"
+                for earlier, later in itertools.pairwise(cursors)
+                if later <= earlier
+            ]
+        return found
 
     def doubled(self) -> list[str]:
         twice = [f"consumer acted twice on {event}" for event, times in self.acts.items() if times > 1]
@@ -116,6 +140,7 @@ class OutsideConsumer:
 
     async def _consume(self, client: Client) -> None:
         stream = client.jetstream(timeout=3)
+        life = str((await self._servers.api(client, f"STREAM.INFO.{STREAM}"))["created"])
         config = ConsumerConfig(
             durable_name="outside",
             filter_subject=filter_of("crossdock", "acme"),
@@ -135,19 +160,24 @@ class OutsideConsumer:
                 await stream.consumer_info(STREAM, "outside")
                 continue
             for message in messages:
-                await self._work(message)
+                await self._work(message, life)
 
-    async def _work(self, message: Msg) -> None:
+    async def _work(self, message: Msg, life: str) -> None:
+        crash = self._drawn(message)
         if self._acks_first:
             await message.ack_sync(timeout=3)
-            self._crash_perhaps()
-            self.ledger.take(message)
-            return
-        self._crash_perhaps()
-        self.ledger.take(message)
-        self._crash_perhaps()
-        await message.ack()
-
-    def _crash_perhaps(self) -> None:
-        if self.troubles and self._chance.random() < CRASHES:
+        if crash == "before the act":
             raise Crash
+        self.ledger.take(message, life)
+        if crash == "after the act":
+            raise Crash
+        if not self._acks_first:
+            await message.ack()
+
+    def _drawn(self, message: Msg) -> str:
+        """Draw whether to die over an event. After a wipe everything comes again, and has been died over before."""
+        if not self.troubles or (message.headers or {}).get(EVENT, "") in self.ledger.acts:
+            return ""
+        if self._chance.random() >= (CRASHES_OF_CONTROL if self._acks_first else CRASHES):
+            return ""
+        return self._chance.choice(("before the act", "after the act"))

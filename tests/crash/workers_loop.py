@@ -200,7 +200,7 @@ class WorkersLoop:
 
     async def _watch(self, number: int) -> None:
         began = time.monotonic()
-        while await self._rows("select 1 from slots where worker = %s limit 1", (number,)):
+        while await self._rows("select 1 from slots where worker = %s or worker = -1 limit 1", (number,)):
             if time.monotonic() - began > 60:
                 break
             await asyncio.sleep(0.02)

@@ -36,8 +36,9 @@ def nats_binary() -> Path | None:
 class NatsServers:
     """One server, or a cluster of three. `start` before use; `stop` at the end."""
 
-    def __init__(self, directory: Path, count: int = 1, *, configuration: str = "") -> None:
+    def __init__(self, directory: Path, count: int = 1, *, configuration: str = "", jetstream: bool = True) -> None:
         self.directory = directory
+        self._jetstream = jetstream
         self.count = count
         self._configuration = configuration
         self._ports = [free_port() for _ in range(count)]
@@ -67,7 +68,8 @@ class NatsServers:
         assert binary is not None
         self.directory.mkdir(parents=True, exist_ok=True)
         command: list[str | Path] = [binary, "-n", f"n{node}", "-a", "127.0.0.1", "-p", str(self._ports[node])]
-        command += ["-js", "-sd", self.store(node)]
+        if self._jetstream:
+            command += ["-js", "-sd", self.store(node)]
         if self.count > 1:
             routes = ",".join(f"nats://127.0.0.1:{port}" for port in self._routes)
             command += ["--cluster_name", "xd", "--cluster", f"nats://127.0.0.1:{self._routes[node]}"]
@@ -145,14 +147,10 @@ class NatsServers:
         async def quiet(error: Exception) -> None:
             """Servers are killed on purpose here."""
 
-        client = await nats.connect(
-            servers=self.urls,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.1,
-            connect_timeout=2,
-            error_cb=quiet,
-            **options,
-        )
+        patience: dict[str, Any] = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.1, "connect_timeout": 2}
+        if not options.get("allow_reconnect", True):
+            patience["max_reconnect_attempts"] = 1
+        client = await nats.connect(servers=self.urls, error_cb=quiet, **{**patience, **options})
         self._clients.append(client)
         return client
 

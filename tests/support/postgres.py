@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psycopg
@@ -38,7 +38,8 @@ class PostgresCluster:
 
     owner = "crossdock"
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        self._settings = settings or {}
         self.directory = Path(tempfile.mkdtemp(prefix="xd-pg-"))
         self.log = self.directory / "server.log"
         self._data = self.directory / "data"
@@ -86,6 +87,7 @@ class PostgresCluster:
             "shared_buffers": "64MB",
             "log_timezone": "UTC",
             "timezone": "UTC",
+            **self._settings,
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         command: list[str | Path] = [self._binaries / "postgres", "-D", self._data, *options]

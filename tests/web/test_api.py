@@ -23,6 +23,9 @@ def _ids(world: World) -> dict[str, str]:
     return {
         "number": "SO-1001",
         "message_id": world.held,
+        "dead_letter_id": world.dead,
+        "job_id": world.job,
+        "verb": "pause",
         "issue_id": world.one("select issue_id from issues where tenant_id = ? order by issue_id limit 1", TENANT),
     }
 
@@ -67,7 +70,7 @@ async def test_every_object_of_another_tenant_looks_absent(app: Any, world: Worl
 async def test_every_object_is_there_for_its_own_tenant(api: httpx.AsyncClient, world: World) -> None:
     """The positive control: the same routes answer the tenant itself."""
     for method, path in _paths(world):
-        if not path.endswith(("/fix", "/acknowledge", "/orders/SO-1001/source")):
+        if not path.endswith(("/fix", "/acknowledge", "/assign", "/orders/SO-1001/source")):
             answer = await api.request(method, path, json=_body(path))
             assert 200 == answer.status_code, (path, answer.text)
 

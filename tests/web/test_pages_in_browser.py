@@ -48,12 +48,21 @@ PAGES = {
     "issues": "/console/issues",
     "issues-resolved": "/console/issues?tab=resolved",
     "issues-retries": "/console/issues?tab=retries",
+    "issues-class": "/console/issues?class=data",
+    "dead-letters": "/console/dead-letters",
+    "replays": "/console/replays",
     "find": "/console/find?q=zzzz",
     "not-found": "/console/orders/NOPE",
     "error-code": "/docs/errors/XD-MAP-014",
     "sign-in": "/login/xl_example",
 }
-LOOKS = {"light": ("light", 1440), "dark": ("dark", 1440), "phone": ("light", 390), "phone-dark": ("dark", 390)}
+LOOKS = {
+    "light": ("light", 1440),
+    "dark": ("dark", 1440),
+    "phone": ("light", 390),
+    "phone-dark": ("dark", 390),
+    "narrow": ("light", 320),
+}
 
 
 class Seen:
@@ -124,6 +133,8 @@ async def test_every_console_page_is_accessible(
         "message-broken": f"/console/messages/{world.broken}",
         "message-sent": f"/console/messages/{sent}",
         "issue": f"/console/issues/{issue}",
+        "dead-letter": f"/console/dead-letters/{world.dead}",
+        "replay": f"/console/replays/{world.job}",
     }
     for name, path in {**PAGES, **extra}.items():
         await page.goto(url + path)

@@ -15,6 +15,7 @@ from crossdock.bootstrap import Hub
 from crossdock.config import Settings, load_settings
 from crossdock.durable.identity import ManualClock, SystemClock
 from crossdock.flow.ingest import InboundOffer
+from crossdock.flow.replay_jobs import Filter
 from crossdock.simulator.pack_source import pack_files, with_addresses
 from crossdock.web.console.sign_in import login_address
 
@@ -166,7 +167,16 @@ class World:
         self.held = await self.take("erp", order("SO-1004", service="XXL"))
         await self.take("erp", order("SO-1005", service="XXL"))
         self.broken = await self.take("erp", b'{"documentType": "SalesOrderRelease", "order": {')
+        self.dead = str(self.one("select document_id from documents where message_id = ?", self.broken))
+        self.job = await self._a_replay()
         self.clock.move_to(datetime(2026, 11, 23, 16, 20, tzinfo=UTC))
+
+    async def _a_replay(self) -> str:
+        """Start a bulk replay; the clock stands still, so it waits for its turn."""
+        wanted = Filter(state="failed")
+        plan = await self.hub.repair.plan(TENANT, wanted, "current")
+        job = await self.hub.repair.start(TENANT, wanted, "current", plan.digest, actor="tests", reason="a look")
+        return job.job_id
 
     def query(self, sql: str, *parameters: Any) -> list[Any]:
         """Ask the record directly."""

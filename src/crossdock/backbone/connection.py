@@ -29,8 +29,9 @@ PING_SECONDS = 5
 PENDING_BYTES_MAX = 4_000_000
 
 _NOT_FOUND = 404
-# JetStream's own numbers: no stream, no message, no peers for so many replicas, not enough of them reachable now.
-_STREAM_NOT_FOUND, _MESSAGE_NOT_FOUND, _NO_SUITABLE_PEERS = 10059, 10037, 10005
+# JetStream's own numbers. Too few peers: of the cluster, or because there is no cluster.
+_STREAM_NOT_FOUND, _MESSAGE_NOT_FOUND = 10059, 10037
+_TOO_FEW_PEERS = (10005, 10074)
 _NOT_ENABLED = (10039, 10076)
 
 
@@ -289,7 +290,7 @@ class _Refusal(Exception):
 
     def meaning(self) -> BackboneAway | BackboneRefused:
         words = f"JetStream: {self.error.description}"
-        if self.error.err_code == _NO_SUITABLE_PEERS:
+        if self.error.err_code in _TOO_FEW_PEERS:
             return BackboneRefused(
                 words, code="XD-CFG-033", hint="Start the missing servers, or set backbone.replicas to 1"
             )

@@ -1,4 +1,4 @@
-"""Wake-ups between the workers of one record: over NATS, or within one process.
+"""Wake-ups between the workers of one record over NATS: one core subject, at most once, to every process that listens.
 
 A wake-up says only "look": what there is to do stands in the record. One that is lost costs the interval of the sweep.
 """
@@ -6,131 +6,81 @@ A wake-up says only "look": what there is to do stands in the record. One that i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import Protocol
+from collections.abc import Collection
+from typing import Any
 
 import msgspec
 import structlog
 
 from ..config import BackboneSettings
+from ..durable.wake import Woken
 from .connection import BackboneAway, BackboneRefused, Message, Server, ended
 from .subjects import wake_of
 
 log = structlog.get_logger()
 
+PAUSE_SECONDS_MIN = 0.1
 PAUSE_SECONDS_MAX = 5.0
-# One message says no more than this; whoever has more to say says "all".
-SLOTS_MAX = 1_024
+# More slots than any record has: whatever is named beyond them is not said.
+SLOTS_MAX = 65_536
 
 _ENCODE = msgspec.json.Encoder().encode
 _DECODE = msgspec.json.Decoder(list[int]).decode
 
 
-class WakeUp(Protocol):
-    """How workers tell each other that slots have work. Nothing is kept for who does not listen."""
-
-    def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
-
-    def notify(self, slots: Iterable[int]) -> None:
-        """Tell every listener, this process included, that these slots have work. Returns at once; may be lost."""
-        ...
-
-    def listen(self) -> AsyncIterator[frozenset[int]]:
-        """Yield sets of slots that may have work. An empty set means: look at all."""
-        ...
-
-
-class LocalWakeUp:
-    """Wake-ups within one process. Slots that are named while nobody looks are put together."""
-
-    def __init__(self) -> None:
-        self._waiting: dict[int, tuple[set[int], asyncio.Event]] = {}
-        self._listeners = 0
-
-    def start(self) -> None:
-        """Listeners bring their own tasks."""
-
-    async def stop(self) -> None:
-        """Listeners end by themselves."""
-
-    def notify(self, slots: Iterable[int]) -> None:
-        named = set(slots)
-        for waiting, event in self._waiting.values():
-            waiting |= named
-            if not named or len(waiting) > SLOTS_MAX:
-                waiting.clear()
-                waiting.add(-1)
-            event.set()
-
-    async def listen(self) -> AsyncIterator[frozenset[int]]:
-        self._listeners += 1
-        mine, waiting, event = self._listeners, set[int](), asyncio.Event()
-        self._waiting[mine] = (waiting, event)
-        try:
-            while True:
-                await event.wait()
-                event.clear()
-                named = frozenset() if -1 in waiting else frozenset(waiting)
-                waiting.clear()
-                yield named
-        finally:
-            del self._waiting[mine]
-
-
 class NatsWakeUp:
-    """Wake-ups over a core NATS subject: at most once, to every process that listens.
+    """The port `durable.wake.WakeUp` over NATS. Slots named while a message is on its way go together with the next.
 
-    After a connection was lost every listener is told to look at all: nobody knows what was missed.
+    While NATS is away nothing is kept: the others sweep. `start` does not wait for a server.
     """
 
     def __init__(self, settings: BackboneSettings, *, holder: str) -> None:
         self._server = Server(settings, name=f"crossdock wake-ups {holder}")
         self._subject = wake_of(settings.prefix)
-        self._local = LocalWakeUp()
+        self._woken: Woken = _nobody
         self._unsaid: set[int] = set()
         self._say = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
+    def within(self, connection: Any, slots: Collection[int]) -> None:
+        """A broker takes no part in the transaction: who is woken before the commit would find nothing."""
+
+    def after(self, slots: Collection[int]) -> None:
+        """Tell every process that listens, this one included. Returns at once; may be lost."""
+        if self._server.connected and len(self._unsaid) < SLOTS_MAX:
+            self._unsaid.update(slots)
+            self._say.set()
+
+    async def start(self, woken: Woken) -> None:
+        """Listen from now on, and again whenever NATS was away."""
+        self._woken = woken
         self._task = asyncio.get_running_loop().create_task(self._for_ever())
 
     async def stop(self) -> None:
+        """Stop listening."""
         if self._task is not None:
             await ended(self._task)
         await self._server.close()
 
     @property
     def connected(self) -> bool:
+        """Whether wake-ups are heard now."""
         return self._server.connected
 
-    def notify(self, slots: Iterable[int]) -> None:
-        named = set(slots)
-        if not self._server.connected:
-            # The others sweep; our own workers need no broker.
-            self._local.notify(named)
-            return
-        self._unsaid |= named or {-1}
-        self._say.set()
-
-    def listen(self) -> AsyncIterator[frozenset[int]]:
-        return self._local.listen()
-
     async def _for_ever(self) -> None:
-        pause = 0.1
+        pause = PAUSE_SECONDS_MIN
         while True:
             try:
                 await self._server.connect()
                 await self._server.subscribe(self._subject, self._heard)
-                self._local.notify(())
-                pause = 0.1
+                pause = PAUSE_SECONDS_MIN
+                # Nobody knows what was announced before: no slot means all of them.
+                self._woken([])
                 await self._speak()
             except (BackboneAway, BackboneRefused) as error:
                 log.debug("wake.away", error=str(error))
-            unsaid, self._unsaid = self._unsaid, set()
+            self._unsaid.clear()
             await self._server.close()
-            self._local.notify(unsaid - {-1})
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
 
@@ -143,11 +93,14 @@ class NatsWakeUp:
                 continue
             self._say.clear()
             named, self._unsaid = self._unsaid, set()
-            everything = -1 in named or len(named) > SLOTS_MAX
-            await self._server.publish(self._subject, _ENCODE([] if everything else sorted(named)))
+            await self._server.publish(self._subject, _ENCODE(sorted(named)))
 
     async def _heard(self, message: Message) -> None:
         try:
-            self._local.notify(_DECODE(message.data))
+            self._woken(_DECODE(message.data))
         except msgspec.DecodeError:
             log.warning("wake.unreadable", size=len(message.data))
+
+
+def _nobody(slots: Collection[int]) -> None:
+    """Before `start` there is nobody to wake."""

@@ -20,13 +20,13 @@ from typing import Any, Literal
 import structlog
 
 from ..durable.identity import Clock, Ids
-from ..durable.lanes import HEARTBEAT_SECONDS, LEASE_SECONDS, Ownership, poll_lane, slot_of
+from ..durable.lanes import HEARTBEAT_SECONDS, LEASE_SECONDS, SLOTS, Ownership, poll_lane, slot_of
 from ..durable.wake import SLOTS_ARE_FREE, WakeUp
 from ..flow.collect import Collector
 from ..flow.handover import Handover, Taken
 from ..flow.pipeline import Pipeline
 from ..flow.send import Sender
-from ..store import workers
+from ..store import connections, workers
 from ..store.engine import Connection, Fenced, Store, StoreUnavailable
 
 log = structlog.get_logger()
@@ -209,6 +209,7 @@ class Cluster:
         self._registered.set()
         if found.dead:
             log.warning("worker.dead", workers=list(found.dead))
+            self._wake.after([SLOTS_ARE_FREE])
         if found.taken:
             self.taken_over += len(found.taken)
             log.info("slots.taken", worker=number, slots=len(found.taken), of_dead=sum(found.taken.values()))
@@ -256,7 +257,7 @@ class Cluster:
 
         while number == self.ownership.number:
             try:
-                await self._pipeline.write(lambda connection: self.handover.load_slots(connection, slots), then=loaded)
+                await self._pipeline.write(partial(self._load, slots), then=loaded)
                 if CHORES_SLOT in slots:
                     await self._on_chores()
             except Fenced:
@@ -266,6 +267,12 @@ class Cluster:
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
                 return
+
+    def _load(self, slots: dict[int, bool], connection: Connection) -> Taken:
+        if len(slots) == SLOTS:
+            # Nobody else works: what the last ones knew of partners is old.
+            connections.reset_circuits(connection)
+        return self.handover.load_slots(connection, slots)
 
     async def _give_up(self, number: int, slots: frozenset[int]) -> None:
         """Give slots to a worker that joined: begin nothing more of them, let end what is on its way, hand back."""

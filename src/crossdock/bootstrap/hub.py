@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from ..canonical.events import Event
 from ..config import Settings, load_root_key
 from ..connectors.egress import Egress
 from ..durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
+from ..durable.outage import OutageAction
 from ..durable.retry import Circuit
 from ..errors import ConfigurationError, Conflict, NotFound
 from ..flow import recovery
@@ -26,10 +28,12 @@ from ..flow import replay as replays
 from ..flow.batch import Batch
 from ..flow.collect import Collector
 from ..flow.ingest import InboundOffer, IngestAnswer
+from ..flow.outages import Outage
 from ..flow.pipeline import Limits, Pipeline
 from ..flow.send import Sender
 from ..flow.source_again import SourcedOrder, source_again
 from ..flow.stages import Stages
+from ..flow.translate import Budget
 from ..governance import access, audit, releases
 from ..governance.configuration import Configuration
 from ..store import aggregates, connections, issues, journal, outbound
@@ -38,7 +42,9 @@ from . import logs, sharing
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .doubts import Doubts
+from .repair import Repair
 from .retention import Retention
+from .sending import Sending
 from .tenancy import Tenancy
 from .ticker import Ticker
 
@@ -85,6 +91,8 @@ class Hub:
                 "deadlines": self._tick_deadlines,
                 "doubts": self.doubts.tick,
                 "retention": self._tick_retention,
+                "outages": self._tick_outages,
+                "jobs": lambda: self.repair.tick(),
             },
         )
         self._closing = False
@@ -101,6 +109,7 @@ class Hub:
             egress=Egress(allow_networks=settings.security.allow_private_networks),
             chore=self._chore,
         )
+        self.sending = Sending(store, settings, self.tenancy, clock=clock)
         ownership = sharing.ownership(role, clock)
         self.sender = Sender(
             clock=clock,
@@ -109,6 +118,9 @@ class Hub:
             booked=lambda outcome: self.pipeline.booked(outcome),
             reserve=lambda ready: self.pipeline.reserve(ready),
             circuit_changed=self._circuit_changed,
+            asked_for_rest=self.sending.asked_for_rest,
+            divert=self.sending.divert,
+            draw=self.sending.draw,
             may_start=None if role == "alone" else ownership.may_start,
         )
         self.mode_of = self.doubts.around(sharing.send_mode(store, self.sender.mode_of, ownership))
@@ -117,6 +129,9 @@ class Hub:
             configuration_of=releases.load,
             health=self.tenancy.health,
             mode_of=self.mode_of,
+            budget=Budget(
+                settings.flow.translate_seconds_max, settings.limits.documents_per_message_max, time.thread_time
+            ),
         )
         flow = settings.flow
         self.pipeline = Pipeline(
@@ -149,6 +164,8 @@ class Hub:
         )
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
+        self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
+        self.repair = Repair(self)
 
     # -- life
 
@@ -175,6 +192,7 @@ class Hub:
         try:
             await hub.tenancy.load()
             await hub.doubts.load()
+            await hub.sending.load()
             if hub.cluster is not None:
                 await hub.cluster.start()
             else:
@@ -191,6 +209,10 @@ class Hub:
     async def _recover(self) -> None:
         now = self.clock.now()
         await self.pipeline.write(connections.reset_circuits)
+        newest = await self.store.read(outbound.newest_id)
+        if newest:
+            # What is made from now on is sent behind what was made before, whatever became of the clock.
+            self.writer_ids.go_on_behind(newest)
         sends = await self.pipeline.write(
             lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
         )
@@ -274,6 +296,9 @@ class Hub:
             self._sweep_due_at = now + SWEEP_EVERY
             self.pipeline.sweep()
 
+    async def _tick_outages(self) -> None:
+        await self.sending.tick(chores=self.does_chores())
+
     async def _tick_sessions(self) -> None:
         now = self.clock.now()
         if now >= self._forget_due_at and self.does_chores():
@@ -321,7 +346,9 @@ class Hub:
         times = [
             self.store.read_now(_next_deadline),
             self.collector.next_due_at(),
+            self.repair.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
+            self.sending.outages.next_due_at(),
         ]
         return min((time for time in times if time is not None), default=None)
 
@@ -329,11 +356,19 @@ class Hub:
 
     async def ingest(self, offer: InboundOffer) -> IngestAnswer:
         """Store one message; return when it is durable."""
-        return await self.pipeline.ingest(offer)
+        admitted = await self.sending.spool.admit((offer,))
+        try:
+            return await self.pipeline.ingest(offer)
+        finally:
+            self.sending.spool.durable(admitted)
 
     async def ingest_many(self, offers: Sequence[InboundOffer]) -> list[IngestAnswer]:
         """Store several messages; the answers come in the order of the offers."""
-        return await self.pipeline.ingest_many(offers)
+        admitted = await self.sending.spool.admit(offers)
+        try:
+            return await self.pipeline.ingest_many(offers)
+        finally:
+            self.sending.spool.durable(admitted)
 
     def configuration(self, tenant_id: str) -> Configuration | None:
         """Return the active configuration, or None for a tenant that does not exist."""
@@ -417,8 +452,7 @@ class Hub:
                     tenant_id,
                     message_ids=tuple(request.message_ids),
                     issue_id=request.issue_id,
-                    under=request.under,
-                    active_release_id=configuration.release_id,
+                    release_id=configuration.release_id if request.under == "current" else "",
                 )
                 return replays.preview(connection, self.stages, selection, now)
 
@@ -426,6 +460,12 @@ class Hub:
         return await self._replay(
             tenant_id, tuple(request.message_ids), request.issue_id, request.under, request.actor, request.reason
         )
+
+    async def run_again(
+        self, tenant_id: str, message_ids: tuple[str, ...], document_ids: tuple[str, ...], *, actor: str, reason: str
+    ) -> replays.ReplayReport:
+        """Run messages (either way) and single documents again under the active release."""
+        return await self._replay(tenant_id, message_ids, "", "current", actor, reason, document_ids=document_ids)
 
     async def _replay(
         self,
@@ -437,6 +477,7 @@ class Hub:
         reason: str,
         *,
         sends_only: bool = False,
+        document_ids: tuple[str, ...] = (),
     ) -> replays.ReplayReport:
         configuration = self.tenancy.require(tenant_id)
         now = self.clock.now()
@@ -447,8 +488,8 @@ class Hub:
                 tenant_id,
                 message_ids=message_ids,
                 issue_id=issue_id,
-                under=under,
-                active_release_id=configuration.release_id,
+                release_id=configuration.release_id if under == "current" else "",
+                document_ids=document_ids,
             )
             batch = Batch(connection, self.writer_ids, now)
             ready = replays.requeue_dead(connection, tenant_id, selection.dead, configuration, batch, self.mode_of)
@@ -458,7 +499,7 @@ class Hub:
                 tenant_id,
                 actor=actor or "system",
                 action="message.replay",
-                object=issue_id or ",".join(message_ids)[:200],
+                object=issue_id or ",".join((*message_ids, *document_ids))[:200],
                 reason=reason,
                 at=now,
             )
@@ -530,10 +571,27 @@ class Hub:
         self.backbone.announce(batch.events)
         return answers
 
+    # -- outages
+
+    async def outages(self, tenant_id: str) -> list[Outage]:
+        """Return a tenant's outages: those that last first, then the newest."""
+        return await self.sending.outages.listed(tenant_id)
+
+    async def declare_outage(
+        self, tenant_id: str, connection_id: str, actor: str, reason: str, action: OutageAction | None = None
+    ) -> Outage:
+        """Begin an outage of a connection by a person's word."""
+        return await self.sending.outages.declare(tenant_id, connection_id, actor=actor, reason=reason, action=action)
+
+    async def end_outage(self, tenant_id: str, outage_id: str, actor: str, reason: str = "") -> Outage:
+        """End an outage: stale updates are discarded, then what waits goes out."""
+        return await self.sending.outages.end(tenant_id, outage_id, actor=actor, reason=reason)
+
     # -- ports of the flow
 
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
         self.tenancy.forget_health(tenant_id)
+        self.sending.outages.circuit_changed(tenant_id, connection_id, circuit)
         now = to_micros(self.clock.now())
         state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
         self._chore(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..backbone.postgres_notify import PostgresNotify
 from ..durable.identity import Clock
 from ..durable.lanes import SLOTS, Ownership, poll_lane
 from ..durable.wake import WakeUp
 from ..flow.ingest import Place
 from ..flow.render import SendMode
 from ..store.engine import Store
+from .backbone import wake_up_of
 from .cluster import Cluster, Role
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def cluster_of(hub: Hub, role: Role, owned: Ownership, wake: WakeUp | None = Non
         role=role,
         clock=hub.clock,
         ids=hub.writer_ids,
-        wake=wake or PostgresNotify(connect),
+        wake=wake or wake_up_of(hub.settings, connect),
         connect=connect,
         ownership=owned,
         pipeline=hub.pipeline,

@@ -95,6 +95,10 @@ class Tenancy:
         """Return the active configuration, or None for a tenant that does not exist."""
         return self._active.get(tenant_id)
 
+    def configurations(self) -> Mapping[str, Configuration]:
+        """Return the active configurations by tenant."""
+        return self._active
+
     def require(self, tenant_id: str) -> Configuration:
         """Return the active configuration, or raise NotFound."""
         configuration = self._active.get(tenant_id)

@@ -116,6 +116,9 @@ _ROWS = (
     # What happened to papers
     EventType("crossdock.document.rejected.v1", dict, "", False, "A document broke the agreement; findings say where."),
     EventType("crossdock.document.held.v1", dict, "", False, "A document waits for a code or master record."),
+    EventType(
+        "crossdock.document.discarded.v1", dict, "", False, "A person set a dead letter aside; data gives the reason."
+    ),
     EventType("crossdock.document.duplicate.v1", dict, "", False, "The same paper came again and was not run."),
     EventType("crossdock.document.overdue.v1", dict, "", False, "An acknowledgment is overdue."),
     # What happened to the record itself

@@ -51,6 +51,14 @@ COMMANDS: dict[str, CommandEntry] = {
     "find": CommandEntry("crossdock.cli.find", "Find anything by any identifier.", _ASK),
     "trace": CommandEntry("crossdock.cli.trace", "Show the whole story of an order or message.", _ASK),
     "replay": CommandEntry("crossdock.cli.replay", "Run a message, or all of an issue, again.", _ASK),
+    "outage": CommandEntry("crossdock.cli.outage", "Declare, end and list outages of partners.", _RUN, group=True),
+    "issues": CommandEntry("crossdock.cli.issues", "List, show, assign and give back issues.", _ASK, group=True),
+    "dead": CommandEntry(
+        "crossdock.cli.dead", "List, show, amend, requeue and discard dead letters.", _ASK, group=True
+    ),
+    "replays": CommandEntry(
+        "crossdock.cli.replays", "Plan, start and steer a replay of many messages.", _ASK, group=True
+    ),
     "explain": CommandEntry("crossdock.cli.explain", "Explain an error code: what, why, how to fix.", _ASK),
     "map": CommandEntry("crossdock.cli.map", "Test, lint and explain maps.", _MAKE, group=True),
     "edi": CommandEntry("crossdock.cli.edi", "Read, check and acknowledge EDI files.", _MAKE, group=True),

@@ -1,23 +1,20 @@
 """`crossdock bench`: how fast this machine takes, decides and sends, as a share of what its disk can do.
 
 Limits and product are measured in the same run, because only ratios mean anything on a shared machine.
+Peers, several workers, the cost of an order's life and the reference page are the business of `python -m bench` in the
+source tree; both run the same job through `simulator.load`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,27 +23,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..simulator.load import job, limits
-from ..simulator.load.generator import Plan, Result
+from ..simulator.load import job, limits, measuring, processes
+from ..simulator.load.measuring import Measurement, Sink
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 MUST_CPU_MICROSECONDS = {"16 connections": 450, "64 connections": 350, "batches of 50": 200}
-
-
-class Measurement(msgspec.Struct):
-    """One workload: events per second end to end, CPU of hub and sink for each event, latencies in milliseconds."""
-
-    workload: str
-    events: int
-    per_second: float
-    accepted_per_second: float
-    cpu_microseconds: float
-    p50_ms: float
-    p99_ms: float
-    accept_p99_ms: float
-    order_violations: int
-    duplicates: int
-    lost: int
 
 
 class Report(msgspec.Struct):
@@ -92,15 +72,16 @@ def measure(store: str, databases: Iterator[str] | None, scratch: Path, events: 
             machine.setdefault(name, []).append(value)
         folder = scratch / f"{store}-{number}"
         folder.mkdir()
-        with _system(url or f"sqlite:///{folder}/bench.db", folder) as system:
-            first = number * 10 * events
-            for measurement in _workloads(system, first, events):
-                measured.setdefault(measurement.workload, []).append(measurement)
-            sent = system.sent
-        commits.append(system.commits / sent)
+        first = number * 10 * events
+        with measuring.open_sink() as sink, hub_process(url or f"sqlite:///{folder}/bench.db", folder, sink.url) as hub:
+            rows = list(_workloads(hub, sink, first, events))
+            sent = sum(row.events for row in rows) * (1 + 1 / job.EVENTS_PER_ORDER)
+            commits.append(hub.counters()["commits"] / sent)
+        for row in rows:
+            measured.setdefault(row.workload, []).append(row)
         shutil.rmtree(folder)
     medians = {name: statistics.median(values) for name, values in machine.items()}
-    results = [_median(rows) for rows in measured.values()]
+    results = [measuring.median(rows) for name, rows in measured.items() if name != "warm-up"]
     return Report(store, medians, results, _shares(medians, results), statistics.median(commits))
 
 
@@ -117,83 +98,41 @@ def _limits(postgres: str, scratch: Path) -> dict[str, float]:
     return found
 
 
-# -- the processes
+class HubProcess:
+    """A hub under test, in a process of its own."""
 
+    path = f"/v1/ingest/{job.TENANT}/wms"
+    orders_first = True
 
-class System:
-    """The hub under test and its sink, each a process."""
+    def __init__(self, process: subprocess.Popen[str], port: int, token: str) -> None:
+        self.process, self.port, self.token = process, port, token
+        self.processes: Mapping[str, int] = {"app": process.pid}
 
-    def __init__(
-        self, target: subprocess.Popen[str], sink: subprocess.Popen[str], port: int, token: str, sink_port: int
-    ) -> None:
-        self.target, self.sink = target, sink
-        self.port, self.token, self.sink_port = port, token, sink_port
-        self.sent = 0
-        self.commits = 0
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time hub and sink have used."""
-        return _cpu_seconds(self.target.pid) + _cpu_seconds(self.sink.pid)
-
-    def ask_sink(self, path: str) -> Any:
-        """Return what the sink answers."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.sink_port}{path}", timeout=60) as answer:
-            return json.loads(answer.read() or b"{}")
-
-    def load(self, **plan: Any) -> Result:
-        """Run the generator to its end."""
-        full = Plan(self.port, f"/v1/ingest/{job.TENANT}/wms", self.token, **plan)
-        self.sent += full.count
-        done = subprocess.run(
-            [sys.executable, "-m", "crossdock.simulator.load.generator", msgspec.json.encode(full).decode()],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return msgspec.json.decode(done.stdout, type=Result)
+    def counters(self) -> dict[str, float]:
+        """Ask the hub for its commits and the bytes of its write-ahead log."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        told: dict[str, float] = json.loads(self.process.stdout.readline())
+        return told
 
 
 @contextlib.contextmanager
-def _system(url: str, folder: Path) -> Iterator[System]:
-    sink_port = _free_port()
-    sink = _start("crossdock.simulator.load.sink", str(sink_port))
-    target = _start("crossdock.cli.bench_target", url, str(folder), str(sink_port))
+def hub_process(url: str, folder: Path, sink_url: str, port: int = 0) -> Iterator[HubProcess]:
+    """Start a hub on a record, with its root key in `folder`; end it."""
+    process = processes.start_module("crossdock.cli.bench_target", url, str(folder), sink_url, str(port))
     try:
-        assert sink.stdout is not None
-        assert target.stdout is not None
-        sink.stdout.readline()
-        told = json.loads(target.stdout.readline())
-        system = System(target, sink, told["port"], told["token"], sink_port)
-        yield system
-        target.send_signal(signal.SIGTERM)
-        system.commits = json.loads(target.stdout.readline())["commits"]
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline() or "{}")
+        if not told:
+            raise RuntimeError("the hub did not start; its log is above")
+        yield HubProcess(process, told["port"], told["token"])
     finally:
-        for process in (target, sink):
-            process.terminate()
-            process.wait(timeout=20)
-            if process.stdout is not None:
-                process.stdout.close()
+        processes.end(process)
 
 
-def _start(module: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-# -- the workloads
-
-
-def _workloads(system: System, first: int, events: int) -> Iterator[Measurement]:
+def _workloads(hub: HubProcess, sink: Sink, first: int, events: int) -> Iterator[Measurement]:
     """Closed loops at 16 and 64 connections and in batches, then an open loop at half of the single-event rate."""
     plans: list[tuple[str, dict[str, Any]]] = [
         ("warm-up", {"connections": 16}),
@@ -204,64 +143,12 @@ def _workloads(system: System, first: int, events: int) -> Iterator[Measurement]
     rate = 0.0
     for number, (name, plan) in enumerate(plans):
         count = events // 5 if name == "warm-up" else events
-        measurement = _run(system, name, first + number * events, count, plan)
+        measurement = measuring.run(hub, sink, name, first + number * events, count, plan)
         if name == "16 connections":
             rate = measurement.per_second / 2
-        if name != "warm-up":
-            yield measurement
-    yield _run(
-        system, "half load", first + len(plans) * events, max(500, int(rate * 3)), {"connections": 32, "rate": rate}
-    )
-
-
-def _run(system: System, name: str, first: int, count: int, plan: dict[str, Any]) -> Measurement:
-    count -= count % job.EVENTS_PER_ORDER
-    first -= first % job.EVENTS_PER_ORDER
-    system.load(
-        first=first // job.EVENTS_PER_ORDER, count=count // job.EVENTS_PER_ORDER, batch=50, connections=4, orders=True
-    )
-    time.sleep(0.3)
-    system.ask_sink("/reset")
-    cpu = system.cpu_seconds()
-    result = system.load(first=first, count=count, **plan)
-    deadline = time.monotonic() + 60
-    while system.ask_sink("/stats")["unique"] < count and time.monotonic() < deadline:
-        time.sleep(0.05)
-    stats = system.ask_sink("/stats")
-    time.sleep(0.2)
-    cpu = system.cpu_seconds() - cpu
-    arrivals = system.ask_sink("/arrivals")
-    latencies = sorted((at - result.sent_ns[event_id]) / 1e6 for event_id, at in arrivals.items())
-    seconds = (stats["last_ns"] - result.began_ns) / 1e9
-    accepting = (result.ended_ns - result.began_ns) / 1e9
-    return Measurement(
-        workload=name,
-        events=count,
-        per_second=count / seconds,
-        accepted_per_second=result.accepted / accepting,
-        cpu_microseconds=cpu / count * 1e6,
-        p50_ms=_quantile(latencies, 0.5),
-        p99_ms=_quantile(latencies, 0.99),
-        accept_p99_ms=_quantile(sorted(result.accept_ms), 0.99),
-        order_violations=stats["order_violations"],
-        duplicates=stats["duplicates"],
-        lost=count - stats["unique"],
-    )
-
-
-def _quantile(values: list[float], share: float) -> float:
-    return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
-
-
-def _median(rows: list[Measurement]) -> Measurement:
-    fields: dict[str, Any] = {}
-    for name in Measurement.__struct_fields__:
-        values = [getattr(row, name) for row in rows]
-        if name in ("order_violations", "duplicates", "lost"):
-            fields[name] = max(values)
-        else:
-            fields[name] = values[0] if isinstance(values[0], str) else statistics.median(values)
-    return Measurement(**fields)
+        yield measurement
+    half = {"connections": 32, "rate": rate}
+    yield measuring.run(hub, sink, "half load", first + len(plans) * events, max(500, int(rate * 3)), half)
 
 
 def _shares(machine: dict[str, float], results: list[Measurement]) -> dict[str, float]:

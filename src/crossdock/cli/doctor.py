@@ -28,9 +28,11 @@ import typer
 
 from crossdock.backbone.server_check import examine as examine_broker
 from crossdock.config import Settings, load_root_key, load_settings
+from crossdock.durable.lanes import SLOTS
 from crossdock.error_codes import entry_of
 from crossdock.errors import ConfigurationError, CrossdockError
 from crossdock.governance import releases
+from crossdock.store import workers
 from crossdock.store.engine import Connection
 from crossdock.store.postgres import PostgresConnection
 from crossdock.store.sqlite import SqliteConnection
@@ -89,6 +91,8 @@ def examine() -> Iterator[Check]:
     yield Check("settings", "ok", f"defaults{' and ' + ', '.join(told) if told else ''}")
     for check in (_store, _releases, _disk, _directories, _root_key, _port, _clock):
         yield check(settings)
+    if settings.store.sqlite_path is None:
+        yield from _workers(settings)
     if settings.backbone.servers:
         yield _backbone(settings)
 
@@ -186,6 +190,26 @@ def _releases(settings: Settings) -> Check:
         fix = "Apply the tenant's pack again; everybody else's work goes on"
         return Check("releases", "fix", "cannot run: " + "; ".join(broken), fix)
     return Check("releases", "ok", f"{len(active)} active, all can run")
+
+
+def _workers(settings: Settings) -> Iterator[Check]:
+    """Say who works on a PostgreSQL record now, and find slots that nobody works although somebody could."""
+    try:
+        with contextlib.closing(_open_to_read(settings, None)) as raw:
+            assert isinstance(raw, psycopg.Connection)
+            live = workers.listed(PostgresConnection(raw))
+    except psycopg.Error:
+        return
+    working = [one for one in live if one.role != "web"]
+    told = ", ".join(f"{one.name} ({one.role}, {one.slots} slots)" for one in live) or "none is running"
+    if working and sum(one.slots for one in working) < SLOTS:
+        fix = "Look again in a few seconds; if it lasts, look at the workers' logs for slots.not_loaded"
+        yield Check("workers", "fix", f"some slots are nobody's: {told}", fix)
+    elif live and not working:
+        fix = "Start one: crossdock up --role worker"
+        yield Check("workers", "fix", f"what comes in is stored and nobody works on it: {told}", fix)
+    else:
+        yield Check("workers", "ok", told)
 
 
 def _open_to_read(settings: Settings, path: Path | None) -> apsw.Connection | psycopg.Connection[Any]:

@@ -90,6 +90,23 @@ class Ids:
         low, pairs = self._low, self._PAIRS
         return f"{prefix}_{self._head}{pairs[low >> 20]}{pairs[(low >> 10) & 1023]}{pairs[low & 1023]}"
 
+    def go_on_behind(self, known: str) -> None:
+        """Make only ids greater than a known one from now on: the clock may have been set back since it was made.
+
+        >>> ids = Ids(ManualClock(datetime(2026, 1, 1, tzinfo=UTC)), seed=1)
+        >>> ids.go_on_behind("msg_7ZZZZZZZZA0000000000000000")
+        >>> ids.new("msg") > "msg_7ZZZZZZZZA0000000000000000"
+        True
+        """
+        milliseconds = 0
+        for sign in known.rpartition("_")[2][:10]:
+            milliseconds = milliseconds * 32 + CROCKFORD.index(sign)
+        if milliseconds >= self._milliseconds:
+            self._milliseconds = milliseconds + 1
+            self._high = self._random.getrandbits(49)
+            self._low = self._random.getrandbits(29)
+            self._write_head()
+
     def fork(self) -> Ids:
         """Return another sequence for another thread; its ids are of this clock, but never of this sequence."""
         return Ids(self._clock, self._random.getrandbits(64))

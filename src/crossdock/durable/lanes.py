@@ -14,6 +14,8 @@ SLOTS = 64
 # A worker that is not heard of for this long is dead: its slots go to the others.
 LEASE_SECONDS = 8.0
 HEARTBEAT_SECONDS = 2.0
+# A slot that is free for longer than this is taken beyond the share.
+LEFT_SECONDS = 1.0
 # No push starts when less than this is left of the lease: it must end before somebody else may ask for it.
 PUSH_MARGIN_SECONDS = 1.5
 
@@ -42,22 +44,22 @@ def fair_share(live: int, slots: int = SLOTS) -> int:
     return -(-slots // max(live, 1))
 
 
-def to_take(owners: Mapping[int, int], me: int, live: Collection[int]) -> list[int]:
-    """Return the slots a worker takes now: those without a live owner, up to its share, from a place of its own.
+def to_take(owners: Mapping[int, int], me: int, live: Collection[int], left: Collection[int] = ()) -> list[int]:
+    """Return the free slots (owner 0 or less) a worker takes now: up to its share, from a place of its own.
 
-    Workers that look at the same time begin at different slots, so they seldom reach for the same.
+    Workers that look at the same time begin at different slots, so they seldom reach for the same. What was `left` free
+    for a while is taken beyond the share: who should have taken it is dead, and only nobody knows it yet.
 
-    >>> to_take({0: 7, 1: 7, 2: 0, 3: 9}, 9, [9])
+    >>> to_take({0: 0, 1: -1, 2: 0, 3: 9}, 9, [9, 10])
+    [1]
+    >>> to_take({0: 0, 1: -1, 2: 0, 3: 9}, 9, [9, 10], [0, 1, 2])
     [1, 2, 0]
     """
     mine = sum(1 for owner in owners.values() if owner == me)
     room = fair_share(len(live), len(owners)) - mine
-    free = sorted(slot for slot, owner in owners.items() if owner not in live)
-    if not free or room <= 0:
-        return []
     start = me % len(owners)
-    turned = [slot for slot in free if slot >= start] + [slot for slot in free if slot < start]
-    return turned[:room]
+    free = sorted((slot for slot, owner in owners.items() if owner <= 0), key=lambda slot: (slot < start, slot))
+    return [slot for place, slot in enumerate(free) if place < room or slot in left]
 
 
 def to_give(owners: Mapping[int, int], me: int, live: Collection[int]) -> list[int]:

@@ -11,9 +11,11 @@ from typing import Literal
 #   received    stored and answered for; nothing has looked at the content yet
 #   processed   every document of it is applied, held or rejected; the documents tell which
 #   failed      it could not even be taken apart (unknown partner, unreadable); an issue says why
+#   superseded  an amended version of it runs in its place
+#   discarded   a person set it aside, with a reason
 #   duplicate   the same paper came before; linked, answered as the first was, never run
 #   ignored     read on purpose without effect (filtered by a map's `when`)
-MessageState = Literal["received", "processed", "failed", "duplicate", "ignored"]
+MessageState = Literal["received", "processed", "failed", "duplicate", "ignored", "superseded", "discarded"]
 
 # A document: one business paper inside a message.
 #   applied     its events are in the journal
@@ -29,7 +31,8 @@ DocumentState = Literal["applied", "held", "parked", "rejected", "superseded", "
 #   sending     reserved in the ledger; the next thing that happens is the send
 #   sent        the partner took it (done)
 #   unknown     nobody knows whether it took effect; resolved by asking or by the same identity again, and pending only
-#               after the partner said that it is absent and then did not take it either
+#               after the partner said that it is absent and then did not take it either; sending again when the process
+#               ended during it before, so that the attempt is counted before it runs
 #   dead        given up: the partner refused it or every attempt failed; an issue says why
 #   discarded   a person gave it up, with a reason
 OutboundState = Literal["pending", "sending", "sent", "unknown", "dead", "discarded"]
@@ -39,10 +42,12 @@ AttemptOutcome = Literal["done", "failed", "unknown"]
 
 MESSAGE_ARROWS: dict[str, tuple[str, ...]] = {
     "received": ("processed", "failed", "ignored", "duplicate"),
-    "failed": ("processed", "failed", "ignored"),
+    "failed": ("processed", "failed", "ignored", "superseded", "discarded"),
     "processed": ("processed",),
     "duplicate": (),
     "ignored": ("processed",),
+    "superseded": (),
+    "discarded": ("processed", "failed", "ignored"),
 }
 
 DOCUMENT_ARROWS: dict[str, tuple[str, ...]] = {
@@ -58,7 +63,7 @@ OUTBOUND_ARROWS: dict[str, tuple[str, ...]] = {
     # pending → unknown: only by a restore, which cannot know what was sent since the backup.
     "pending": ("sending", "unknown", "dead", "discarded"),
     "sending": ("sent", "pending", "unknown", "dead"),
-    "unknown": ("sent", "pending", "dead", "discarded"),
+    "unknown": ("sent", "pending", "sending", "dead", "discarded"),
     "dead": ("pending", "unknown", "discarded"),
     "sent": (),
     "discarded": (),

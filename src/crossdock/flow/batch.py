@@ -39,6 +39,16 @@ class Ready(msgspec.Struct):
     state: str = "sending"
     due_at: float = 0.0
     loaded: bool = True
+    # How many attempts ended in each class of error; made with the first that failed.
+    tries: dict[str, int] | None = None
+    # The process ended during its last attempt: it may be what ended it.
+    cut_off: bool = False
+
+    def tried(self, error_class: str) -> None:
+        """Count an attempt that ended in a class of error."""
+        # A new one each time: an outcome that is being booked keeps the old.
+        tries = self.tries or {}
+        self.tries = {**tries, error_class: tries.get(error_class, 0) + 1}
 
 
 def ready_of_row(row: Row, content: bytes) -> Ready:

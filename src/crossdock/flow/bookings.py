@@ -42,15 +42,19 @@ class Outcome(msgspec.Struct):
     partner: str
     subject: str
     policy: RetryPolicy
+    # How many earlier attempts ended in each class of error, as it was when this one was over.
+    tries: dict[str, int] | None = None
 
     def next_step(self) -> Any:
         """Return what follows under the connection's policy."""
+        tries = self.tries
         return next_step(
             self.policy,
-            self.number,
+            1 if tries is None else tries.get(self.result.error_class, 0) + 1,
             self.result.outcome,
             permanent=self.result.permanent,
             retry_after_seconds=self.result.retry_after_seconds,
+            error_class=self.result.error_class,
         )
 
 
@@ -166,6 +170,7 @@ def _attempt(outcome: Outcome, number: int) -> AttemptRow:
         result.code,
         result.detail,
         result.response or None,
+        result.error_class,
     )
 
 

@@ -59,6 +59,7 @@ def run_apart(
     connection.execute("savepoint part")
     try:
         run(items)
+        connection.flush()
     except StoreUnavailable:
         raise
     except Exception as error:  # noqa: BLE001 - the worker: one that fails must not take the others with it
@@ -79,6 +80,7 @@ def _give_up(connection: Connection, item: T, error: Exception, give_up: Callabl
     connection.execute("savepoint hopeless")
     try:
         give_up(item, error)
+        connection.flush()
     except StoreUnavailable:
         raise
     except Exception as second:

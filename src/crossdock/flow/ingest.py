@@ -72,7 +72,9 @@ class Stored(msgspec.Struct):
     """A message that is durable and waits to be translated, with its bytes still in memory.
 
     `runs` counts earlier runs. `again` limits a second run to some documents, by their position. `slot` is where it
-    waits in the record; -1 when it does not: a second run is nobody's but the process's that holds it.
+    waits in the record; -1 when it does not: a second run is nobody's but the process's that holds it. `amends` names
+    the message this is an amended version of: its envelope is not judged or acknowledged once more; `only` are the
+    positions of the documents that were amended.
     """
 
     tenant_id: str
@@ -89,6 +91,8 @@ class Stored(msgspec.Struct):
     runs: int = 0
     again: dict[int, AgainDocument] | None = None
     slot: int = -1
+    amends: str = ""
+    only: frozenset[int] | None = None
 
 
 def still_to_run(connection: Connection, stored: list[Stored]) -> list[Stored]:

@@ -275,6 +275,9 @@ class Pipeline:
         if self._announce:
             self._kick()
 
+    def _mine(self, ready: list[Ready]) -> list[Ready]:
+        return ready if self.handover is None else self.handover.mine(ready)
+
     def in_order(self, connection: Connection, ready: list[Ready]) -> list[Ready]:
         """Return sends made in this transaction, behind what others made for this process before. To be `send_on`."""
         if self.handover is None or not self.handover.mine(ready):
@@ -294,7 +297,10 @@ class Pipeline:
 
     def taken(self, taken: Taken) -> None:
         """Go on with what was taken. Its sends come first in their lanes: call it before anything else is committed."""
-        self._dispatch(taken.sends)
+        if self.handover is None or not self.handover.ownership.slots:
+            # The lease was lost meanwhile: others take this.
+            return
+        self._dispatch(self.handover.mine(taken.sends))
         self._work.extend(taken.fresh)
         self._suspects.extend(taken.suspects)
         self._more_to_take = self._more_to_take or taken.more
@@ -315,6 +321,7 @@ class Pipeline:
             self._suspects.clear()
             self._doubt = None
         else:
+            self._take_due = self._more_to_take = False
             self._work.remove(lambda stored: stored.slot in slots)
             self._suspects = deque(group for group in self._suspects if group[0].slot not in slots)
 
@@ -488,10 +495,11 @@ class Pipeline:
             if cycle.announced:
                 self.handover.wake.after(cycle.announced)
             self._take_due = self._take_due or (self._more_to_take and len(self._work) < TAKEN_WAITING_MAX // 2)
+        # Asked again: the lease may have been lost between the commit and now.
         if cycle.reserved:
-            self._dispatch(_reserved(cycle, self._clock.now().timestamp()))
+            self._dispatch(self._mine(_reserved(cycle, self._clock.now().timestamp())))
         if cycle.ready:
-            self._dispatch(cycle.ready)
+            self._dispatch(self._mine(cycle.ready))
         if cycle.events:
             self._publish(cycle.events)
 
@@ -595,20 +603,16 @@ class Pipeline:
         sends = [place for place in strays.sends if not self._sends(*place)]
         if not inbound and not sends:
             return
+        mine = None if handover is None else handover.ownership
         stored, ready = await self.write(
-            lambda connection: recovery.take_up(
-                connection,
-                inbound,
-                sends,
-                ids=self._ids,
-                now=now,
-                mine=None if handover is None else handover.ownership,
-            )
+            lambda connection: recovery.take_up(connection, inbound, sends, ids=self._ids, now=now, mine=mine)
         )
         log.warning("sweep.found", messages=len(stored), sends=len(ready))
         held = {one.message_id for one in self._work}
-        self._work.extend([one for one in stored if one.message_id not in held])
-        self._dispatch([one for one in ready if not self._sends(one.tenant_id, one.connection_id, one.message_id)])
+        stored = [one for one in stored if one.message_id not in held and (mine is None or mine.holds(one.slot))]
+        self._work.extend(stored)
+        ready = [one for one in ready if not self._sends(one.tenant_id, one.connection_id, one.message_id)]
+        self._dispatch(self._mine(ready))
 
     def _sends(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
         return (

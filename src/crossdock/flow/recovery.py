@@ -133,10 +133,16 @@ def load_stored(
             runs=row[18] + 1,
             again=None if again is None else again.get(row[0]),
             slot=row[20] if again is None and row[3] == "received" else -1,
+            amends=amended_of(row[4]),
         )
         for row in rows
         if row[0] in contents
     ]
+
+
+def amended_of(receipt_key: str) -> str:
+    """Return of which message this one is an amended version; no sender can make such a receipt key."""
+    return receipt_key.split(":")[1] if receipt_key.startswith("amend:") else ""
 
 
 def _contents(
@@ -192,19 +198,35 @@ def _taken_up(
 ) -> list[Ready]:
     ready = []
     cut_off = []
+    tried: dict[str, list[str]] = {}
+    for row in rows:
+        if row[12]:
+            tried.setdefault(row[31], []).append(row[0])
+    tries = {
+        place: found
+        for tenant_id in tried
+        for place, found in outbound.tries(connection, tenant_id, tried[tenant_id]).items()
+    }
     for row in rows:
         one = ready_of_row(row, contents[row[0]])
+        one.tries = tries.get(one.message_id)
         if one.state == "sending":
             one.attempts += 1
-            one.state = "unknown"
+            one.state, one.cut_off = "unknown", True
+            one.tried("unknown")
             cut_off.append(one)
+        elif one.state == "unknown" and row[13] is None:
+            # So it was left by an earlier end of the process, and has not been settled since.
+            one.cut_off = True
         ready.append(one)
     if cut_off:
         at, code = to_micros(now), "XD-PTR-003"
         outbound.insert_attempts(
             connection,
             [
-                AttemptRow(one.tenant_id, one.message_id, one.attempts, "unknown", at, 0.0, None, code, detail, None)
+                AttemptRow(
+                    one.tenant_id, one.message_id, one.attempts, "unknown", at, 0.0, None, code, detail, None, "unknown"
+                )
                 for one in cut_off
             ],
         )

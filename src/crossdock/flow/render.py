@@ -178,6 +178,11 @@ def run_map(draft: Draft) -> None:
         )
 
 
+def rendered_fields(draft: Draft) -> Any:
+    """Return what the map makes of a draft, before any encoding. Raises HeldAwaiting and DocumentRejected."""
+    return draft.configuration.maps[draft.map].run(draft.document, _context(draft))
+
+
 def _segments(draft: Draft, target: Mapping[str, Any]) -> Any:
     """Return the segments of the set, judged as the partner would judge it; a faulty one is never sent."""
     spec = draft.spec.x12

@@ -8,7 +8,6 @@ one and shows the differences field by field and every effect, with those that e
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
 
 import msgspec
 
@@ -16,22 +15,13 @@ from ..governance.configuration import Configuration
 from ..store import issues, messages, outbound, payloads
 from ..store.engine import Connection, Row
 from .batch import Batch, Ready, ready_of_row
+from .edits import Difference, differences
 from .ingest import AgainDocument, Stored
 from .orchestrate import PlacedRequest, paper_of_row
 from .papers import Paper
 from .recovery import load_stored
 from .render import Draft, SendMode, decode_numbers, finish, run_map
 from .stages import Stages
-
-DIFFERENCES_MAX = 200
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """One field that a second run would make otherwise."""
-
-    pointer: str
-    before: Any
-    after: Any
 
 
 class ReplayedDocument(msgspec.Struct, frozen=True):
@@ -85,33 +75,37 @@ def select(
     *,
     message_ids: tuple[str, ...],
     issue_id: str,
-    under: Literal["original", "current"],
-    active_release_id: str,
+    release_id: str,
+    document_ids: tuple[str, ...] = (),
 ) -> Selection:
-    """Return what is meant: single messages (inbound or outbound), or every open member of an issue."""
+    """Return what is meant: single messages (inbound or outbound), single documents, or every open member of an issue.
+
+    `release_id` is the release they run under; empty means the one each came under.
+    """
     wanted: dict[str, dict[int, AgainDocument] | None] = {}
     dead: list[Row] = []
     before: dict[str, Row] = {}
-    document_ids: list[str] = []
+    documents_wanted: list[str] = list(document_ids)
     outbound_ids: list[str] = []
     for kind, object_id in issues.members(connection, tenant_id, issue_id) if issue_id else ():
         if kind == "document":
-            document_ids.append(object_id)
+            documents_wanted.append(object_id)
         elif kind == "message":
             wanted[object_id] = None
             # A second run that failed left documents: those still open are meant, not the whole message once more.
             rows = messages.documents_of(connection, tenant_id, object_id)
-            document_ids += [row[0] for row in rows if row[8] in ("held", "parked", "rejected")]
+            documents_wanted += [row[0] for row in rows if row[8] in ("held", "parked", "rejected")]
         elif kind == "outbound":
             outbound_ids.append(object_id)
     for message_id in message_ids:
         # A replay is linked to the original, never to another replay.
-        document_ids += [row[0] for row in messages.documents_of(connection, tenant_id, message_id) if not row[17]]
+        mine = messages.documents_of(connection, tenant_id, message_id)
+        documents_wanted += [row[0] for row in mine if not row[17]]
         if messages.load_inbound(connection, tenant_id, message_id) is not None:
             wanted.setdefault(message_id, None)
         else:
             outbound_ids.append(message_id)
-    documents = messages.load_documents(connection, tenant_id, document_ids)
+    documents = messages.load_documents(connection, tenant_id, documents_wanted)
     for message_id in {row[1] for row in documents}:
         wanted.setdefault(message_id, None)
     found = {one: messages.load_inbound(connection, tenant_id, one) for one in sorted(wanted)}
@@ -123,7 +117,6 @@ def select(
         message = found[row[1]]
         limited[row[2]] = AgainDocument(row[0], row[8], whole=message is not None and message[3] == "failed")
     dead += outbound.load_many(connection, tenant_id, outbound_ids)
-    release_id = active_release_id if under == "current" else ""
     rows = [row for row in found.values() if row is not None]
     again = {message_id: limited for message_id, limited in wanted.items() if limited}
     return Selection(load_stored(connection, rows, release_id=release_id, again=again), dead, before)
@@ -132,18 +125,18 @@ def select(
 def preview(connection: Connection, stages: Stages, selection: Selection, now: datetime) -> ReplayReport:
     """Say what a replay would do; nothing is written."""
     papers, requests, duplicates = stages.preview(connection, selection.stored, now)
-    documents = tuple(_replayed(message, paper, selection.before) for message, paper in papers)
+    documents = tuple(replayed(message, paper, selection.before) for message, paper in papers)
     return ReplayReport(
         dry_run=True,
         messages=len(selection.stored),
         documents=documents,
-        effects=_effects(connection, requests),
+        effects=effects_of(connection, requests),
         duplicates=duplicates,
         sends=tuple(row[0] for row in selection.dead),
     )
 
 
-def _replayed(message: Stored, paper: Paper, before: dict[str, Row]) -> ReplayedDocument:
+def replayed(message: Stored, paper: Paper, before: dict[str, Row]) -> ReplayedDocument:
     known_id = paper.replay_of or paper.document_id
     row = before.get(known_id)
     old = paper_of_row(row) if row is not None else None
@@ -158,27 +151,7 @@ def _replayed(message: Stored, paper: Paper, before: dict[str, Row]) -> Replayed
     )
 
 
-def differences(before: bytes | None, after: bytes | None) -> tuple[Difference, ...]:
-    """Return the fields in which two canonical documents differ, as JSON pointers."""
-    found: list[Difference] = []
-    _compare("", msgspec.json.decode(before) if before else None, msgspec.json.decode(after) if after else None, found)
-    return tuple(found[:DIFFERENCES_MAX])
-
-
-def _compare(pointer: str, before: Any, after: Any, found: list[Difference]) -> None:
-    if before == after:
-        return
-    if isinstance(before, dict) and isinstance(after, dict):
-        for key in sorted(before.keys() | after.keys()):
-            _compare(f"{pointer}/{key}", before.get(key), after.get(key), found)
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
-        for number, (old, new) in enumerate(zip(before, after, strict=True)):
-            _compare(f"{pointer}/{number}", old, new, found)
-    else:
-        found.append(Difference(pointer or "/", before, after))
-
-
-def _effects(connection: Connection, requests: list[PlacedRequest]) -> tuple[Effect, ...]:
+def effects_of(connection: Connection, requests: list[PlacedRequest]) -> tuple[Effect, ...]:
     effects = []
     by_tenant: dict[str, list[str]] = {}
     for placed in requests:
@@ -214,8 +187,11 @@ def requeue_dead(
     """
     ready: list[Ready] = []
     sendable = [row for row in rows if row[9] == "dead" and row[15]]
-    outbound.requeue(connection, [(mode_of(tenant_id, row[1], row[6])[2], tenant_id, row[0]) for row in sendable])
-    contents = payloads.load(connection, tenant_id, [row[0] for row in sendable])
+    # One whose bytes are damaged stays dead, with its issue; it keeps nothing else from going out.
+    contents, _ = payloads.load_sound(connection, tenant_id, [row[0] for row in sendable])
+    sendable = [row for row in sendable if row[0] in contents]
+    outbound.requeue(connection, [(tenant_id, row[0]) for row in sendable])
+    outbound.hand_over(connection, [(tenant_id, row[0]) for row in sendable if mode_of(tenant_id, row[1], row[6])[2]])
     for row in sendable:
         one = ready_of_row(row, contents[row[0]])
         # What was given up without knowing whether it took effect is asked for first.

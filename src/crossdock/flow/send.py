@@ -4,7 +4,8 @@ Everything here is memory; the ledger is in the record. A message reaches the se
 reserved
 first. An attempt ends done, failed or unknown; unknown is resolved by asking the partner (`find`), else by the same
 identity again. A failing message holds its own lane only; a failing partner opens the circuit of its connection, which
-buffers, probes, and drains in the order things were made.
+buffers, probes, and drains in the order things were made. A connection's budget (`pacing.py`) says how fast it is sent
+to; an outage (`outages.py`) holds it, or gives what waits to another connection.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -20,12 +21,15 @@ import msgspec
 import structlog
 
 from ..durable.identity import Clock
+from ..durable.outage import OutagePolicy, Waiting, divertible, stale
+from ..durable.rates import RateLimit
 from ..durable.retry import Circuit, RetryPolicy
 from ..errors import ConfigurationError, CrossdockError, NotFound, PermanentError, TransientError, UnknownOutcome
 from ..governance.pack import ConnectionSpec
 from ..sdk import Connector, Outbound, PushResult
 from .batch import Ready
 from .bookings import Outcome, sound
+from .pacing import Pace
 
 log = structlog.get_logger()
 
@@ -36,6 +40,12 @@ _OVERDUE = "the push has no end"
 
 # Of a connection that has more waiting than this, the rest keeps its bytes in the record until its turn comes.
 LOADED_MAX = 2_000
+# A connection that would need longer than this for what waits is stuck: to accept less from everybody would not help
+# it, so no more than STUCK_COUNTED of its messages are held against the others.
+STUCK_SECONDS = 120.0
+STUCK_COUNTED = 200
+# Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
+IDLE_WEIGHT = 50
 
 
 class Partner(msgspec.Struct):
@@ -66,9 +76,41 @@ class _Queue:
         self.in_flight = 0
         self.in_flight_max = 16
         self.paused = False
+        self.pace = Pace()
+        # When the last sends went through, in seconds since 1970.
+        self.went: deque[float] = deque(maxlen=64)
+        self.timer: asyncio.TimerHandle | None = None
+        self.outage: OutagePolicy | None = None
+        self.declared = False
+        self.diverting = False
+        self.open_since: float | None = None
         self.last_error = ""
         self.last_error_at: datetime | None = None
         self.last_sent_at: datetime | None = None
+
+    @property
+    def held(self) -> bool:
+        """Tell whether nothing may start: by a person, or by an outage. A detected one lets its circuit probe."""
+        if self.paused or self.diverting:
+            return True
+        return self.outage is not None and (self.declared or self.circuit.state == "closed")
+
+    def lagging(self, now: float) -> int:
+        """Return how many of what waits is held against those who hand something in."""
+        if self.waiting <= STUCK_COUNTED:
+            return self.waiting
+        seconds = now - self.went[0] if self.went else 0.0
+        if not self.went or self.waiting * seconds > STUCK_SECONDS * len(self.went):
+            return STUCK_COUNTED
+        return min(self.waiting, LOADED_MAX) if self.draining else self.waiting
+
+    def as_waiting(self, ready: Ready) -> Waiting:
+        """Return a message as the rules of an outage see it."""
+        begun = ready.lane in self.flying or ready.message_id in self.reserving
+        head = self.lanes[ready.lane][0] is ready
+        return Waiting(
+            ready.message_id, ready.lane, ready.document_type, ready.state != "unknown" and not (head and begun)
+        )
 
 
 class _LeaseInDoubt(Exception):
@@ -87,6 +129,9 @@ class Sender:
         booked: Callable[[Outcome], None],
         reserve: Callable[[Ready], None],
         circuit_changed: Callable[[str, str, Circuit, str], None],
+        asked_for_rest: Callable[[str, str, float], None] = lambda *_: None,
+        divert: Callable[[str, str, str, list[str]], None] = lambda *_: None,
+        draw: Callable[[str, str, RateLimit, float], Awaitable[tuple[float, float]]] | None = None,
         may_start: Callable[[str, str], bool] | None = None,
     ) -> None:
         self._clock = clock
@@ -95,9 +140,15 @@ class Sender:
         self._booked = booked
         self._reserve = reserve
         self._circuit_changed = circuit_changed
+        self._asked_for_rest = asked_for_rest
+        self._divert = divert
+        # Where several workers share a connection: draws cost of its budget from the record; returns what was granted
+        # and for how many seconds nothing more will be.
+        self._draw = draw
         # Among several processes: whether this one may send on a (tenant, lane) now, by its lease.
         self._may_start = may_start
         self._queues: dict[Place, _Queue] = {}
+        self._outages: dict[Place, tuple[OutagePolicy, bool]] = {}
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -107,13 +158,16 @@ class Sender:
     def waiting(self) -> int:
         """Return how many messages wait that could go out now: what sending lags behind.
 
-        A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part.
+        A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part; one that
+        is stuck counts next to nothing. Only when very much waits for such does it count at last.
         """
-        return sum(
-            min(queue.waiting, LOADED_MAX) if queue.draining else queue.waiting
-            for queue in self._queues.values()
-            if not queue.paused and queue.circuit.state == "closed"
-        )
+        now = self._clock.now().timestamp()
+        lagging = total = 0
+        for queue in self._queues.values():
+            total += queue.waiting
+            if not queue.held and queue.circuit.state == "closed":
+                lagging += queue.lagging(now)
+        return max(lagging, total // IDLE_WEIGHT)
 
     def knows(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
         """Tell whether a message is held here, waiting or on its way."""
@@ -131,14 +185,21 @@ class Sender:
         if (
             partner is None
             or not partner.idempotent
-            or (queue is not None and (queue.paused or queue.circuit.state != "closed" or queue.waiting >= LOADED_MAX))
+            or (queue is not None and (queue.held or queue.circuit.state != "closed" or queue.waiting >= LOADED_MAX))
+            or (queue is not None and not queue.pace.free)
         ):
             return "pending"
         return "sending"
 
     def health(self, tenant_id: str, connection_id: str) -> Health:
-        """Return how a connection does: by its circuit."""
+        """Return how a connection does: by its circuit; in an outage by what its policy wants.
+
+        An outage that reroutes is `down`, so that new releases are sourced elsewhere; one that holds, or goes through a
+        file, is `degraded`: it still takes releases.
+        """
         queue = self._queues.get((tenant_id, connection_id))
+        if queue is not None and queue.outage is not None:
+            return "down" if queue.outage.action == "reroute" else "degraded"
         if queue is None or (queue.circuit.state == "closed" and not queue.circuit.failures):
             return "healthy"
         return "degraded" if queue.circuit.state == "closed" else "down"
@@ -147,7 +208,7 @@ class Sender:
         """Return for each connection its circuit, what waits and what is in flight."""
         return {
             place: (
-                "paused" if queue.paused else queue.circuit.state,
+                "paused" if queue.paused else "outage" if queue.outage is not None else queue.circuit.state,
                 queue.waiting,
                 queue.in_flight,
             )
@@ -157,11 +218,13 @@ class Sender:
     def idle(self, now: float) -> bool:
         """Tell whether nothing is being sent and nothing could be sent at this instant."""
         for queue in self._queues.values():
-            if queue.in_flight or queue.reserving:
+            if queue.in_flight or queue.reserving or queue.diverting or queue.pace.drawing:
                 return False
-            if queue.runnable and not queue.paused and self._would_allow(queue, now):
+            if queue.held or not self._would_allow(queue, now):
+                continue
+            if queue.runnable and not self._delay(queue, now):
                 return False
-            if queue.blocked and queue.blocked[0][0] <= now and not queue.paused and self._would_allow(queue, now):
+            if queue.blocked and queue.blocked[0][0] <= now:
                 return False
         return True
 
@@ -172,12 +235,15 @@ class Sender:
     def next_due_at(self) -> float | None:
         """Return the instant (seconds since 1970) at which a retry or a probe may start."""
         times: list[float] = []
+        now = self._clock.now().timestamp()
         for queue in self._queues.values():
-            if queue.paused:
+            if queue.held:
                 continue
             first = 0.0 if queue.runnable else queue.blocked[0][0] if queue.blocked else None
             if first is None:
                 continue
+            if queue.runnable and queue.circuit.state == "closed" and (delay := self._delay(queue, now)):
+                first = now + delay
             if queue.circuit.state == "open":
                 # The probe is a message that may go out: not before the circuit allows it, not before its own time.
                 times.append(max(queue.circuit.probe_at, first))
@@ -217,6 +283,7 @@ class Sender:
             queue.lanes[one.lane] = deque((one,))
             self._make_runnable(queue, one)
         for place in touched:
+            self._start_diverting(place, self._queues[place])
             self._pump(place, self._queues[place])
 
     @staticmethod
@@ -229,6 +296,9 @@ class Sender:
     def _new_queue(self, place: Place) -> _Queue:
         queue = _Queue(RetryPolicy())
         self._configure(place, queue)
+        if place in self._outages:
+            policy, declared = self._outages[place]
+            self._enter_outage(queue, policy, declared=declared)
         return queue
 
     def _configure(self, place: Place, queue: _Queue) -> None:
@@ -241,6 +311,8 @@ class Sender:
         queue.draining = queue.draining or queue.paused
         queue.policy, queue.in_flight_max, queue.paused = spec.retry, spec.in_flight_max, spec.paused
         queue.partner = spec.partner
+        now = self._clock.now().timestamp()
+        queue.pace.configure(spec.rate, spec.drain_per_second, shared=self._draw is not None, now=now)
 
     def _make_runnable(self, queue: _Queue, head: Ready) -> None:
         if head.due_at > self._clock.now().timestamp():
@@ -263,6 +335,152 @@ class Sender:
         queue = self._queues.setdefault(place, self._new_queue(place))
         queue.paused, queue.draining = paused, True
         self._pump(place, queue)
+
+    def rest(self, tenant_id: str, connection_id: str, until: float) -> None:
+        """Leave a partner alone until an instant (seconds since 1970): it asked a worker for it."""
+        place = (tenant_id, connection_id)
+        queue = self._queues.get(place)
+        if queue is None:
+            queue = self._queues[place] = self._new_queue(place)
+        queue.pace.budget.pause(until)
+
+    # -- outages
+
+    def begin_outage(self, tenant_id: str, connection_id: str, policy: OutagePolicy, *, declared: bool) -> None:
+        """Hold a connection whose partner is away, and give what waits to its fallback where the policy says so."""
+        place = (tenant_id, connection_id)
+        queue = self._queues.get(place)
+        if queue is None:
+            queue = self._queues[place] = self._new_queue(place)
+        self._outages[place] = (policy, declared)
+        self._enter_outage(queue, policy, declared=declared)
+        self._start_diverting(place, queue)
+
+    def _enter_outage(self, queue: _Queue, policy: OutagePolicy, *, declared: bool) -> None:
+        queue.outage, queue.declared = policy, declared
+        if not declared and queue.circuit.state == "closed":
+            # Another worker found it, or the process before: probe rather than believe that it lasts, or is over.
+            now = self._clock.now().timestamp()
+            queue.circuit = Circuit("open", queue.policy.circuit_failures_max, now)
+            queue.open_since = now
+
+    def end_outage(self, tenant_id: str, connection_id: str) -> None:
+        """Let a connection go on: gently, in the order things were made."""
+        place = (tenant_id, connection_id)
+        self._outages.pop(place, None)
+        queue = self._queues.get(place)
+        if queue is None or queue.outage is None:
+            return
+        queue.outage, queue.declared, queue.draining = None, False, True
+        queue.circuit = Circuit()
+        queue.open_since = None
+        self._drain(queue)
+        self._pump(place, queue)
+
+    def stale(self, tenant_id: str, connection_id: str, collapse: tuple[str, ...]) -> dict[str, str]:
+        """Return which waiting updates a newer one makes stale: stale id → newest id."""
+        queue = self._queues.get((tenant_id, connection_id))
+        if queue is None:
+            return {}
+        return stale((queue.as_waiting(ready) for lane in queue.lanes.values() for ready in lane), collapse)
+
+    def leave_out(self, tenant_id: str, connection_id: str, message_ids: Collection[str]) -> list[Ready]:
+        """Drop waiting messages that the record gave to another connection, or discarded; return them."""
+        place = (tenant_id, connection_id)
+        queue = self._queues.get(place)
+        if queue is None:
+            return []
+        left: list[Ready] = []
+        wanted = set(message_ids)
+        for lane, waiting in list(queue.lanes.items()):
+            gone = [ready for ready in waiting if ready.message_id in wanted]
+            if not gone:
+                continue
+            kept = deque(ready for ready in waiting if ready.message_id not in wanted)
+            if kept:
+                queue.lanes[lane] = kept
+            else:
+                del queue.lanes[lane]
+            left += gone
+        for ready in left:
+            queue.known.discard(ready.message_id)
+            queue.waiting -= 1
+            queue.loaded -= ready.loaded
+        self._line_up(queue)
+        return left
+
+    def diverted(self, tenant_id: str, connection_id: str, gone: Collection[str]) -> None:
+        """The fallback has these now (or, when it could not take them, none): go on with the others."""
+        place = (tenant_id, connection_id)
+        queue = self._queues.get(place)
+        if queue is None:
+            return
+        left = self.leave_out(tenant_id, connection_id, gone)
+        queue.diverting = False
+        policy = queue.outage
+        if left and policy is not None:
+            for ready in left:
+                ready.connection_id, ready.state, ready.due_at = policy.fallback_connection, "pending", 0.0
+            self.dispatch(left)
+        if left:
+            # More may have come meanwhile.
+            self._start_diverting(place, queue)
+        self._pump(place, queue)
+
+    def _start_diverting(self, place: Place, queue: _Queue) -> None:
+        policy = queue.outage
+        if policy is None or not policy.diverts or queue.diverting or self._stopping:
+            return
+        going = [
+            message_id
+            for lane in queue.lanes.values()
+            for message_id in divertible(queue.as_waiting(ready) for ready in lane)
+        ]
+        if going:
+            queue.diverting = True
+            self._divert(*place, policy.fallback_connection, going)
+
+    def _line_up(self, queue: _Queue) -> None:
+        """Make the heads of all lanes wait anew for their turn."""
+        queue.runnable.clear()
+        queue.blocked.clear()
+        for lane, waiting in queue.lanes.items():
+            if lane not in queue.flying and waiting[0].message_id not in queue.reserving:
+                self._make_runnable(queue, waiting[0])
+
+    async def probe(self, tenant_id: str, connection_id: str) -> None:
+        """Ask a partner whose circuit is open whether it is back, when nothing waits that could ask by itself."""
+        place = (tenant_id, connection_id)
+        queue = self._queues.get(place)
+        now = self._clock.now().timestamp()
+        if queue is None or queue.lanes or queue.circuit.state != "open" or not queue.circuit.allows(now):
+            return
+        try:
+            partner = await self.partner(*place)
+            async with asyncio.timeout(partner.spec.timeout_seconds + 5):
+                ok = (await partner.connector.check()).ok
+        except (CrossdockError, TimeoutError):
+            ok = False
+        queue.circuit.book(queue.policy, ok, self._clock.now().timestamp())
+        if ok:
+            queue.open_since = None
+        self._circuit_changed(*place, queue.circuit, queue.last_error)
+
+    def probe_at(self, tenant_id: str, connection_id: str) -> float | None:
+        """Return when a partner may be asked whether it is back, if no waiting message asks; else None."""
+        queue = self._queues.get((tenant_id, connection_id))
+        if queue is None or queue.lanes or queue.circuit.state != "open":
+            return None
+        return queue.circuit.probe_at
+
+    def opened(self) -> dict[Place, float]:
+        """Return since when circuits have not been closed, of those that are not."""
+        return {place: queue.open_since for place, queue in self._queues.items() if queue.open_since is not None}
+
+    def open_since(self, tenant_id: str, connection_id: str) -> float | None:
+        """Return since when (seconds since 1970) a connection's circuit has not been closed; None when it is."""
+        queue = self._queues.get((tenant_id, connection_id))
+        return None if queue is None else queue.open_since
 
     def forget(self, tenant_id: str) -> list[Connector]:
         """Drop the connectors of a tenant after a release; return them to be closed."""
@@ -330,7 +548,7 @@ class Sender:
     # -- sending
 
     def _pump(self, place: Place, queue: _Queue) -> None:
-        if queue.paused or self._stopping:
+        if queue.held or self._stopping:
             return
         held: list[tuple[str, str]] = []
         try:
@@ -342,15 +560,22 @@ class Sender:
     def _pump_runnable(self, place: Place, queue: _Queue, held: list[tuple[str, str]]) -> None:
         """Start what may be started; lanes that may not (the lease is in doubt, they are given up) go into `held`."""
         now = self._clock.now().timestamp()
-        while queue.runnable and queue.in_flight + len(queue.reserving) < queue.in_flight_max:
+        pace = queue.pace
+        most = pace.in_flight_max(queue.in_flight_max)
+        while queue.runnable and queue.in_flight + len(queue.reserving) < most:
             if self._may_start is not None and not self._may_start(place[0], queue.runnable[0][1]):
                 held.append(heapq.heappop(queue.runnable))
                 continue
+            if not pace.free and not self._within_budget(place, queue, now):
+                return
             if not queue.circuit.allows(now):
                 return
             _, lane = heapq.heappop(queue.runnable)
             head = queue.lanes[lane][0]
-            if head.state == "pending":
+            if not pace.free:
+                pace.spend(self._cost(queue, head), now)
+            if head.state == "pending" or head.cut_off:
+                # What may have ended the process is counted before it runs again.
                 queue.reserving.add(head.message_id)
                 # Its bytes come with the reservation.
                 queue.loaded += not head.loaded
@@ -359,6 +584,56 @@ class Sender:
                 self._start(place, queue, head)
             if queue.circuit.state == "probing":
                 return
+
+    @staticmethod
+    def _cost(queue: _Queue, head: Ready) -> float:
+        """Return what a send costs; one of unknown outcome asks first."""
+        limit = queue.pace.limit
+        return limit.cost_of(head.document_type) + (limit.cost_of("find") if head.state == "unknown" else 0.0)
+
+    def _delay(self, queue: _Queue, now: float) -> float:
+        """Return how many seconds the next send must wait for its budget."""
+        if queue.pace.free:
+            return 0.0
+        head = queue.lanes[queue.runnable[0][1]][0]
+        return queue.pace.wait(self._cost(queue, head), now)
+
+    def _within_budget(self, place: Place, queue: _Queue, now: float) -> bool:
+        """Tell whether the next send may start; if not, come back when it may."""
+        if queue.pace.budget.paused_until <= now:
+            queue.pace.budget.paused_until = 0.0
+        head = queue.lanes[queue.runnable[0][1]][0]
+        wanted = queue.pace.wants(self._cost(queue, head), now)
+        if wanted and self._draw is not None:
+            queue.pace.drawing = True
+            task = asyncio.get_running_loop().create_task(self._draw_budget(place, queue, wanted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        delay = self._delay(queue, now)
+        if not delay:
+            return True
+        if not queue.pace.drawing:
+            if queue.timer is not None:
+                queue.timer.cancel()
+            queue.timer = asyncio.get_running_loop().call_later(delay, self._pump_again, place, queue)
+        return False
+
+    def _pump_again(self, place: Place, queue: _Queue) -> None:
+        if self._queues.get(place) is queue:
+            self._pump(place, queue)
+
+    async def _draw_budget(self, place: Place, queue: _Queue, wanted: float) -> None:
+        pace, rest = queue.pace, 1.0
+        assert self._draw is not None
+        try:
+            granted, rest = await self._draw(*place, pace.limit, wanted)
+            pace.drawn += granted
+        except CrossdockError as error:
+            log.warning("rate.not_drawn", connection_id=place[1], error=repr(error))
+        finally:
+            pace.drawing = False
+            pace.draw_at = self._clock.now().timestamp() + rest
+        self._pump_again(place, queue)
 
     def _start(self, place: Place, queue: _Queue, ready: Ready) -> None:
         queue.in_flight += 1
@@ -388,7 +663,9 @@ class Sender:
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
         subject = ready.lane if "/" in ready.lane else ""
-        outcome = Outcome(ready, ready.attempts + 1, sound(result), started_at, queue.partner, subject, queue.policy)
+        outcome = Outcome(
+            ready, ready.attempts + 1, sound(result), started_at, queue.partner, subject, queue.policy, ready.tries
+        )
         self._land(queue, ready)
         if self._queues.get(place) is not queue:
             log.warning("send.not_ours", message_id=ready.message_id, outcome=outcome.result.outcome)
@@ -398,6 +675,11 @@ class Sender:
         self._pump(place, queue)
 
     async def _attempt(self, place: Place, ready: Ready) -> PushResult:
+        policy = self._queues[place].policy
+        if ready.cut_off and ready.attempts >= policy.attempts_max:
+            detail = f"the process ended during each of its {ready.attempts} attempts; it is not sent again by itself"
+            return PushResult("unknown", error_class="unknown", code="XD-SYS-054", detail=detail)
+        ready.cut_off = False
         if not ready.loaded:
             detail = "the stored bytes of this message are damaged or gone; it was not sent"
             return PushResult("failed", permanent=True, error_class="system", code="XD-SYS-020", detail=detail)
@@ -482,8 +764,12 @@ class Sender:
             result.outcome == "failed" and result.permanent and result.error_class != "system"
         )
         queue.circuit.book(queue.policy, answered, now, result.retry_after_seconds)
+        queue.pace.ended(answered, queue.in_flight_max)
+        if result.retry_after_seconds and not answered:
+            self._asked_for_rest(*place, now + result.retry_after_seconds)
         if result.outcome == "done":
             queue.last_sent_at = outcome.started_at
+            queue.went.append(now)
         else:
             queue.last_error, queue.last_error_at = result.detail, outcome.started_at
         if queue.circuit.state != before:
@@ -494,15 +780,17 @@ class Sender:
                 after=queue.circuit.state,
                 failures=queue.circuit.failures,
             )
+            queue.open_since = None if queue.circuit.state == "closed" else queue.open_since or now
             self._circuit_changed(*place, queue.circuit, queue.last_error)
         if step.action in ("settle", "dead"):
             self._next_in_lane(queue, ready)
         else:
             ready.attempts += 1
+            ready.tried(result.error_class)
             ready.state = "unknown" if step.action == "resolve" else "pending"
             ready.due_at = now + step.delay_seconds
             heapq.heappush(queue.blocked, (ready.due_at, ready.message_id, ready.lane))
-        if before == "probing" and queue.circuit.state == "closed":
+        if before != "closed" and queue.circuit.state == "closed":
             queue.draining = True
             self._drain(queue)
 
@@ -521,6 +809,10 @@ class Sender:
 
     def _drain(self, queue: _Queue) -> None:
         """The partner is back: what failed while it was away does not wait for its retry time any more."""
+        if queue.outage is not None:
+            # Not before the outage is ended: what is stale goes first.
+            return
+        queue.pace.recover(queue.waiting)
         for _, message_id, lane in queue.blocked:
             queue.lanes[lane][0].due_at = 0.0
             heapq.heappush(queue.runnable, (message_id, lane))

@@ -29,7 +29,7 @@ from .ingest import AgainDocument, Stored, still_to_run
 from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
 from .render import SendMode, finish, render_requests
-from .translate import translate
+from .translate import FREE, Budget, translate
 
 log = structlog.get_logger()
 
@@ -56,8 +56,10 @@ class Stages:
         configuration_of: Callable[[Connection, str, str], Configuration],
         health: Health,
         mode_of: SendMode,
+        budget: Budget = FREE,
     ) -> None:
         self._ids = ids
+        self._budget = budget
         self._preview_ids = ids.fork()
         self._configuration_of = configuration_of
         self._health = health
@@ -73,6 +75,7 @@ class Stages:
         connection.execute("savepoint work")
         try:
             worked = self._work(connection, stored, now)
+            connection.flush()
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the worker: whatever escapes is recorded against its message
@@ -132,7 +135,7 @@ class Stages:
         configuration_of = self._asked_once(connection)
         for message in still_to_run(connection, stored):
             configuration = configuration_of(message.tenant_id, message.release_id)
-            translation = translate(message, configuration)
+            translation = translate(message, configuration, self._budget)
             done.append(translation)
             items += self._items(batch, translation, configuration)
         orchestration = Orchestration(batch, self._health, parked=self.parked)
@@ -148,17 +151,32 @@ class Stages:
         return Worked(batch.ready, batch.events, orchestration.duplicates, orchestration.parked_now)
 
     def preview(
-        self, connection: Connection, stored: list[Stored], now: datetime
+        self,
+        connection: Connection,
+        stored: list[Stored],
+        now: datetime,
+        candidate: Configuration | None = None,
     ) -> tuple[list[tuple[Stored, Paper]], list[PlacedRequest], int]:
-        """Go through translate and decide without writing: papers, requests and how many told nothing new."""
+        """Go through translate and decide without writing: papers, requests and how many told nothing new.
+
+        `candidate` is run for the messages that name its release, which need not be in the record.
+        """
         # Runs beside the writer: the writer's sequence of ids is not shared.
         batch = Batch(connection, self._preview_ids.fork(), now)
         items: list[Item] = []
         papers: list[tuple[Stored, Paper]] = []
-        configuration_of = self._asked_once(connection)
+        asked = self._asked_once(connection)
+
+        def configuration_of(tenant_id: str, release_id: str) -> Configuration:
+            if candidate is not None and release_id == candidate.release_id:
+                return candidate
+            return asked(tenant_id, release_id)
+
         for message in stored:
             configuration = configuration_of(message.tenant_id, message.release_id)
             translation = translate(message, configuration)
+            if message.only is not None:
+                translation.papers = [paper for paper in translation.papers if paper.position in message.only]
             if message.again is not None:
                 translation.papers = _taken_again(translation.papers, message.again)
             for paper in translation.papers:
@@ -196,7 +214,9 @@ class Stages:
         """
         message = translation.message
         barred: set[int] = set()
-        if translation.interchanges and message.again is None:
+        if message.only is not None:
+            translation.papers = [paper for paper in translation.papers if paper.position in message.only]
+        if translation.interchanges and message.again is None and not message.amends:
             barred = acknowledge.judge_interchanges(batch, translation)
             drafts = acknowledge.owed(batch, translation, configuration, barred)
             acknowledge.envelope_acknowledgments(batch, drafts)

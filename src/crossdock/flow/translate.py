@@ -6,7 +6,7 @@ Whatever a partner sends ends in applied, held, rejected or ignored with a reaso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
@@ -17,7 +17,7 @@ from .. import edi
 from ..canonical.catalog import OBJECTS, faults_of
 from ..canonical.instants import OFFSET_HINT, lacks_offset
 from ..error_codes import lookup
-from ..errors import DocumentRejected, Finding, HeldAwaiting
+from ..errors import CrossdockError, DocumentRejected, Finding, HeldAwaiting
 from ..formats import FORMATS, JsonOptions, options_of
 from ..governance.configuration import Configuration
 from ..governance.pack import ConnectionSpec, InboundRule
@@ -31,14 +31,55 @@ _PLAIN_JSON = JsonOptions()
 _NUMBER_NAMES = {"order": "order", "order_change": "order", "fulfillment_answer": "fulfillment"}
 
 
-def translate(message: Stored, configuration: Configuration) -> Translation:
-    """Return what came of a message under a configuration."""
+class OverBudget(CrossdockError):
+    """A message costs more than one message may."""
+
+    code = "XD-SYS-052"
+
+
+class Budget:
+    """What one message may cost: documents, and seconds of processor time, looked at before each document.
+
+    `seconds` tells the processor time used so far; it is handed in, so that the middle reads no clock.
+    """
+
+    def __init__(self, seconds_max: float, documents_max: int, seconds: Callable[[], float]) -> None:
+        self._seconds_max = seconds_max
+        self._documents_max = documents_max
+        self._seconds = seconds
+        self._until = 0.0
+
+    def begin(self) -> None:
+        """Start with the next message."""
+        self._until = self._seconds() + self._seconds_max
+
+    def spend(self) -> None:
+        """Raise OverBudget when the time of this message is used up."""
+        if self._seconds() > self._until:
+            raise OverBudget(f"it used more than {self._seconds_max:g} s of processor time and was stopped")
+
+    def count(self, documents: int) -> None:
+        """Raise OverBudget for a message of too many documents."""
+        if documents > self._documents_max:
+            raise OverBudget(f"it holds {documents:,} documents, {self._documents_max:,} may be", code="XD-DOC-017")
+
+
+FREE = Budget(float("inf"), 1_000_000_000, lambda: 0.0)
+
+
+def translate(message: Stored, configuration: Configuration, budget: Budget = FREE) -> Translation:
+    """Return what came of a message under a configuration; one that costs too much failed, and holds up no other."""
     spec = configuration.connections[message.connection_id]
     kind = _format_of(message, spec)
-    if kind == "x12":
-        translation = _translate_x12(message, spec, configuration)
-    else:
-        translation = _translate_plain(message, spec, configuration, kind)
+    budget.begin()
+    try:
+        if kind == "x12":
+            translation = _translate_x12(message, spec, configuration, budget)
+        else:
+            translation = _translate_plain(message, spec, configuration, kind, budget)
+        budget.spend()
+    except OverBudget as error:
+        translation = _too_costly(message, kind, error)
     for paper in translation.papers:
         if paper.trouble is not None:
             paper.findings = _explained(paper.findings, paper.trouble)
@@ -79,7 +120,9 @@ def _name_fits(rule: InboundRule, name: str) -> bool:
     return bool(rule.name_glob) and fnmatchcase(name.lower(), rule.name_glob.lower())
 
 
-def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Configuration, kind: str) -> Translation:
+def _translate_plain(
+    message: Stored, spec: ConnectionSpec, configuration: Configuration, kind: str, budget: Budget
+) -> Translation:
     """JSON, CSV and fixed width: the rule's map names columns and options, so the rule is chosen before decoding."""
     rule = None
     if kind != "json":
@@ -97,7 +140,9 @@ def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Confi
         return _unreadable(message, kind, error)
     papers: list[Paper] = []
     documents = decoded.documents
+    budget.count(len(documents))
     for position, document in enumerate(documents):
+        budget.spend()
         chosen = rule or configuration.inbound_rule(
             message.connection_id, format=kind, set_code="", name=message.name, document=document
         )
@@ -128,6 +173,7 @@ def _translate_plain(message: Stored, spec: ConnectionSpec, configuration: Confi
                 _context(message, spec, configuration, {}),
                 spec,
                 papers,
+                budget,
             )
             continue
         papers.append(paper)
@@ -163,7 +209,7 @@ def _add_row_findings(
         papers.append(paper)
 
 
-def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configuration) -> Translation:
+def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configuration, budget: Budget) -> Translation:
     strict = spec.x12 is None or spec.x12.acknowledge != "lenient"
     overlay = edi.PartnerOverlay(acceptance="strict" if strict else "lenient")
     result = edi.read_all(message.content, partner_overlay=overlay)
@@ -173,13 +219,15 @@ def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configu
         findings = [finding for interchange in result.interchanges for finding in interchange.findings]
         if any(finding.severity == "error" for finding in findings):
             return _unreadable(message, "x12", _edi_trouble("XD-EDI-011", findings))
+    budget.count(sum(len(interchange.sets) for interchange in result.interchanges))
     papers: list[Paper] = []
     notes: list[InterchangeNote] = []
     for interchange in result.interchanges:
         first = len(papers)
         wrong = _envelope_trouble(interchange, spec)
         for one in interchange.sets:
-            papers += _translate_set(one, interchange, message, spec, configuration, len(papers), wrong)
+            budget.spend()
+            papers += _translate_set(one, interchange, message, spec, configuration, len(papers), wrong, budget)
         notes.append(
             InterchangeNote(
                 sender=f"{interchange.sender_qualifier}:{interchange.sender}",
@@ -229,6 +277,7 @@ def _translate_set(
     configuration: Configuration,
     position: int,
     wrong: Trouble | None,
+    budget: Budget,
 ) -> list[Paper]:
     last = one.segments[-1] if one.segments else None
     end = last.element_offset(len(last.elements)) if last is not None else one.offset
@@ -285,9 +334,8 @@ def _translate_set(
     }
     papers: list[Paper] = []
     document = edi.set_to_document(one)
-    _run_map(
-        paper, document, configuration.maps[rule.map], _context(message, spec, configuration, envelope), spec, papers
-    )
+    context = _context(message, spec, configuration, envelope)
+    _run_map(paper, document, configuration.maps[rule.map], context, spec, papers, budget)
     return papers
 
 
@@ -311,19 +359,31 @@ def partner_record(configuration: Configuration, partner_id: str) -> dict[str, A
 
 
 def _run_map(
-    paper: Paper, document: Any, compiled: CompiledMap, context: MapContext, spec: ConnectionSpec, papers: list[Paper]
+    paper: Paper,
+    document: Any,
+    compiled: CompiledMap,
+    context: MapContext,
+    spec: ConnectionSpec,
+    papers: list[Paper],
+    budget: Budget,
 ) -> None:
     """Run the map and book its result on the paper, or on one paper for each element it selects."""
     paper.map, paper.object = compiled.name, compiled.target.object or ""
     paper.event_type = compiled.target.event or ""
     if compiled.definition.select is not None:
-        _run_each(paper, document, compiled, context, spec, papers)
+        _run_each(paper, document, compiled, context, spec, papers, budget)
         return
     _run_one(paper, document, compiled, context, spec, papers)
 
 
 def _run_each(
-    paper: Paper, document: Any, compiled: CompiledMap, context: MapContext, spec: ConnectionSpec, papers: list[Paper]
+    paper: Paper,
+    document: Any,
+    compiled: CompiledMap,
+    context: MapContext,
+    spec: ConnectionSpec,
+    papers: list[Paper],
+    budget: Budget,
 ) -> None:
     """Each element that the map selects is a paper of its own."""
     try:
@@ -333,7 +393,9 @@ def _run_each(
         papers.append(paper)
         return
     context = msgspec.structs.replace(context, root=document)
+    budget.count(len(papers) + len(elements))
     for number, element in enumerate(elements):
+        budget.spend()
         pointer = f"{paper.pointer} element {number + 1}".strip()
         piece = msgspec.structs.replace(paper, position=len(papers), pointer=pointer)
         _run_one(piece, element, compiled, context, spec, papers)
@@ -395,24 +457,28 @@ def _convert(paper: Paper, result: Mapping[str, Any], spec: ConnectionSpec) -> N
             (finding,),
         )
         return
-    faults = faults_of(paper.value)
-    if faults:
-        findings = tuple(
-            Finding(
-                "XD-DOC-021",
-                f"{fault.message}, not {fault.value}",
-                pointer=fault.pointer,
-                value=fault.value,
-                expected=fault.expected,
-            )
-            for fault in faults
-        )
+    findings = quantity_findings(paper.value)
+    if findings:
         paper.value = None
         title = f"{spec.partner} sent a quantity that cannot be"
         first = findings[0]
         _reject(paper, first.code, title, first.message, spec, first.pointer, findings)
         return
     paper.canonical = _encode(paper.value)
+
+
+def quantity_findings(value: Any) -> tuple[Finding, ...]:
+    """Return a finding for each quantity of a canonical object that nobody could order or ship."""
+    return tuple(
+        Finding(
+            "XD-DOC-021",
+            f"{fault.message}, not {fault.value}",
+            pointer=fault.pointer,
+            value=fault.value,
+            expected=fault.expected,
+        )
+        for fault in faults_of(value)
+    )
 
 
 def _held(error: HeldAwaiting, spec: ConnectionSpec, compiled: CompiledMap) -> Trouble:
@@ -473,6 +539,19 @@ def _no_rule(message: Stored, spec: ConnectionSpec, kind: str, what: str) -> Tra
         title=f"No inbound rule of {message.connection_id} reads {what}",
         detail=f"none of its {count} rules fits" if count > 1 else "its only rule does not fit",
         error_class="system",
+    )
+    paper = Paper(0, "", kind, "rejected", trouble=trouble, byte_length=len(message.content))
+    return Translation(message, [paper], "failed", trouble)
+
+
+def _too_costly(message: Stored, kind: str, error: OverBudget) -> Translation:
+    """One refused paper stands for a message that was stopped; nothing of it is applied."""
+    trouble = Trouble(
+        code=error.code,
+        cause=f"{error.code}|{message.connection_id}",
+        title=f"A message on {message.connection_id} costs more than one message may",
+        detail=str(error),
+        error_class="system" if error.code == OverBudget.code else "partner",
     )
     paper = Paper(0, "", kind, "rejected", trouble=trouble, byte_length=len(message.content))
     return Translation(message, [paper], "failed", trouble)

@@ -35,16 +35,19 @@ LINK_MINUTES_MAX = 15
 
 _READ = (
     "order.read", "shipment.read", "message.read", "issue.read", "inventory.read", "overview.read", "search.read",
-    "event.read",
+    "event.read", "outage.read",
 )  # fmt: skip
 _REPAIR = (
     "message.replay",
     "message.discard",
+    "message.amend",
+    "replay.run",
     "issue.acknowledge",
     "issue.fix",
     "order.cancel",
     "order.note",
     "order.source",
+    "outage.declare",
     "job.read",
 )
 _CONFIGURE = ("release.read", "release.plan", "release.apply", "release.rollback", "lookup.set", "connection.check")

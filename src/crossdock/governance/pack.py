@@ -1,6 +1,6 @@
 """The shape of a pack: everything a tenant configures, as YAML files.
 
-    pack.yaml                 Pack head: tenant, name, time zone, currency
+    pack.yaml                 Pack head: tenant, name, time zone, currency, owners of issues
     partners/*.yaml           PartnerSpec            connections/*.yaml   ConnectionSpec
     maps/*.yaml               maps with their tests  lookups/*.yaml       {table: …, rows: {code: value}}
     routes.yaml               list of Route          sites.yaml, calendars/*.yaml, service_levels.yaml,
@@ -11,12 +11,16 @@ Secrets never stand in a pack: a value such as `secret:swift-password`, `env:NAM
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ..durable.outage import OutagePolicy
+from ..durable.quotas import Quota
+from ..durable.rates import RateLimit
 from ..durable.retention import RetentionSpec
 from ..durable.retry import RetryPolicy
+from .queues import IssueClass, Queue
 
 PartnerRole = Literal["erp", "wms", "3pl", "tms", "carrier", "shop", "portal", "service_desk", "supplier", "other"]
 
@@ -31,6 +35,8 @@ class PackHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     operator: str = ""
     description: str = ""
     retention: RetentionSpec = RetentionSpec()
+    quota: Quota = Quota()
+    owners: dict[IssueClass, Queue] = {}
 
 
 class PartnerSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -94,6 +100,9 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     order's number stands; without it all messages of the connection are one lane.
     `urgency` says whose turn it is first within the tenant: high, normal and low share 16 : 4 : 1.
     `in_flight_max` 0 is the installation's `flow.in_flight_per_connection`.
+    `rate` is what the partner lets us spend, shared by all workers; `drain_per_second` how fast what gathered while it
+    was away is worked off (0: as fast as it answers); `outage` what happens while it is away; `quota` how much may come
+    in through this connection and not be worked off.
     `outbound_headers` and `outbound_name` are expressions-free templates with {identity}, {document}, {number}.
     """
 
@@ -109,6 +118,10 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     authentication: Authentication = Authentication()
     x12: X12Spec | None = None
     retry: RetryPolicy = RetryPolicy()
+    rate: RateLimit = RateLimit()
+    drain_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    outage: OutagePolicy = OutagePolicy()
+    quota: Quota = Quota()
     in_flight_max: int = 0
     poll_seconds: float = 30.0
     timeout_seconds: float = 30.0

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ConnectorLint = Callable[[str, Mapping[str, Any], Mapping[str, str]], list[Finding]]
 
 _RECEIPT_KEYS = ("header:", "field:")
+_LANES = ("field:", "header:")
 
 
 def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lint: ConnectorLint | None) -> None:
@@ -85,6 +86,21 @@ def _check_sides(reader: PackReader, compiled: CompiledMap, file: str) -> None:
     reader.dangling(file, target.line, message, target.event or "", fitting)
 
 
+def _check_outage(reader: PackReader, pack: Pack, connection: ConnectionSpec) -> None:
+    """A fallback must exist, be another connection of the pack, and lead on to no third."""
+    file, line = pack.places[("connection", connection.connection)]
+    name, outage = connection.connection, connection.outage
+    if outage.action == "file" and not outage.fallback_connection:
+        reader.add(file, line, f"outage: {name} goes through a file, but names no fallback_connection")
+    if not outage.fallback_connection:
+        return
+    if outage.fallback_connection == name:
+        reader.add(file, line, f"outage: {name} cannot be its own fallback_connection")
+    elif outage.fallback_connection not in pack.connections:
+        message = f"outage: {name} falls back on {outage.fallback_connection}, which the pack has not"
+        reader.dangling(file, line, message, outage.fallback_connection, pack.connections)
+
+
 def _check_connection(
     reader: PackReader, pack: Pack, connection: ConnectionSpec, kinds: Collection[str], lint: ConnectorLint | None
 ) -> None:
@@ -104,6 +120,7 @@ def _check_connection(
             severity: Severity = "warning" if finding.code == "XD-CFG-003" else finding.severity
             place = f"{file}:{at}"
             reader.findings.append(msgspec.structs.replace(finding, pointer=place, line=at, severity=severity))
+    _check_outage(reader, pack, connection)
     for field, reference in [
         *connection.secrets.items(),
         *(("authentication", s) for s in connection.authentication.secrets),
@@ -124,6 +141,10 @@ def _check_connection(
                 value=key,
                 hint="header:NAME, field:PATH, name or name+digest",
             )
+    if connection.lane and not (connection.lane.startswith(_LANES) and connection.lane.partition(":")[2]):
+        reader.add(
+            file, line, f"lane: {connection.lane} is none", value=connection.lane, hint="field:PATH or header:NAME"
+        )
     for rule in connection.inbound:
         if rule.format == "x12" and connection.x12 is None:
             reader.add(

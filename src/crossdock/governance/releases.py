@@ -178,6 +178,24 @@ def apply(
     return _write(connection, tenant_id, files, digest, planned, author=author, note=note, at=at, ids=ids)
 
 
+def keep(
+    connection: Connection, tenant_id: str, files: Mapping[str, str], *, author: str, note: str, at: datetime, ids: Ids
+) -> Release:
+    """Keep a candidate as a release that is not active; the same content is kept once. Findings are refused as in
+    `apply`.
+    """
+    digest = digest_of(files)
+    known = next((one for one in history(connection, tenant_id) if one.digest == digest), None)
+    if known is not None:
+        return known
+    planned = plan(connection, tenant_id, files)
+    if not planned.ok:
+        raise _refused(planned)
+    return _write(
+        connection, tenant_id, files, digest, planned, author=author, note=note, at=at, ids=ids, activate=False
+    )
+
+
 def set_lookup_row(
     connection: Connection, tenant_id: str, table: str, key: str, value: str, *, author: str, at: datetime, ids: Ids
 ) -> Release:
@@ -312,12 +330,13 @@ def _write(
     note: str,
     at: datetime,
     ids: Ids,
+    activate: bool = True,
 ) -> Release:
     # Touching the tenant's row makes two applies of one tenant wait for each other, so that numbers do not collide.
     if connection.execute("update tenants set name = name where tenant_id = ?", (tenant_id,)) == 0:
         raise NotFound(f"There is no tenant {tenant_id}", hint="Create it first, or correct tenant: in pack.yaml")
     last = connection.one("select max(number) from releases where tenant_id = ?", (tenant_id,))
-    release = Release(ids.new("rel", at), ((last and last[0]) or 0) + 1, digest, author, note, at, True)
+    release = Release(ids.new("rel", at), ((last and last[0]) or 0) + 1, digest, author, note, at, activate)
     connection.execute(
         "insert into releases (tenant_id, release_id, number, digest, author, note, created_at, files)"
         " values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -332,16 +351,17 @@ def _write(
             msgspec.json.encode(dict(files)),
         ),
     )
-    connection.execute(
-        "insert into active_releases (tenant_id, release_id, since_at) values (?, ?, ?)"
-        " on conflict (tenant_id) do update set release_id = excluded.release_id, since_at = excluded.since_at",
-        (tenant_id, release.release_id, to_micros(at)),
-    )
+    if activate:
+        connection.execute(
+            "insert into active_releases (tenant_id, release_id, since_at) values (?, ?, ?)"
+            " on conflict (tenant_id) do update set release_id = excluded.release_id, since_at = excluded.since_at",
+            (tenant_id, release.release_id, to_micros(at)),
+        )
     audit.append(
         connection,
         tenant_id,
         actor=author,
-        action="release.apply",
+        action="release.apply" if activate else "release.keep",
         object=release.release_id,
         at=at,
         reason=note,

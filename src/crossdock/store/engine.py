@@ -71,6 +71,13 @@ class Connection(Protocol):
         """Run a statement for every row, in one round trip where the engine can."""
         ...
 
+    def flush(self) -> None:
+        """Have the engine take what `executemany` was given so far; what is wrong with it is raised here at the latest.
+
+        Called where a failure must be known: before a savepoint is given up or released.
+        """
+        ...
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]: ...
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None: ...

@@ -216,7 +216,19 @@ def set_state(connection: Connection, tenant_id: str, issue_id: str, state: str,
     """Acknowledge, ignore, resolve or reopen an issue; return whether it exists."""
     closed = now_micros if state in ("resolved", "ignored") else None
     changed = connection.execute(
-        "update issues set state = ?, closed_at = ?, closed_by = ?, owner = ? where tenant_id = ? and issue_id = ?",
-        (state, closed, actor if closed else "", actor, tenant_id, issue_id),
+        "update issues set state = ?, closed_at = ?, closed_by = ?, owner = ?,"
+        " responded_at = coalesce(responded_at, ?) where tenant_id = ? and issue_id = ?",
+        (state, closed, actor if closed else "", actor, now_micros, tenant_id, issue_id),
+    )
+    return changed > 0
+
+
+def assign(connection: Connection, tenant_id: str, issue_id: str, owner: str, now_micros: int) -> bool:
+    """Give an open issue to somebody, or (empty) to nobody: then its clock runs on; return whether it is open."""
+    changed = connection.execute(
+        "update issues set owner = ?, state = ?, responded_at = case when ? = '' then null"
+        " else coalesce(responded_at, ?) end"
+        " where tenant_id = ? and issue_id = ? and state in ('open', 'acknowledged')",
+        (owner, "acknowledged" if owner else "open", owner, now_micros, tenant_id, issue_id),
     )
     return changed > 0

@@ -57,11 +57,12 @@ class AttemptRow(msgspec.Struct):
     code: str
     detail: str
     response: bytes | None
+    error_class: str = ""
 
 
 _INSERT = f"insert into outbound_messages ({', '.join(OutboundRow.__struct_fields__)}) values ({','.join('?' * 30)})"
 _INSERT_ATTEMPT = (
-    f"insert into attempts ({', '.join(AttemptRow.__struct_fields__)}) values ({','.join('?' * 10)})"
+    f"insert into attempts ({', '.join(AttemptRow.__struct_fields__)}) values ({','.join('?' * 11)})"
     " on conflict (tenant_id, message_id, number) do nothing"
 )
 
@@ -79,11 +80,13 @@ def known_requests(connection: Connection, tenant_id: str, request_keys: Sequenc
     if not request_keys:
         return set()
     rows = connection.many(
-        "select request_key, connection_id from outbound_messages where tenant_id = ? and request_key in ({})",
+        "select request_key, connection_id, diverted_from from outbound_messages where tenant_id = ?"
+        " and request_key in ({})",
         [tenant_id],
         request_keys,
     )
-    return {(row[0], row[1]) for row in rows}
+    # What went out through a fallback exists for the connection it was made for: it is never made there again.
+    return {(row[0], connection_id) for row in rows for connection_id in row[1:] if connection_id}
 
 
 def insert(connection: Connection, rows: Iterable[OutboundRow]) -> None:
@@ -94,6 +97,21 @@ def insert(connection: Connection, rows: Iterable[OutboundRow]) -> None:
 def insert_attempts(connection: Connection, rows: Iterable[AttemptRow]) -> None:
     """Book attempts; booking the same attempt again changes nothing."""
     connection.executemany(_INSERT_ATTEMPT, [msgspec.structs.astuple(row) for row in rows])
+
+
+def tries(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many attempts of some messages ended in each class of error."""
+    found: dict[str, dict[str, int]] = {}
+    if message_ids:
+        for message_id, error_class in connection.many(
+            "select message_id, error_class from attempts where tenant_id = ? and outcome <> 'done'"
+            " and message_id in ({})",
+            [tenant_id],
+            message_ids,
+        ):
+            counts = found.setdefault(message_id, {})
+            counts[error_class] = counts.get(error_class, 0) + 1
+    return found
 
 
 def book(
@@ -116,7 +134,8 @@ def book(
 def reserve(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
     """Enter in the ledger that a send is about to happen: (tenant_id, message_id)."""
     connection.executemany(
-        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ? and state = 'pending'",
+        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ?"
+        " and state in ('pending', 'unknown')",
         rows,
     )
 
@@ -141,8 +160,8 @@ def find_request(connection: Connection, tenant_id: str, request_key: str, conne
     """Return the outbound message of one effect (OUTBOUND_COLUMNS), or None."""
     return connection.one(
         f"select {OUTBOUND_COLUMNS} from outbound_messages"
-        " where tenant_id = ? and request_key = ? and connection_id = ?",
-        (tenant_id, request_key, connection_id),
+        " where tenant_id = ? and request_key = ? and (connection_id = ? or diverted_from = ?)",
+        (tenant_id, request_key, connection_id, connection_id),
     )
 
 
@@ -176,6 +195,14 @@ def open_messages(connection: Connection, limit: int, after: str = "") -> list[R
     )
 
 
+def newest_id(connection: Connection) -> str:
+    """Return the greatest id of an outbound message of any tenant; empty when there is none."""
+    rows = connection.query(
+        "select (select max(o.message_id) from outbound_messages o where o.tenant_id = t.tenant_id) from tenants t"
+    )
+    return max((row[0] for row in rows if row[0]), default="")
+
+
 def open_ids(connection: Connection, before_micros: int, limit: int, after: str) -> list[tuple[str, str, str]]:
     """Return what is not settled and was made before an instant, behind a message id, in the order it was made:
     (tenant_id, connection_id, message_id).
@@ -188,14 +215,19 @@ def open_ids(connection: Connection, before_micros: int, limit: int, after: str)
     return [(row[0], row[1], row[2]) for row in rows]
 
 
-def requeue(connection: Connection, rows: Iterable[tuple[int, str, str]]) -> None:
-    """Take dead letters up again, under their old identity: (handed, tenant_id, message_id).
+def hand_over(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Leave sends to the process that owns their slot: (tenant_id, message_id)."""
+    connection.executemany("update outbound_messages set handed = 1 where tenant_id = ? and message_id = ?", rows)
+
+
+def requeue(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
+    """Take dead letters up again, under their old identity: (tenant_id, message_id).
 
     What was given up without knowing whether it took effect becomes unknown again: it is asked for first.
     """
     connection.executemany(
         "update outbound_messages set state = case when error_class = 'unknown' then 'unknown' else 'pending' end,"
-        " next_attempt_at = null, handed = ? where tenant_id = ? and message_id = ? and state = 'dead'",
+        " next_attempt_at = null where tenant_id = ? and message_id = ? and state = 'dead'",
         rows,
     )
 

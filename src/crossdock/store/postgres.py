@@ -11,7 +11,7 @@ import contextlib
 import queue
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -27,8 +27,8 @@ from .engine import (
     StoreUnavailable,
     already_worked,
     migrate,
-    placeholder_lists,
 )
+from .postgres_batches import any_of, in_arrays
 
 T = TypeVar("T")
 
@@ -53,8 +53,9 @@ _WORKER_LOCK = 7_265_502
 
 def _roll_back(connection: PostgresConnection) -> None:
     """End a transaction. A connection that is broken has ended it already."""
-    with contextlib.suppress(psycopg.OperationalError):
-        connection.raw.execute("rollback")
+    if connection.forget():
+        with contextlib.suppress(psycopg.OperationalError):
+            connection.raw.execute("rollback")
 
 
 @lru_cache(maxsize=1024)
@@ -72,6 +73,11 @@ class PostgresConnection:
         self.locking, self.several, self.collisions_are_faults = "", False, False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
+        # Set when a pipeline broke: the driver believes statements to be prepared that the server never saw. Nothing
+        # prepared is used any more, and the connection is replaced at the end of its transaction.
+        self.distrusted = False
+        self._waiting: list[tuple[str, Sequence[Any] | None]] = []
+        self._types: dict[str, Mapping[str, str]] = {}
         raw.add_notice_handler(self._notice)
 
     def _notice(self, diagnostic: Any) -> None:
@@ -79,40 +85,89 @@ class PostgresConnection:
             self.warnings.append(diagnostic.message_primary or "")
 
     def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).rowcount
-        except psycopg.Error as error:
-            raise self._meaning(error) from error
+        return self._run(_translated(sql), parameters or None).rowcount
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        try:
-            with self.raw.cursor() as cursor:
-                cursor.executemany(_translated(sql), rows)
-        except psycopg.Error as error:
-            raise self._meaning(error) from error
+        """Write a batch. It goes out with the next statement that somebody waits for, or with `flush`."""
+        rows = rows if isinstance(rows, list) else list(rows)
+        joined = in_arrays(sql, rows, self._types_of)
+        if joined is not None:
+            self._waiting.append(joined)
+        else:
+            self._waiting += [(_translated(sql), row) for row in rows]
+
+    def flush(self) -> None:
+        """Send what waits, in one round trip; raises what the first faulty statement of it raises."""
+        if self._waiting:
+            self._run(*self._waiting.pop())
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).fetchall()
-        except psycopg.Error as error:
-            raise self._meaning(error) from error
+        return self._run(_translated(sql), parameters or None).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> Row | None:
-        try:
-            return self.raw.execute(_translated(sql), parameters or None).fetchone()
-        except psycopg.Error as error:
-            raise self._meaning(error) from error
+        return self._run(_translated(sql), parameters or None).fetchone()
 
-    def _meaning(self, error: psycopg.Error) -> BaseException:
+    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
+        if not values:
+            return []
+        return self._run(any_of(sql, type(values[0]).__name__), [*before, list(values)]).fetchall()
+
+    def begin(self, how: str = "") -> None:
+        """Begin a transaction; costs no round trip of its own."""
+        self._waiting = [("begin" + how, None)]
+
+    def commit(self) -> None:
+        """Send what waits and commit, in one round trip."""
+        self._waiting.append(("commit", None))
+        waiting, self._waiting = self._waiting, []
+        try:
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+        except psycopg.Error:
+            self.distrusted = True
+            raise
+
+    def forget(self) -> bool:
+        """Leave out what waits: the transaction is given up. Tell whether it had begun on the server."""
+        begun = not (self._waiting and self._waiting[0][0].startswith("begin"))
+        self._waiting = []
+        return begun
+
+    def _run(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        """Run a statement behind what waits, all of it in one round trip."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            if not waiting:
+                return self._send(statement, parameters)
+            with self.raw.pipeline():
+                for one in waiting:
+                    self._send(*one)
+                return self._send(statement, parameters)
+        except psycopg.Error as error:
+            self.distrusted = self.distrusted or bool(waiting)
+            raise self.meaning(error) from error
+
+    def _send(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        return self.raw.execute(statement, parameters, prepare=False if self.distrusted else None)
+
+    def _types_of(self, table: str) -> Mapping[str, str]:
+        """Return the type of each column of a table; asked for once, outside of the pipeline."""
+        known = self._types.get(table)
+        if known is None:
+            rows = self.query(
+                "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+                " where attrelid = to_regclass(?) and attnum > 0 and not attisdropped",
+                (table,),
+            )
+            known = self._types[table] = {row[0]: row[1] for row in rows}
+        return known
+
+    def meaning(self, error: psycopg.Error) -> BaseException:
+        """Return what a fault of the server means for the caller."""
         if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
             return Contention(f"another process was first: {error}")
         return _meaning_of(error)
-
-    def many(self, sql: str, before: Sequence[Any], values: Sequence[Any]) -> list[Row]:
-        rows: list[Row] = []
-        for statement, parameters in placeholder_lists(sql, before, values):
-            rows += self.query(statement, parameters)
-        return rows
 
 
 # Another transaction was first: serialization failure, deadlock.
@@ -132,10 +187,14 @@ def _meaning_of(error: BaseException) -> BaseException:
         return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
-    broken = state is None and isinstance(error, psycopg.OperationalError)
-    if broken or (state is not None and state[:2] in _SERVER_STATES):
+    if _is_broken(error) or (state is not None and state[:2] in _SERVER_STATES):
         return StoreUnavailable(f"PostgreSQL failed: {error}")
     return error
+
+
+def _is_broken(error: psycopg.Error) -> bool:
+    """Tell whether the connection itself ended, which the server has no code for."""
+    return error.sqlstate is None and isinstance(error, psycopg.OperationalError)
 
 
 class PostgresStore:
@@ -234,7 +293,7 @@ class PostgresStore:
             connection.warnings.clear()
             connection.locking, connection.several = " for update", self._several
             connection.collisions_are_faults = False
-            connection.raw.execute("begin")
+            connection.begin()
             try:
                 result = function(connection)
             except BaseException:
@@ -252,11 +311,12 @@ class PostgresStore:
 
     def _commit(self, connection: PostgresConnection) -> None:
         try:
-            connection.raw.execute("commit")
-        except psycopg.OperationalError as error:
-            if error.sqlstate is not None and not connection.raw.closed:
-                # The server refused the commit and says so: nothing of it is kept.
-                raise
+            connection.commit()
+        except psycopg.Error as error:
+            if not connection.raw.closed and (error.sqlstate is not None or not _is_broken(error)):
+                # The server refused it and says so, or it never was sent: nothing of it is kept.
+                _roll_back(connection)
+                raise connection.meaning(error) from error
             self._leave_behind(connection)
             raise CommitUnknown(f"the connection broke during the commit: {error}") from error
         if any("synchronous replication" in text for text in connection.warnings):
@@ -272,9 +332,11 @@ class PostgresStore:
         connection = self._take()
         try:
             connection.locking, connection.several = "", False
-            connection.raw.execute("begin transaction isolation level repeatable read read only")
+            connection.begin(" transaction isolation level repeatable read read only")
             try:
-                return function(connection)
+                result = function(connection)
+                connection.flush()
+                return result
             finally:
                 _roll_back(connection)
         except psycopg.Error as error:
@@ -320,6 +382,8 @@ class PostgresStore:
         return connection
 
     def _give_back(self, connection: PostgresConnection) -> None:
+        if connection.distrusted:
+            connection.raw.close()
         self._idle.put(connection)
 
     def broken(self) -> BaseException | None:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, ClassVar, TypeVar
 
 import apsw
 
@@ -86,6 +86,9 @@ class SqliteConnection:
         except _RECORD_ERRORS as error:
             raise _meaning_of(error) from error
 
+    def flush(self) -> None:
+        """Nothing waits: SQLite runs everything at once."""
+
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         try:
             return self.raw.execute(sql, parameters).fetchall()
@@ -121,6 +124,20 @@ class SqliteStore:
 
     engine = "sqlite"
 
+    # Of the writing connection, in this order.
+    PRAGMAS: ClassVar[tuple[str, ...]] = (
+        "page_size=8192",
+        "auto_vacuum=incremental",
+        "journal_mode=wal",
+        "synchronous=full",
+        "wal_autocheckpoint=0",
+        "journal_size_limit=-1",
+        "cache_size=-65536",
+        "temp_store=memory",
+        "mmap_size=0",
+        "foreign_keys=off",
+    )
+
     def __init__(self, path: str, *, readers: int = 3, vfs: str | None = None) -> None:
         if tuple(int(part) for part in apsw.sqlite_lib_version().split(".")) < SAFE_VERSION:
             raise ConfigurationError(
@@ -131,7 +148,7 @@ class SqliteStore:
         self.url = f"sqlite:///{path}"
         self._path = path
         self._vfs = vfs
-        if path != ":memory:":
+        if path != ":memory:" and vfs is None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._jobs: deque[_Job] = deque()
         self._wake = threading.Event()
@@ -145,6 +162,10 @@ class SqliteStore:
         self._lock: IO[str] | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
+        self._start(readers)
+
+    def _start(self, readers: int) -> None:
+        """Open the readers and start the threads. A simulation overrides this, to run everything where it is."""
         self._readers: queue.SimpleQueue[SqliteConnection] = queue.SimpleQueue()
         for _ in range(readers):
             self._readers.put(SqliteConnection(self._open_reader()))
@@ -158,18 +179,7 @@ class SqliteStore:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         raw = apsw.Connection(self._path, flags=flags, vfs=self._vfs, statementcachesize=300)
         raw.set_busy_timeout(5000)
-        for pragma in (
-            "page_size=8192",
-            "auto_vacuum=incremental",
-            "journal_mode=wal",
-            "synchronous=full",
-            "wal_autocheckpoint=0",
-            "journal_size_limit=-1",
-            "cache_size=-65536",
-            "temp_store=memory",
-            "mmap_size=0",
-            "foreign_keys=off",
-        ):
+        for pragma in self.PRAGMAS:
             raw.execute(f"pragma {pragma}").fetchall()
         raw.set_wal_hook(self._note_wal)
         return raw
@@ -201,14 +211,25 @@ class SqliteStore:
 
     def claim(self) -> None:
         """Become the one worker of this record, by a lock that ends with the process. Raises ConfigurationError."""
-        if self._path == ":memory:":
-            return
-        self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+        if self._path != ":memory:" and self._vfs is None:
+            self._lock = Path(self._path + ".worker").open("a")  # noqa: SIM115 - held until close
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                self._lock.close()
+                raise already_worked() from error
+        self._settle_log()
+
+    def _settle_log(self) -> None:
+        """Bring what the last process left in the log into the database file, before anyone is answered by it.
+
+        After a failed fsync the log reads well and may not be on the disk: a later fsync of the same pages says that
+        all is well and writes nothing. What was in doubt would be acknowledged as a duplicate and lost in a power cut.
+        """
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise already_worked() from error
+            self._connection.raw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except _RECORD_ERRORS as error:
+            raise _meaning_of(error) from error
 
     def join(self) -> None:
         """Raise ConfigurationError: an SQLite record is worked by one process."""

@@ -13,13 +13,16 @@ from zlib import crc32
 
 import msgspec
 
-from ..durable.lanes import slot_of, to_give, to_take
+from ..durable.lanes import LEFT_SECONDS, slot_of, to_give, to_take
 from .engine import Connection, Fenced, Row
 from .messages import INBOUND_COLUMNS
 from .outbound import OUTBOUND_COLUMNS
 
 NOW = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 APPLICATION = "crossdock worker "
+# In place of a slot's owner: free because it was given back (0), or because its owner died.
+OWNER_DIED = -1
+LEFT_MICROS = int(LEFT_SECONDS * 1e6)
 OPEN = "('pending', 'sending', 'unknown')"
 
 
@@ -60,20 +63,27 @@ def fence(connection: Connection, number: int) -> None:
 
 def beat(connection: Connection, number: int, lease_micros: int, *, takes_slots: bool) -> Beat:
     """Prolong the lease, end dead workers, take free slots up to the fair share. Raises Fenced."""
-    prolonged = connection.execute(
-        f"update workers set expires_at = {NOW} + ? where worker = ? and expires_at > {NOW}", (lease_micros, number)
+    # The session bears the worker's name too: it may be stopped right here, with its own row locked.
+    prolonged = connection.query(
+        f"update workers set expires_at = {NOW} + ? where worker = ? and expires_at > {NOW}"
+        " returning set_config('application_name', ?, false)",
+        (lease_micros, number, f"{APPLICATION}{number}"),
     )
     if not prolonged:
         raise Fenced(f"worker {number} lost its lease")
     dead = _end_dead(connection)
-    rows = connection.query("select worker, role from workers order by worker")
-    live = [int(row[0]) for row in rows if row[1] != "web"]
+    # Who missed its last two beats has a lease still, but is not counted on.
+    rows = connection.query(
+        f"select worker from workers where role <> 'web' and expires_at > {NOW} + ? order by worker",
+        (lease_micros * 3 // 8,),
+    )
+    live = [int(row[0]) for row in rows]
     if not takes_slots:
         return Beat({}, (), tuple(live), tuple(dead))
-    known = {int(row[0]) for row in rows}
-    owners = {int(row[0]): int(row[1]) for row in connection.query("select slot, worker from slots order by slot")}
-    wanted = to_take({slot: owner if owner in known else 0 for slot, owner in owners.items()}, number, live)
-    taken = _take(connection, number, wanted)
+    slots = connection.query(f"select slot, worker, since_at < {NOW} - ? from slots order by slot", (LEFT_MICROS,))
+    owners = {int(row[0]): int(row[1]) for row in slots}
+    left = {int(row[0]) for row in slots if row[1] <= 0 and row[2]}
+    taken = _take(connection, number, to_take(owners, number, live, left))
     return Beat(taken, tuple(to_give(owners, number, live)), tuple(live), tuple(dead))
 
 
@@ -83,6 +93,11 @@ def _end_dead(connection: Connection) -> list[int]:
         f"delete from workers where worker in (select worker from workers where expires_at <= {NOW}"
         " order by worker for update skip locked) returning worker"
     )
+    if rows:
+        connection.execute(
+            f"update slots set worker = {OWNER_DIED}, epoch = epoch + 1, since_at = {NOW} where worker = any(?)",
+            ([int(row[0]) for row in rows],),
+        )
     held = connection.query(f"select worker from workers where expires_at <= {NOW}")
     for row in held:
         connection.query(
@@ -98,11 +113,10 @@ def _take(connection: Connection, number: int, wanted: Sequence[int]) -> dict[in
     taken = {}
     if wanted:
         rows = connection.query(
-            "select slot, worker from slots where slot = any(?) and worker not in (select worker from workers)"
-            " order by slot for update",
+            "select slot, worker from slots where slot = any(?) and worker <= 0 order by slot for update",
             (list(wanted),),
         )
-        taken = {int(row[0]): int(row[1]) != 0 for row in rows}
+        taken = {int(row[0]): int(row[1]) == OWNER_DIED for row in rows}
         connection.execute(
             f"update slots set worker = ?, epoch = epoch + 1, since_at = {NOW} where slot = any(?)",
             (number, list(taken)),

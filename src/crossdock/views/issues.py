@@ -14,6 +14,8 @@ import msgspec
 from ..durable.identity import from_micros, to_micros
 from ..error_codes import lookup
 from ..errors import NotFound
+from ..governance import queues
+from ..governance.queues import CLASSES, IssueClass, Owners, Queue
 from ..store.engine import Connection, Row
 
 PAGE_MAX = 200
@@ -22,7 +24,7 @@ TREND_HOURS = 12
 
 _COLUMNS = (
     "issue_id, cause, code, title, error_class, state, partner, connection_id, suggestion, first_seen_at, last_seen_at,"
-    " closed_at, closed_by, owner"
+    " closed_at, closed_by, owner, responded_at"
 )
 
 
@@ -37,7 +39,10 @@ class Impact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class IssueRow(msgspec.Struct, frozen=True):
-    """One issue of a list. `trend` counts new members by hour, the last one now."""
+    """One issue of a list. `trend` counts new members by hour, the last one now.
+
+    `team` answers for its class, `owner` has taken it on; `breached`: nobody did by `respond_by_at`.
+    """
 
     issue_id: str
     code: str
@@ -54,6 +59,23 @@ class IssueRow(msgspec.Struct, frozen=True):
     impact: Impact
     trend: tuple[int, ...]
     suggestion: Mapping[str, Any] | None
+    issue_class: IssueClass = "unknown"
+    team: str = ""
+    seconds_in_class: int = 0
+    respond_by_at: datetime | None = None
+    breached: bool = False
+
+
+class QueueRow(msgspec.Struct, frozen=True):
+    """One class of errors: who answers for it, its target, and what is open in it."""
+
+    issue_class: IssueClass
+    team: str
+    respond_within: str
+    open_count: int
+    unassigned: int
+    breached: int
+    oldest_at: datetime | None
 
 
 class Member(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,23 +117,64 @@ class IssuesPage(msgspec.Struct, frozen=True):
     rows: tuple[IssueRow, ...]
     open_count: int
     acknowledged_count: int
+    queues: tuple[QueueRow, ...] = ()
 
 
-def open_issues(connection: Connection, tenant_id: str, *, now: datetime, limit: int = PAGE_MAX) -> IssuesPage:
-    """Return the issues that are open or acknowledged: first deadline first, then most orders, then newest."""
+def open_issues(
+    connection: Connection,
+    tenant_id: str,
+    *,
+    now: datetime,
+    limit: int = PAGE_MAX,
+    owners: Owners | None = None,
+    issue_class: str = "",
+    owner: str | None = None,
+) -> IssuesPage:
+    """Return the issues that are open or acknowledged: first deadline first, then most orders, then newest.
+
+    `issue_class` and `owner` (empty: nobody) limit the rows; queues and counts are about all of them.
+    """
     rows = connection.query(
         f"select {_COLUMNS} from issues where tenant_id = ? and state in ('open', 'acknowledged')"  # noqa: S608
         " order by last_seen_at desc limit ?",
         (tenant_id, min(limit, PAGE_MAX)),
     )
-    found = _with_impact(connection, tenant_id, rows, now)
+    found = _with_impact(connection, tenant_id, rows, now, owners=owners)
     found.sort(key=lambda row: (*_urgency(row), row.issue_id))
     acknowledged = sum(1 for row in found if row.state == "acknowledged")
-    return IssuesPage(tuple(found), len(found) - acknowledged, acknowledged)
+    shown = tuple(
+        row for row in found if issue_class in ("", row.issue_class) and (owner is None or owner == row.owner)
+    )
+    return IssuesPage(shown, len(found) - acknowledged, acknowledged, _queues(found, owners or {}))
+
+
+def _queues(rows: list[IssueRow], owners: Owners) -> tuple[QueueRow, ...]:
+    result = []
+    for name in CLASSES:
+        mine = [row for row in rows if row.issue_class == name]
+        queue = owners.get(name, Queue())
+        result.append(
+            QueueRow(
+                name,
+                queue.owner,
+                queue.respond_within,
+                len(mine),
+                sum(1 for row in mine if not row.owner),
+                sum(1 for row in mine if row.breached),
+                min((row.first_seen_at for row in mine), default=None),
+            )
+        )
+    return tuple(result)
 
 
 def closed_issues(
-    connection: Connection, tenant_id: str, *, now: datetime, before: str = "", limit: int = 50
+    connection: Connection,
+    tenant_id: str,
+    *,
+    now: datetime,
+    before: str = "",
+    limit: int = 50,
+    owners: Owners | None = None,
 ) -> tuple[IssueRow, ...]:
     """Return closed issues, the newest first; `before` is the last id of the page before."""
     rows = connection.query(
@@ -119,7 +182,7 @@ def closed_issues(
         " order by issue_id desc limit ?",
         (tenant_id, before or "iss_Z", min(limit, PAGE_MAX)),
     )
-    return tuple(_with_impact(connection, tenant_id, rows, now, state="resolved"))
+    return tuple(_with_impact(connection, tenant_id, rows, now, state="resolved", owners=owners))
 
 
 def newest_of_cause(connection: Connection, tenant_id: str, cause: str) -> str:
@@ -135,14 +198,21 @@ def newest_of_cause(connection: Connection, tenant_id: str, cause: str) -> str:
 
 
 def load(
-    connection: Connection, tenant_id: str, issue_id: str, *, now: datetime, members_max: int = PAGE_MAX
+    connection: Connection,
+    tenant_id: str,
+    issue_id: str,
+    *,
+    now: datetime,
+    members_max: int = PAGE_MAX,
+    owners: Owners | None = None,
 ) -> IssueDetail:
     """Return one issue with its members, newest first, or raise `NotFound`."""
     row = connection.one(f"select {_COLUMNS} from issues where tenant_id = ? and issue_id = ?", (tenant_id, issue_id))  # noqa: S608
     if row is None:
         raise NotFound(f"There is no issue {issue_id}")
     live = row[5] in ("open", "acknowledged")
-    (issue,) = _with_impact(connection, tenant_id, [row], now, state="open" if live else "resolved")
+    state = "open" if live else "resolved"
+    (issue,) = _with_impact(connection, tenant_id, [row], now, state=state, owners=owners)
     members = connection.query(
         "select exception_id, object_kind, object_id, subject, detail, pointer, state, created_at,"
         " resolved_at, resolution"
@@ -171,7 +241,13 @@ def _urgency(row: IssueRow) -> tuple[float, int, float]:
 
 
 def _with_impact(
-    connection: Connection, tenant_id: str, rows: list[Row], now: datetime, *, state: str = "open"
+    connection: Connection,
+    tenant_id: str,
+    rows: list[Row],
+    now: datetime,
+    *,
+    state: str = "open",
+    owners: Owners | None = None,
 ) -> list[IssueRow]:
     if not rows:
         return []
@@ -193,10 +269,10 @@ def _with_impact(
             sorted(keys),
         )
         orders = {row[0]: row for row in found}
-    return [_row(row, by_issue.get(row[0], []), orders, now) for row in rows]
+    return [_row(row, by_issue.get(row[0], []), orders, now, owners or {}) for row in rows]
 
 
-def _row(row: Row, members: list[Row], orders: Mapping[str, Row], now: datetime) -> IssueRow:
+def _row(row: Row, members: list[Row], orders: Mapping[str, Row], now: datetime, owners: Owners) -> IssueRow:
     keys = {str(subject).partition("/")[2] for _, subject, _ in members if str(subject).startswith("order/")}
     hit = [orders[key] for key in keys if key in orders]
     due = [order[3] for order in hit if order[3] is not None]
@@ -206,6 +282,15 @@ def _row(row: Row, members: list[Row], orders: Mapping[str, Row], now: datetime)
         len({order[1] for order in hit if order[1]}),
         sum(order[2] for order in hit),
         from_micros(min(due)) if due else None,
+    )
+    name = queues.class_of(row[4])
+    queue = owners.get(name, Queue())
+    clock = queues.clock_of(
+        queue,
+        from_micros(row[9]),
+        from_micros(row[14]) if row[14] is not None else None,
+        from_micros(row[11]) if row[11] is not None else None,
+        now,
     )
     return IssueRow(
         issue_id=row[0],
@@ -223,6 +308,11 @@ def _row(row: Row, members: list[Row], orders: Mapping[str, Row], now: datetime)
         impact=impact,
         trend=trend([member[2] for member in members], now),
         suggestion=msgspec.json.decode(row[8]) if row[8] else None,
+        issue_class=name,
+        team=queue.owner,
+        seconds_in_class=clock.seconds,
+        respond_by_at=clock.respond_by_at,
+        breached=clock.breached,
     )
 
 

@@ -13,7 +13,9 @@ import msgspec
 from ..canonical.events import Event
 from ..config import Settings
 from ..durable.identity import Clock
+from ..durable.outage import OutageAction
 from ..flow.ingest import InboundOffer, IngestAnswer
+from ..flow.outages import Outage
 from ..governance.configuration import Configuration
 
 T = TypeVar("T")
@@ -86,6 +88,20 @@ class Hub(Protocol):
         """Return the resolved secrets of an inbound connection; a reference that cannot be resolved is left out."""
         ...
 
+    def outages(self, tenant_id: str) -> Awaitable[Sequence[Outage]]:
+        """Return a tenant's outages: those that last first, then the newest."""
+        ...
+
+    def declare_outage(
+        self, tenant_id: str, connection_id: str, actor: str, reason: str, action: OutageAction | None
+    ) -> Awaitable[Outage]:
+        """Begin an outage. Raises NotFound, or Conflict when one lasts or the action is not possible."""
+        ...
+
+    def end_outage(self, tenant_id: str, outage_id: str, actor: str, reason: str) -> Awaitable[Outage]:
+        """End an outage: stale updates are discarded, the rest goes out. Raises NotFound and Conflict."""
+        ...
+
     def signing_key(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for one purpose, derived from the root key; the same in every process."""
         ...
@@ -112,6 +128,11 @@ class Hub(Protocol):
 
     def fix_issue(self, tenant_id: str, issue_id: str, table: str, key: str, value: str, actor: str) -> Awaitable[Any]:
         """Add one row to a lookup table (a new release) and replay what waits for it."""
+        ...
+
+    @property
+    def repair(self) -> Any:
+        """Acts on dead letters and bulk replays (`bootstrap.repair.Repair`)."""
         ...
 
     def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> Awaitable[str]:

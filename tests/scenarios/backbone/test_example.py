@@ -35,13 +35,16 @@ class Example:
             self._process.kill()
         await self._process.wait()
 
+    def rows(self) -> list[tuple[str, str]]:
+        """Return (id, subject) of everything it did, in the order it did it."""
+        if self.ledger.exists():
+            with contextlib.closing(sqlite3.connect(self.ledger)) as database:
+                with contextlib.suppress(sqlite3.OperationalError):
+                    return database.execute("select id, subject from done order by rowid").fetchall()
+        return []
+
     def done(self) -> set[str]:
-        if not self.ledger.exists():
-            return set()
-        with contextlib.closing(sqlite3.connect(self.ledger)) as database:
-            with contextlib.suppress(sqlite3.OperationalError):
-                return {row[0] for row in database.execute("select id from done")}
-        return set()
+        return {row[0] for row in self.rows()}
 
 
 def covers(example: Example, ids: Iterable[str]) -> bool:
@@ -69,6 +72,26 @@ async def test_every_event_once_through_kills_and_a_deleted_stream(
         await example.kill()
 
     assert world.ids() == example.done()
+
+
+async def test_one_at_a_time_keeps_the_order(world: World, servers: NatsServers, tmp_path: Path) -> None:
+    """With `--in-order`, kills never bring an event of an order behind a newer one."""
+    script = tmp_path / "quick.py"
+    script.write_text(SCRIPT.read_text(encoding="utf-8").replace("ack_wait=30", "ack_wait=1"), encoding="utf-8")
+    example = Example(servers, tmp_path, "--in-order", script=script)
+    world.start()
+    await world.write(60)
+    await example.start()
+    try:
+        for step in range(1, 4):
+            await until(lambda step=step: len(example.done()) > 30 * step, "some events")  # type: ignore[misc]
+            await example.kill()
+            await example.start()
+        await until(lambda: covers(example, world.ids()), "every event")
+    finally:
+        await example.kill()
+
+    assert [event.id for event in world.written] == [row[0] for row in example.rows()]
 
 
 async def test_it_begins_at_a_time_or_behind_a_cursor(world: World, servers: NatsServers, tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -9,7 +13,7 @@ from crossdock.backbone.subjects import subject_of
 from crossdock.canonical.events import Event
 from crossdock.durable.stream_proof import Judgement, Place, Seen
 from crossdock.store import journal
-from tests.scenarios.backbone.world import STREAM, Consumer, World, in_order, until
+from tests.scenarios.backbone.world import STREAM, Consumer, World, database, in_order, until
 from tests.support.nats import NatsServers
 
 
@@ -232,3 +236,40 @@ async def test_an_event_too_large_goes_without_its_data(world: World, servers: N
 
     assert "data" not in stored
     assert "https://hub.example.com/v1/events/stream?after=0.0" == stored["dataref"]
+
+
+async def test_a_restored_record_goes_on_behind_its_own_past(
+    servers: NatsServers, consumer: Consumer, tmp_path: Path
+) -> None:
+    """The record is set back to a copy: what it decides from now on is published behind what it no longer knows."""
+    record, copy = tmp_path / "crossdock.db", tmp_path / "copy.db"
+    first = World(database(tmp_path), servers)
+    first.start()
+    await first.write(10)
+    await first.caught_up()
+    await first.stop()
+    shutil.copy(record, copy)
+    before = World(database(tmp_path), servers)
+    before._numbers = itertools.count(100)
+    before.start()
+    forgotten = {event.id for event in await before.write(10)}
+    await before.caught_up()
+    await before.stop()
+    for suffix in ("-wal", "-shm"):
+        record.with_name(record.name + suffix).unlink(missing_ok=True)
+    copy.rename(record)
+
+    after = World(database(tmp_path), servers)
+    after._numbers = itertools.count(1_000)
+    after.start()
+    consumer.start()
+    try:
+        await after.write(15)
+        await after.caught_up()
+        await until(lambda: first.ids() | after.ids() <= consumer.ledger.done.keys(), "past and present")
+    finally:
+        await after.stop()
+
+    # What was published before the restore is not taken back; who reconciles finds it at the consumer.
+    assert forgotten <= consumer.ledger.done.keys()
+    assert after.backbone.counts.refills == 0

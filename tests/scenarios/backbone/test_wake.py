@@ -2,87 +2,82 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 import pytest
 
-from crossdock.backbone.wake import SLOTS_MAX, LocalWakeUp, NatsWakeUp, WakeUp
+from crossdock.backbone.wake import NatsWakeUp
 from crossdock.config import BackboneSettings
+from crossdock.durable.wake import SLOTS_ARE_FREE, WakeUp
 from tests.scenarios.backbone.world import until
 from tests.support.nats import NatsServers
 
 
 class Worker:
-    """Remembers what it was told."""
+    """A process on one NATS: its wake-ups, and what it was told."""
 
-    def __init__(self, wake: WakeUp) -> None:
-        self.told: list[frozenset[int]] = []
-        self._wake = wake
-        self.task = asyncio.get_running_loop().create_task(self._listen())
-
-    async def _listen(self) -> None:
-        async for slots in self._wake.listen():
-            self.told.append(slots)
+    def __init__(self, servers: NatsServers, holder: str) -> None:
+        self.over_nats = NatsWakeUp(BackboneSettings(url=servers.url), holder=holder)
+        self.wake: WakeUp = self.over_nats
+        self.told: list[Collection[int]] = []
 
     def slots(self) -> set[int]:
         return {slot for told in self.told for slot in told}
 
 
 @pytest.fixture
-async def pair(servers: NatsServers) -> AsyncIterator[tuple[NatsWakeUp, NatsWakeUp]]:
-    """Two processes on one NATS."""
-    settings = BackboneSettings(url=servers.url)
-    pair = NatsWakeUp(settings, holder="a"), NatsWakeUp(settings, holder="b")
-    for one in pair:
-        one.start()
-    await until(lambda: all(one.connected for one in pair), "the connections")
-    yield pair
-    for one in pair:
-        await one.stop()
-
-
-async def test_slots_reach_every_process(pair: tuple[NatsWakeUp, NatsWakeUp]) -> None:
-    """Whoever notifies wakes the others and itself."""
-    workers = [Worker(one) for one in pair]
-    await asyncio.sleep(0)
-    pair[0].notify([3, 7])
-    await until(lambda: all({3, 7} <= worker.slots() for worker in workers), "the slots")
-    pair[1].notify(range(SLOTS_MAX + 1))
-    await until(lambda: all(frozenset() in worker.told for worker in workers), "everything")
+async def workers(servers: NatsServers) -> AsyncIterator[list[Worker]]:
+    """Two processes that listen."""
+    workers = [Worker(servers, holder) for holder in "ab"]
     for worker in workers:
-        worker.task.cancel()
+        await worker.wake.start(worker.told.append)
+    await until(lambda: all(worker.over_nats.connected for worker in workers), "the connections")
+    # A subscription counts from the moment the server has seen it.
+    await until(lambda: _rung(workers), "the subscriptions")
+    for worker in workers:
+        worker.told.clear()
+    yield workers
+    for worker in workers:
+        await worker.wake.stop()
 
 
-async def test_a_worker_looks_at_all_after_nats_was_away(
-    pair: tuple[NatsWakeUp, NatsWakeUp], servers: NatsServers
-) -> None:
-    """While NATS is away a process still wakes itself; when it is back everybody looks at everything."""
-    worker = Worker(pair[0])
-    await asyncio.sleep(0)
+def _rung(workers: list[Worker]) -> bool:
+    for worker in workers:
+        worker.wake.after([99])
+    return all(99 in worker.slots() for worker in workers)
+
+
+async def test_slots_reach_every_process(workers: list[Worker]) -> None:
+    """Whoever announces wakes the others and itself; slots named together are told together."""
+    first, second = workers
+    first.wake.within(None, [1])
+    for slot in (3, 7, SLOTS_ARE_FREE):
+        first.wake.after([slot])
+    await until(lambda: {3, 7, SLOTS_ARE_FREE} <= first.slots() & second.slots(), "the slots")
+
+    assert 1 not in second.slots()
+    assert [SLOTS_ARE_FREE, 3, 7] in list(second.told)
+
+
+async def test_nothing_is_kept_while_nats_is_away(workers: list[Worker], servers: NatsServers) -> None:
+    """What is announced meanwhile is lost, never raises, and never waits; afterwards everybody hears again."""
     servers.kill(0)
-    await until(lambda: not pair[0].connected, "the loss")
-    pair[0].notify([5])
-    await until(lambda: 5 in worker.slots(), "its own wake-up")
-    worker.told.clear()
+    await until(lambda: not workers[0].over_nats.connected, "the loss")
+    workers[0].wake.after(range(10_000))
+    assert set() == workers[0].over_nats._unsaid
     servers.start()
-    await until(lambda: frozenset() in worker.told, "a look at all")
-    worker.task.cancel()
+    await until(lambda: all(worker.over_nats.connected for worker in workers), "the connections")
+    for worker in workers:
+        worker.told.clear()
+    await until(lambda: _rung(workers), "a wake-up")
+
+    assert {99} == workers[1].slots()
 
 
-async def test_slots_are_put_together_while_nobody_looks() -> None:
-    """A slow worker is told once, about everything that was named meanwhile; a lost one keeps nothing."""
-    wake = LocalWakeUp()
-    wake.notify([1])
-    worker = Worker(wake)
-    await asyncio.sleep(0)
-    for slot in range(5):
-        wake.notify([slot])
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    worker.task.cancel()
-    await asyncio.gather(worker.task, return_exceptions=True)
-    wake.notify([9])
-
-    assert [frozenset(range(5))] == worker.told
-    assert {} == wake._waiting
+async def test_noise_on_the_subject_is_ignored(workers: list[Worker], servers: NatsServers) -> None:
+    """What is no list of slots wakes nobody, and the next wake-up is heard."""
+    client = await servers.client()
+    await client.publish("crossdock.wake", b'{"a": 1}')
+    await client.flush()
+    workers[1].wake.after([4])
+    await until(lambda: 4 in workers[0].slots(), "the slot")

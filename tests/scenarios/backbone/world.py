@@ -59,6 +59,10 @@ class Ledger:
         self.by_subject.setdefault(f"{event['source']}|{event['subject']}", []).append(event["id"])
         return True
 
+    def done_of(self, event_type: str) -> int:
+        """Return how many events of a type were acted on."""
+        return list(self.done.values()).count(event_type)
+
 
 class Consumer:
     """A durable pull consumer: acts, then acknowledges. It makes its durable again when the stream was lost."""

@@ -35,6 +35,7 @@ TABLES = (
     *("tenants", "releases", "active_releases", "audit", "payloads", "receipts", "inbound_messages", "documents"),
     *("interchanges", "events", "aggregates", "identifiers", "outbound_messages", "attempts", "control_numbers"),
     *("sent_sets", "timers", "issues", "exceptions", "inventory", "stock_reports", "connection_states"),
+    *("amendments", "jobs", "job_items"),
 )
 
 # Compiled releases are kept by their id, for the whole process: no two worlds may make the same ids.

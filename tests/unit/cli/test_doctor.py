@@ -16,6 +16,7 @@ from crossdock.cli.app import main
 from crossdock.cli.doctor import Check, examine
 from crossdock.durable.identity import Ids, ManualClock
 from crossdock.governance import releases, tenants
+from crossdock.store import workers
 from crossdock.store.engine import Connection, open_store
 from tests.support.postgres import PostgresCluster
 from tests.support.processes import free_port
@@ -184,3 +185,19 @@ def test_a_release_that_cannot_run_is_named(
 
     assert ("ok", "2 active, all can run") == (sound.state, sound.message)
     assert ("fix", True, False) == (damaged.state, "broken:" in damaged.message, "acme:" in damaged.message)
+
+
+def test_who_works_on_a_postgres_record_is_told(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doors without a worker are a fault to mend; with one that holds every slot all is well."""
+    monkeypatch.setenv("CROSSDOCK_STORE_URL", database)
+    assert not [one for one in examine() if one.name == "workers"]
+    store = open_store(database, readers=1)
+    assert "none is running" == check("workers").message
+    store.write_now(lambda connection: workers.register(connection, "gate:1", "web", 60_000_000))
+    assert ("fix", "crossdock up --role worker") == (check("workers").state, check("workers").fix.rpartition(": ")[2])
+    number = store.write_now(lambda connection: workers.register(connection, "yard:2", "worker", 60_000_000))
+    assert "nobody's" in check("workers").message
+    store.write_now(lambda connection: workers.beat(connection, number, 60_000_000, takes_slots=True))
+    assert "ok" == check("workers").state
+    assert "yard:2 (worker, 64 slots)" in check("workers").message
+    store.close()

@@ -22,6 +22,8 @@ def settled(owners: dict[int, int], live: list[int]) -> dict[int, int]:
     for _ in range(10):
         before = dict(owners)
         for me in live:
+            # The dead were found: nobody owns what was theirs.
+            owners.update({slot: -1 for slot, owner in owners.items() if owner not in live and owner > 0})
             for slot in to_take(owners, me, live):
                 owners[slot] = me
             for slot in to_give(owners, me, live):

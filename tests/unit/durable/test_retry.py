@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossdock.durable.retry import Circuit, RetryPolicy, next_step
+from crossdock.durable.retry import Circuit, ClassPolicy, RetryPolicy, next_step
 
 POLICY = RetryPolicy(attempts_max=12, first_delay_seconds=30, delay_seconds_max=3600, circuit_failures_max=3)
 
@@ -68,3 +68,21 @@ def test_a_partner_that_names_a_time_opens_the_circuit_at_once() -> None:
     circuit.book(POLICY, False, 10, retry_after_seconds=600)
 
     assert ("open", 610.0) == (circuit.state, circuit.probe_at)
+
+
+def test_each_class_of_error_has_its_own_policy() -> None:
+    """What a class does not set is the connection's; another class is not touched by it."""
+    policy = RetryPolicy(
+        attempts_max=3, first_delay_seconds=30, classes={"system": ClassPolicy(attempts_max=9, first_delay_seconds=60)}
+    )
+
+    assert ("retry", 60) == _step(policy, 1, "system")
+    assert ("retry", 240) == _step(policy, 3, "system")
+    assert ("dead", 0) == _step(policy, 9, "system")
+    assert ("dead", 0) == _step(policy, 3, "partner")
+    assert ("retry", 30) == _step(policy, 1, "data")
+
+
+def _step(policy: RetryPolicy, attempt: int, error_class: str) -> tuple[str, float]:
+    step = next_step(policy, attempt, "failed", error_class=error_class)
+    return step.action, step.delay_seconds

@@ -93,6 +93,9 @@ FAULTS = {
     "x12 without envelope": (
         "connections/x.yaml", "connection: x\npartner: erp\nconnector: sftp\ninbound: [{format: x12, ignore: true}]\n",
         "connections/x.yaml:1", "no x12 part"),
+    "lane that is none": (
+        "connections/x.yaml", "connection: x\npartner: erp\nconnector: sftp\nlane: number\n",
+        "connections/x.yaml:1", "lane: number is none"),
     "lookup that is not there": (
         "maps/m.yaml", "map: m\nfrom: {format: json}\nto: {object: order}\nlookups: [sites]\nset:\n  number: lookup(\"sites\", a)\n",
         "maps/m.yaml:1", "lookup sites"),

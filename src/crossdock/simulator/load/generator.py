@@ -18,9 +18,15 @@ import uvloop
 
 from . import job
 
+PATIENCE_SECONDS = 60.0
+
 
 class Plan(msgspec.Struct):
-    """What to send. `rate` 0 is the closed loop. `batch` documents go into one POST as a JSON array."""
+    """What to send. `rate` 0 is the closed loop. `batch` documents go into one POST as a JSON array.
+
+    `duplicates_percent` of the events are sent a second time; `invalid_percent` more are sent that no map can read.
+    `patient` takes a lost connection for what it is in a kill: it connects again and repeats what was not answered.
+    """
 
     port: int
     path: str
@@ -32,6 +38,8 @@ class Plan(msgspec.Struct):
     rate: float = 0.0
     orders: bool = False
     duplicates_percent: float = 0.0
+    invalid_percent: float = 0.0
+    patient: bool = False
 
 
 class Result(msgspec.Struct):
@@ -51,6 +59,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[int] | None = None
+        self._lost = False
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -62,10 +71,13 @@ class _Connection(asyncio.Protocol):
             self._waiter.set_result(status)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._lost = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(ConnectionError("the connection was lost"))
 
     async def post(self, request: bytes) -> int:
+        if self._lost:
+            raise ConnectionError("the connection was lost")
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._waiter
@@ -97,7 +109,7 @@ class Generator:
 
     async def _work(self) -> None:
         plan, result = self._plan, self._result
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, "127.0.0.1", plan.port)
+        connection = await self._connect()
         # One connection sends all events of an order, one after the other: two could overtake each other before the
         # door.
         share = plan.batch if plan.batch > 1 or plan.orders else job.EVENTS_PER_ORDER
@@ -111,8 +123,10 @@ class Generator:
                 now = time.monotonic_ns()
                 for event_id in self._ids[start:end]:
                     result.sent_ns[event_id] = due_ns or now
-                await self._post(connection, body, end - start)
+                connection = await self._post(connection, body, end - start)
                 result.accept_ms.append((time.monotonic_ns() - (due_ns or now)) / 1e6)
+                if plan.batch == 1:
+                    connection = await self._disturb(connection, start, body)
 
     async def _due(self, number: int) -> int:
         """Wait until an event is due in the open loop; return when that was, or 0 in the closed loop."""
@@ -124,17 +138,49 @@ class Generator:
             await asyncio.sleep(wait)
         return due_ns
 
-    async def _post(self, connection: _Connection, body: bytes, count: int) -> None:
+    async def _connect(self) -> _Connection:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                _, made = await asyncio.get_running_loop().create_connection(_Connection, "127.0.0.1", self._plan.port)
+            except OSError:
+                if not self._plan.patient or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.02)
+            else:
+                return made
+
+    async def _disturb(self, connection: _Connection, number: int, body: bytes) -> _Connection:
+        """Send what makes the stream unlike a clean one: the same again, and what cannot be read."""
+        if _falls(number, self._plan.duplicates_percent):
+            connection = await self._post(connection, body, 0)
+        if _falls(number, self._plan.invalid_percent):
+            connection = await self._post(connection, b'{"eventId":"bad-%d","eventType":"wms.picked"}' % number, 0)
+        return connection
+
+    async def _post(self, connection: _Connection, body: bytes, count: int) -> _Connection:
+        """Post until it is accepted; return the connection, which may be a new one. `count` events were accepted."""
         request = self._head + b"%d\r\n\r\n" % len(body) + body
         while True:
-            status = await connection.post(request)
+            try:
+                status = await connection.post(request)
+            except ConnectionError:
+                if not self._plan.patient:
+                    raise
+                connection = await self._connect()
+                continue
             if status < 300:
                 self._result.accepted += count
-                return
+                return connection
             self._result.refused += 1
             if status not in (429, 503):
                 raise SystemExit(f"the door answered {status}")
             await asyncio.sleep(0.05)
+
+
+def _falls(number: int, percent: float) -> bool:
+    """Tell whether an event is one of that percentage, evenly spread and the same in every run."""
+    return percent > 0 and int(number * percent / 100) != int((number + 1) * percent / 100)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import apsw
 import psycopg
 
+from ...store.engine import Connection
 from . import job
 
 # Those of the product's own store.
@@ -131,6 +133,17 @@ def postgres_rows_per_second(dsn: str, rows_per_commit: int, seconds: float = 1.
         rate = _rate(once, seconds)
         connection.execute("drop table bench_limit")
         return rate
+
+
+def wal_bytes_written(connection: Connection) -> float:
+    """Return how many bytes the hub's writing connection (PostgreSQL: its server) has put into the write-ahead log."""
+    raw: Any = getattr(connection, "raw", None)
+    if connection.engine == "sqlite" and raw is not None:
+        size = raw.execute("pragma page_size").fetchone()[0]
+        # Each page goes into the log with a header of 24 bytes.
+        return float(raw.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0] * (size + 24))
+    row = connection.one("select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')")
+    return float(row[0]) if row is not None else 0.0
 
 
 def python_loops_per_second(seconds: float = 0.3) -> float:

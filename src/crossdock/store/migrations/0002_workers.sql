@@ -10,7 +10,7 @@ create table workers (
     expires_at {big} not null
 ){without_rowid};
 
--- Who works which slot; epoch grows each time it changes hands. worker 0: given back, free for all.
+-- Who works which slot; epoch grows each time it changes hands. Free for all: 0 it was given back, -1 its owner died.
 create table slots (
     slot integer primary key,
     worker {big} not null default 0,

@@ -12,8 +12,8 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from ...flow.replay import ReplayReport
 from ...flow.source_again import SourcedOrder
 from ...views import issues as issues_view
-from ...views.issues import IssueDetail, IssueRow
-from ..console.issues import acknowledge_issue, take_on
+from ...views.issues import IssueDetail, IssueRow, QueueRow
+from ..console.issues import acknowledge_issue, assign_issue, owners_of, take_on
 from ..context import api_principal, web_of
 from ..hub_port import Hub, ReplayRequest
 from ..idempotency import once
@@ -25,10 +25,17 @@ IdempotencyKey = Annotated[
 
 
 class IssueList(msgspec.Struct, frozen=True):
-    """One page of issues. `next_cursor` is empty on the last one."""
+    """One page of issues. `next_cursor` is empty on the last one; `queues` sums up what is open by class."""
 
     items: tuple[IssueRow, ...]
     next_cursor: str
+    queues: tuple[QueueRow, ...] = ()
+
+
+class AssignRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who takes the issue on; empty gives it back to its queue, where the clock runs on."""
+
+    owner: Annotated[str, msgspec.Meta(max_length=200)] = ""
 
 
 class FixRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,6 +71,11 @@ async def list_issues(
     ] = "open",
     cursor: Annotated[str, QueryParameter(description="next_cursor of the page before, for resolved issues")] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
+    issue_class: Annotated[
+        Literal["", "partner", "data", "system", "unknown"],
+        QueryParameter(name="class", description="one queue of the open issues"),
+    ] = "",
+    owner: Annotated[str | None, QueryParameter(description="who took it on; empty: nobody yet")] = None,
 ) -> IssueList:
     """Return open issues, the most urgent first, or resolved ones, the newest first."""
     principal = await api_principal(request)
@@ -72,11 +84,21 @@ async def list_issues(
     now, tenant_id = hub.clock.now(), principal.tenant_id
     if issue_state == "open":
         page = await hub.store.read(
-            lambda connection: issues_view.open_issues(connection, tenant_id, now=now, limit=limit)
+            lambda connection: issues_view.open_issues(
+                connection,
+                tenant_id,
+                now=now,
+                limit=limit,
+                owners=owners_of(hub, tenant_id),
+                issue_class=issue_class,
+                owner=owner,
+            )
         )
-        return IssueList(page.rows, "")
+        return IssueList(page.rows, "", page.queues)
     rows = await hub.store.read(
-        lambda connection: issues_view.closed_issues(connection, tenant_id, now=now, before=cursor, limit=limit)
+        lambda connection: issues_view.closed_issues(
+            connection, tenant_id, now=now, before=cursor, limit=limit, owners=owners_of(hub, tenant_id)
+        )
     )
     return IssueList(rows, rows[-1].issue_id if len(rows) == limit else "")
 
@@ -111,6 +133,32 @@ async def acknowledge(
         return await _load(hub, principal.tenant_id, issue_id)
 
     return await once(request, principal, "issue.acknowledge", None, act)
+
+
+@post(
+    "/v1/issues/{issue_id:str}/assign",
+    operation_id="assignIssue",
+    summary="Give an issue to somebody",
+    tags=["issues"],
+    status_code=200,
+    responses={200: ResponseSpec(IssueDetail, generate_examples=False, description="the issue afterwards")},
+)
+async def assign(
+    request: Request[Any, Any, Any],
+    issue_id: FromPath[str],
+    data: JSONBody[AssignRequest],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[bytes]:
+    """Give an open issue to somebody, or back to its queue."""
+    principal = await api_principal(request)
+    principal.require("issue.acknowledge")
+    hub = web_of(request).hub
+
+    async def act() -> IssueDetail:
+        await assign_issue(hub, principal.tenant_id, issue_id, data.owner.strip(), principal.actor)
+        return await _load(hub, principal.tenant_id, issue_id)
+
+    return await once(request, principal, "issue.assign", data, act)
 
 
 @post(
@@ -200,5 +248,7 @@ async def _exists(hub: Hub, tenant_id: str, issue_id: str) -> None:
 
 async def _load(hub: Hub, tenant_id: str, issue_id: str) -> IssueDetail:
     return await hub.store.read(
-        lambda connection: issues_view.load(connection, tenant_id, issue_id, now=hub.clock.now())
+        lambda connection: issues_view.load(
+            connection, tenant_id, issue_id, now=hub.clock.now(), owners=owners_of(hub, tenant_id)
+        )
     )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from .credentials import create_key, list_keys, list_secrets, put_secret, remove_secret, revoke_key
+from .dead_letters import amend as amend_dead_letters
+from .dead_letters import discard as discard_dead_letters
+from .dead_letters import get_dead_letter, list_dead_letters
+from .dead_letters import requeue as requeue_dead_letters
 from .events import stream_events
 from .health import health, ready
-from .issues import acknowledge, fix, get_issue, list_issues
+from .issues import acknowledge, assign, fix, get_issue, list_issues
 from .issues import replay as replay_issue
 from .issues import source as source_issue
 from .messages import get_bytes, get_message, list_attempts, list_messages
@@ -13,7 +17,9 @@ from .messages import replay as replay_message
 from .openapi import api_page, serve_document, serve_schema
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
+from .outages import declare_outage, end_outage, list_outages
 from .releases import active_release, list_releases
+from .replays import get_replay, list_replays, move_replay, plan_replay, start_replay
 from .restores import close_restore, list_restores
 from .retention import run_retention
 from .search import search
@@ -35,9 +41,23 @@ HANDLERS = [
     list_issues,
     get_issue,
     acknowledge,
+    assign,
     fix,
     replay_issue,
     source_issue,
+    list_outages,
+    declare_outage,
+    end_outage,
+    list_dead_letters,
+    get_dead_letter,
+    amend_dead_letters,
+    requeue_dead_letters,
+    discard_dead_letters,
+    list_replays,
+    plan_replay,
+    start_replay,
+    get_replay,
+    move_replay,
     search,
     list_releases,
     active_release,

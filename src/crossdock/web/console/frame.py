@@ -23,6 +23,8 @@ NAV = (
     ("orders", "Orders", "/console/orders", "package", "order.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
+    ("dead", "Dead letters", "/console/dead-letters", "ban", "message.read"),
+    ("replays", "Replays", "/console/replays", "history", "job.read"),
 )
 
 

@@ -7,11 +7,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromPath, FromQuery, QueryParameter
 
 from ...durable.identity import to_micros
 from ...errors import NotFound
 from ...governance import audit
+from ...governance.queues import Owners
 from ...store import issues as issue_store
 from ...views import issues as issues_view
 from .. import message_list
@@ -20,7 +21,6 @@ from ..hub_port import ReplayRequest
 from ..rendering import page, redirect
 from .frame import Visit, show, twin, visit
 
-CLASSES = ("partner", "data", "system", "unknown")
 Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 
@@ -36,6 +36,7 @@ async def issues(
     request: Request[Any, Any, Any],
     tab: FromQuery[Literal["open", "resolved", "retries"]] = "open",
     after: FromQuery[str] = "",
+    issue_class: Annotated[Literal["", "partner", "data", "system", "unknown"], QueryParameter(name="class")] = "",
 ) -> Response[bytes]:
     """Show open issues, resolved ones, or the messages that will be tried again."""
     here = await visit(request, "issue.read")
@@ -43,13 +44,19 @@ async def issues(
     view: Any
     if tab == "resolved":
         rows = await here.read(
-            lambda connection: issues_view.closed_issues(connection, tenant_id, now=now, before=after)
+            lambda connection: issues_view.closed_issues(
+                connection, tenant_id, now=now, before=after, owners=here.configuration.head.owners
+            )
         )
         view = ClosedPage(rows, rows[-1].issue_id if len(rows) == 50 else "")
     elif tab == "retries":
         view = await here.read(lambda connection: message_list.retries(connection, tenant_id))
     else:
-        view = await here.read(lambda connection: issues_view.open_issues(connection, tenant_id, now=now))
+        view = await here.read(
+            lambda connection: issues_view.open_issues(
+                connection, tenant_id, now=now, owners=here.configuration.head.owners, issue_class=issue_class
+            )
+        )
     public = here.public_url
     return await show(
         here,
@@ -58,6 +65,7 @@ async def issues(
         section="issues",
         crumbs=(("Overview", "/console"), ("Issues", "")),
         tab=tab,
+        issue_class=issue_class,
         next_href=f"/console/issues?tab=resolved&after={view.next_cursor}"
         if tab == "resolved" and view.next_cursor
         else "",
@@ -88,6 +96,16 @@ async def acknowledge(request: Request[Any, Any, Any], issue_id: FromPath[str], 
     here = await visit(request, "issue.acknowledge")
     refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
     await acknowledge_issue(here.hub, here.tenant_id, issue_id, here.principal.actor)
+    return Response(b"", status_code=303, headers={"location": f"/console/issues/{issue_id}"})
+
+
+@post("/console/issues/{issue_id:str}/assign", include_in_schema=False, status_code=303)
+async def assign(request: Request[Any, Any, Any], issue_id: FromPath[str], data: Form) -> Response[bytes]:
+    """Give an issue to somebody, or back to its queue."""
+    here = await visit(request, "issue.acknowledge")
+    refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
+    owner = data.get("owner", "").strip()[:200]
+    await assign_issue(here.hub, here.tenant_id, issue_id, owner, here.principal.actor)
     return Response(b"", status_code=303, headers={"location": f"/console/issues/{issue_id}"})
 
 
@@ -147,6 +165,32 @@ async def take_on(hub: Any, tenant_id: str, issue_id: str, actor: str) -> None:
     await hub.store.write(act)
 
 
+def owners_of(hub: Any, tenant_id: str) -> Owners:
+    """Return who answers for which class of issues, as the active release says."""
+    configuration = hub.configuration(tenant_id)
+    return configuration.head.owners if configuration is not None else {}
+
+
+async def assign_issue(hub: Any, tenant_id: str, issue_id: str, owner: str, actor: str) -> None:
+    """Give an open issue to `owner`, or (empty) back to its queue; the act is audited. `NotFound` without such one."""
+    now = hub.clock.now()
+
+    def act(connection: Any) -> None:
+        if not issue_store.assign(connection, tenant_id, issue_id, owner, to_micros(now)):
+            raise NotFound(f"There is no open issue {issue_id}")
+        audit.append(
+            connection,
+            tenant_id,
+            actor=actor,
+            action="issue.assign" if owner else "issue.unassign",
+            object=f"issue/{issue_id}",
+            detail={"owner": owner},
+            at=now,
+        )
+
+    await hub.store.write(act)
+
+
 async def acknowledge_issue(hub: Any, tenant_id: str, issue_id: str, actor: str) -> None:
     """Mark an open issue as taken on by `actor`; the act is audited. `NotFound` where the tenant has no such open
     issue.
@@ -170,7 +214,10 @@ async def acknowledge_issue(hub: Any, tenant_id: str, issue_id: str, actor: str)
 
 
 async def _detail(here: Visit, issue_id: str) -> Response[bytes]:
-    view = await here.read(lambda connection: issues_view.load(connection, here.tenant_id, issue_id, now=here.now))
+    owners = here.configuration.head.owners
+    view = await here.read(
+        lambda connection: issues_view.load(connection, here.tenant_id, issue_id, now=here.now, owners=owners)
+    )
     public = here.public_url
     return await show(
         here,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from .dead_letters import act as act_on_dead_letters
+from .dead_letters import amend as amend_dead_letter
+from .dead_letters import dead_letter, dead_letters
 from .error_codes import error_code
 from .find import find, suggest
-from .issues import acknowledge, fix, issue, issues, preview, replay
+from .issues import acknowledge, assign, fix, issue, issues, preview, replay
 from .messages import message, messages
 from .messages import preview as preview_message
 from .messages import replay as replay_message
 from .order import order
 from .orders import orders
 from .overview import overview
+from .replays import move_replay, plan_replay, replay_job, replays, start_replay
 from .sign_in import home, login, login_link, sign_in, sign_out
 from .source_again import source_issue, source_order
 
@@ -31,10 +35,20 @@ HANDLERS = [
     issues,
     issue,
     acknowledge,
+    assign,
     preview,
     replay,
     fix,
     source_issue,
+    dead_letters,
+    dead_letter,
+    act_on_dead_letters,
+    amend_dead_letter,
+    replays,
+    replay_job,
+    plan_replay,
+    start_replay,
+    move_replay,
     find,
     suggest,
     error_code,
