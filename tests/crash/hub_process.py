@@ -3,8 +3,8 @@
 On SQLite it is one process; an order with `url` and `role` makes it one of several on PostgreSQL.
 
 Run as a module it is a fork server: everything is imported once, then each line on stdin
-(`{"directory": …, "faults": …}`) forks a child that becomes the hub and writes `{"pid": …}` and, once its door is open,
-`{"pid": …, "port": …}` to stdout.
+(`{"directory": …, "faults": …, "crash_at": …}`) forks a child that becomes the hub and writes `{"pid": …}` and, once
+its door is open, `{"pid": …, "port": …}` to stdout.
 The switches are the positive controls of the test: known-bad variants that it must catch.
 """
 
@@ -37,6 +37,7 @@ from crossdock.flow.pipeline import Pipeline
 from crossdock.flow.send import Sender
 from crossdock.store import workers
 from crossdock.web.server import open_doors
+from tests.crash import crash_points
 
 assert _http_json is not None and _nats is not None
 
@@ -114,6 +115,7 @@ async def run(order: dict[str, Any]) -> None:
             "security.root_key_file": f"{directory}/root.key",
             "security.allow_private_networks": "127.0.0.0/8",
             "web.port": "0",
+            "security.folder_root": directory,
             "flow.poll_interval_seconds": "0.05",
             **order.get("settings", {}),
         },
@@ -153,6 +155,8 @@ def main() -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             for fault in order.get("faults", ()):
                 FAULTS[fault]()
+            if at := order.get("crash_at") or os.environ.get("CD_CRASH_AT"):
+                crash_points.install(at)
             asyncio.run(run(order))
             os._exit(0)
         say({"pid": pid})

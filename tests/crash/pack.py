@@ -62,14 +62,25 @@ set: {type: {const: invoice}, key: 'concat("invoice/", order_number)'}
 """,
 }
 
+_FOLDER = {
+    "connections/drop.yaml": (
+        "connection: drop\npartner: erp\nconnector: folder\nsettings: {root: drop, inbox: in}\n"
+        "receipt_key: [name]\npoll_seconds: 0.1\ninbound:\n  - {format: json, map: erp-order}\n"
+    ),
+    "rules/orders.yaml": "backorder_retry_minutes: 1\n",
+}
 _RETRY = (
     "{attempts_max: 40, first_delay_seconds: 0.1, delay_seconds_max: 1,"
     " circuit_failures_max: 60, probe_delay_seconds: 0.3}"
 )
 
 
-def files(port: int, *, lanes: bool = False) -> dict[str, str]:
-    """Return the pack; partners listen on a port of this machine. `lanes` spreads a connection over several workers."""
+def files(port: int, *, lanes: bool = False, edition: int | None = None) -> dict[str, str]:
+    """Return the pack; partners listen on a port of this machine. `lanes` spreads a connection over several workers.
+
+    With an `edition`, files are fetched from a folder too, and what has no stock is looked for again after a minute;
+    each edition is another release of the same.
+    """
 
     def connection(name: str, settings: str, inbound: str) -> str:
         lane = f"lane: 'field:{'number' if name == 'erp' else 'ticket'}'\n" if lanes else ""
@@ -82,7 +93,7 @@ def files(port: int, *, lanes: bool = False) -> dict[str, str]:
 
     warehouse = "  - {format: json, map: shipment, when: 'type == \"shipment\"'}\n  - {format: json, map: stock}\n"
     return {
-        "pack.yaml": "tenant: acme\nname: Acme\n",
+        "pack.yaml": f"tenant: acme\nname: Acme\ndescription: edition {edition or 0}\n",
         "partners/all.yaml": "".join(f"- {{partner: {name}, name: {name}}}\n" for name in ("erp", "reno", "kc")),
         "connections/erp.yaml": connection("erp", "idempotent: true", "  - {format: json, map: erp-order}\n"),
         "connections/reno.yaml": connection("reno", "idempotent: true", warehouse),
@@ -97,5 +108,6 @@ def files(port: int, *, lanes: bool = False) -> dict[str, str]:
             "- {document: order_status, connection: erp, map: erp-status}\n"
             "- {document: invoice_release, connection: erp, map: erp-invoice}\n"
         ),
+        **({} if edition is None else _FOLDER),
         **{f"maps/{name}.yaml": text.lstrip() for name, text in _MAPS.items()},
     }

@@ -126,6 +126,8 @@ class Journal:
     def __init__(self) -> None:
         self.offered: dict[str, str] = {}
         self.acknowledged: dict[str, str] = {}
+        self.acknowledged_at: dict[str, float] = {}
+        self.papers: dict[str, tuple[str, dict[str, Any]]] = {}
         self.unsure: set[str] = set()
         self.durable_after_all: set[str] = set()
 

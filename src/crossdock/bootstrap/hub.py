@@ -41,7 +41,9 @@ from ..store.engine import Connection, Store, open_store
 from . import logs, sharing
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
+from .doubts import Doubts
 from .repair import Repair
+from .retention import Retention
 from .sending import Sending
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -76,6 +78,7 @@ class Hub:
         self.writer_ids = Ids(clock, None if ids_seed is None else ids_seed + 1)
         self._root_key = load_root_key(settings, create=True)
         self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
+        self.doubts = Doubts(store)
         self._ticker = Ticker(
             clock,
             {
@@ -86,6 +89,8 @@ class Hub:
                 "cluster": self._tick_cluster,
                 "sessions": self._tick_sessions,
                 "deadlines": self._tick_deadlines,
+                "doubts": self.doubts.tick,
+                "retention": self._tick_retention,
                 "outages": self._tick_outages,
                 "jobs": lambda: self.repair.tick(),
             },
@@ -118,7 +123,7 @@ class Hub:
             draw=self.sending.draw,
             may_start=None if role == "alone" else ownership.may_start,
         )
-        self.mode_of = sharing.send_mode(store, self.sender.mode_of, ownership)
+        self.mode_of = self.doubts.around(sharing.send_mode(store, self.sender.mode_of, ownership))
         self.stages = Stages(
             ids=self.writer_ids,
             configuration_of=releases.load,
@@ -150,6 +155,13 @@ class Hub:
             failed=self._poll_failed,
             may_poll=None if role == "alone" else sharing.may_poll(ownership),
         )
+        self.retention = Retention(
+            records=store,
+            write=self.pipeline.write,
+            clock=clock,
+            tenants=self.tenancy.active,
+            configuration=self.tenancy.configuration,
+        )
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
@@ -179,6 +191,7 @@ class Hub:
         hub = cls(settings, store, clock or SystemClock(), ids_seed=ids_seed, role=role)
         try:
             await hub.tenancy.load()
+            await hub.doubts.load()
             await hub.sending.load()
             if hub.cluster is not None:
                 await hub.cluster.start()
@@ -291,6 +304,10 @@ class Hub:
         if now >= self._forget_due_at and self.does_chores():
             self._forget_due_at = now + timedelta(hours=1)
             await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
+
+    async def _tick_retention(self) -> None:
+        if self.does_chores() and self.retention.due():
+            self._chore(self.retention.run_all())
 
     async def _tick_deadlines(self) -> None:
         if not self.does_chores():

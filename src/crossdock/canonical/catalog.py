@@ -121,6 +121,14 @@ _ROWS = (
     ),
     EventType("crossdock.document.duplicate.v1", dict, "", False, "The same paper came again and was not run."),
     EventType("crossdock.document.overdue.v1", dict, "", False, "An acknowledgment is overdue."),
+    # What happened to the record itself
+    EventType(
+        "crossdock.record.restored.v1",
+        dict,
+        "",
+        False,
+        "The record was restored from a backup; what followed it is gone.",
+    ),
 )
 
 EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}

@@ -66,6 +66,12 @@ COMMANDS: dict[str, CommandEntry] = {
     "apply": CommandEntry("crossdock.cli.apply", "Apply a pack as a new release.", _MAKE),
     "key": CommandEntry("crossdock.cli.key", "Make, list and revoke API keys.", _RUN, group=True),
     "secret": CommandEntry("crossdock.cli.secret", "Store, list and remove secrets.", _RUN, group=True),
+    "backup": CommandEntry("crossdock.cli.backup", "Copy the record while the hub runs, and check the copy.", _RUN),
+    "restore": CommandEntry("crossdock.cli.restore", "Restore a backup; say what to ask of partners again.", _RUN),
+    "reconcile-restore": CommandEntry(
+        "crossdock.cli.reconcile_restore", "List what to ask of partners after a restore.", _RUN
+    ),
+    "retention": CommandEntry("crossdock.cli.retention", "Remove what the packs no longer keep.", _RUN, group=True),
     "doctor": CommandEntry("crossdock.cli.doctor", "Check this installation; each line is ok or says the fix.", _CHECK),
     "bench": CommandEntry("crossdock.cli.bench", "Measure this machine's limits and the hub's share of them.", _CHECK),
     "version": CommandEntry("crossdock.cli.version", "Print the version.", _CHECK),

@@ -60,7 +60,8 @@ DOCUMENT_ARROWS: dict[str, tuple[str, ...]] = {
 }
 
 OUTBOUND_ARROWS: dict[str, tuple[str, ...]] = {
-    "pending": ("sending", "dead", "discarded"),
+    # pending → unknown: only by a restore, which cannot know what was sent since the backup.
+    "pending": ("sending", "unknown", "dead", "discarded"),
     "sending": ("sent", "pending", "unknown", "dead"),
     "unknown": ("sent", "pending", "sending", "dead", "discarded"),
     "dead": ("pending", "unknown", "discarded"),

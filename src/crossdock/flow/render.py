@@ -25,7 +25,7 @@ from ..formats import encode as encode_format
 from ..governance.configuration import Configuration
 from ..governance.pack import ConnectionSpec, Route, X12Spec
 from ..mapping import CompiledMap, MapContext
-from ..store import outbound, payloads
+from ..store import outbound, payloads, restores
 from ..store.outbound import OutboundRow
 from .batch import Batch, Ready
 from .orchestrate import PlacedRequest, fault_of
@@ -312,6 +312,12 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
     spec, failed = draft.spec, draft.trouble is not None
     state, slot, handed = mode_of(draft.tenant_id, spec.connection, draft.lane)
     state = "dead" if failed else state
+    # After a restore: to ask by a number that was never sent says nothing. A person must look.
+    doubted = state == "unknown" and draft.format == "x12"
+    if doubted:
+        state = "pending" if draft.kind == "acknowledgment" else "dead"
+        doubted = state == "dead"
+        draft.trouble = _doubt(draft) if doubted else None
     awaits_ack = draft.format == "x12" and draft.set_code not in ("997", "999") and spec.x12 is not None and not failed
     name = file_name(spec.outbound_name, draft, identity, message_id)
     content_type = CONTENT_TYPES[draft.format]
@@ -342,7 +348,7 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             causation_id=draft.event_id,
             inbound_message_id=draft.inbound_message_id,
             created_at=batch.now_micros,
-            error_class=draft.trouble.error_class if draft.trouble else "",
+            error_class="unknown" if doubted else draft.trouble.error_class if draft.trouble else "",
             error_code=draft.trouble.code if draft.trouble else "",
             error=draft.trouble.detail if draft.trouble else "",
             traceparent=draft.traceparent,
@@ -356,12 +362,13 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
                 draft.trouble, draft.tenant_id, "outbound", message_id, draft.subject, spec.partner, spec.connection
             )
         )
-        return
     if awaits_ack and spec.x12 is not None:
         functional_id = edi.FUNCTIONAL_IDS.get(draft.set_code, "OW")
         batch.sets.append(
             (draft.tenant_id, spec.x12.us, spec.x12.them, functional_id, str(int(identity)), "1", message_id)
         )
+    if draft.trouble is not None:
+        return
     batch.ready.append(
         Ready(
             draft.tenant_id,
@@ -376,6 +383,18 @@ def _enter(batch: Batch, draft: Draft, mode_of: SendMode) -> None:
             name,
             state=state,
         )
+    )
+
+
+def _doubt(draft: Draft) -> Trouble:
+    """Return why an interchange made again after a restore waits for a person."""
+    return Trouble(
+        code=restores.DOUBT_CODE,
+        cause=f"{restores.DOUBT_CODE}|{draft.spec.connection}",
+        title=f"{draft.spec.partner} may have got this before the record was restored",
+        detail=f"{draft.kind} {draft.request_key} was made again under a new control number; ask {draft.spec.partner}"
+        " whether it has it: then discard it, else send it again",
+        error_class="unknown",
     )
 
 

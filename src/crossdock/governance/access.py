@@ -57,7 +57,8 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "operator": frozenset(
         (*_READ, *_REPAIR, *_CONFIGURE, "message.raw", "message.ingest", "connection.pause", "tenant.create",
          "tenant.read", "key.create", "key.read", "key.revoke", "secret.put", "secret.list", "secret.remove",
-         "audit.read", "audit.verify", "link.create")
+         "audit.read", "audit.verify", "link.create", "restore.read", "restore.close", "retention.read",
+         "retention.run")
     ),
     "integrator": frozenset(
         (*_READ, *_REPAIR, *_CONFIGURE, "message.raw", "message.ingest", "connection.pause", "secret.put",

@@ -18,6 +18,7 @@ import msgspec
 from ..durable.outage import OutagePolicy
 from ..durable.quotas import Quota
 from ..durable.rates import RateLimit
+from ..durable.retention import RetentionSpec
 from ..durable.retry import RetryPolicy
 from .queues import IssueClass, Queue
 
@@ -33,6 +34,7 @@ class PackHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     currency: str = "USD"
     operator: str = ""
     description: str = ""
+    retention: RetentionSpec = RetentionSpec()
     quota: Quota = Quota()
     owners: dict[IssueClass, Queue] = {}
 
@@ -125,6 +127,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     timeout_seconds: float = 30.0
     outbound_name: str = "{document}-{identity}"
     paused: bool = False
+    retention: RetentionSpec = RetentionSpec()
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

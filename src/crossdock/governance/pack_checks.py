@@ -14,6 +14,7 @@ import msgspec
 
 from ..canonical.catalog import EVENT_TYPES, OBJECTS
 from ..canonical.requests import object_of_route, routable
+from ..durable.retention import RetentionSpec, faults_of
 from ..errors import Finding, Severity
 from ..mapping import CompiledMap
 from .pack import ConnectionSpec, Route
@@ -35,10 +36,13 @@ def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lin
     """Book a finding for every reference of the pack that leads nowhere or to something that does not fit."""
     if pack.head is not None:
         _check_zone(reader, "pack.yaml", 1, pack.head.timezone)
+        _check_retention(reader, "pack.yaml", 1, pack.head.retention)
     for partner in pack.partners.values():
         _check_zone(reader, *pack.places[("partner", partner.partner)], partner.timezone)
     for connection in pack.connections.values():
         _check_connection(reader, pack, connection, kinds, lint)
+        file, line = pack.places[("connection", connection.connection)]
+        _check_retention(reader, file, line, connection.retention, own=True)
     for number, route in enumerate(pack.routes):
         _check_route(reader, pack, route, *pack.places[("route", str(number))])
     for name, compiled in pack.maps.items():
@@ -233,6 +237,15 @@ def _site_names(when: str) -> list[str]:
                     v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str) and v.value
                 ]
     return found
+
+
+def _check_retention(reader: PackReader, file: str, line: int, spec: RetentionSpec, *, own: bool = False) -> None:
+    """Periods must be days and fit each other; a connection says only how long its bytes and messages are kept."""
+    for field, words in faults_of(spec):
+        hint = "Such as retention: {payloads: 30d, messages: 400d, receipts: 400d}"
+        reader.add(file, line, f"retention.{field}: {words}", value=getattr(spec, field), hint=hint)
+    if own and (spec.receipts or spec.orders):
+        reader.add(file, line, "receipts and orders are kept as pack.yaml says, not by connection", value="retention")
 
 
 def _check_zone(reader: PackReader, file: str, line: int, name: str) -> None:

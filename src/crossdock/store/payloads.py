@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import zstandard
 
+from ..durable.identity import from_micros
 from ..errors import CrossdockError
 from .engine import Connection
 
@@ -23,6 +24,12 @@ class PayloadDamaged(CrossdockError):
     """Stored bytes are not what was stored: a byte changed at rest."""
 
     code = "XD-SYS-020"
+
+
+class PayloadReclaimed(PayloadDamaged):
+    """The bytes were removed by retention; digest and size are left."""
+
+    code = "XD-SYS-060"
 
 
 def digest_of(content: bytes) -> bytes:
@@ -77,7 +84,18 @@ def load_sound(
         second, second_bad = load_sound(connection, tenant_id, message_ids[half:])
         return {**first, **second}, {**first_bad, **second_bad}
     gone = [message_id for message_id in message_ids if message_id not in contents]
-    return contents, {message_id: PayloadDamaged(f"the bytes of {message_id} are gone") for message_id in gone}
+    return contents, {message_id: absence(connection, tenant_id, message_id) for message_id in gone}
+
+
+def absence(connection: Connection, tenant_id: str, message_id: str) -> PayloadDamaged:
+    """Return why a message has no bytes: retention removed them, or nobody knows."""
+    for table in ("inbound_messages", "outbound_messages"):
+        row = connection.one(
+            f"select reclaimed_at from {table} where tenant_id = ? and message_id = ?", (tenant_id, message_id)
+        )
+        if row is not None and row[0] is not None:
+            return PayloadReclaimed(f"bytes removed by retention on {from_micros(row[0]):%Y-%m-%d}")
+    return PayloadDamaged(f"the bytes of {message_id} are gone")
 
 
 def _unpacked(message_id: str, digest: bytes, encoding: str, size_bytes: int, content: bytes) -> bytes:

@@ -127,6 +127,7 @@ class SqliteStore:
     # Of the writing connection, in this order.
     PRAGMAS: ClassVar[tuple[str, ...]] = (
         "page_size=8192",
+        "auto_vacuum=incremental",
         "journal_mode=wal",
         "synchronous=full",
         "wal_autocheckpoint=0",

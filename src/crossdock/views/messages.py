@@ -314,14 +314,18 @@ def load_raw(
     except payloads.PayloadDamaged as error:
         return Raw(size_bytes, address, content_type, b"", _damage(error.code, str(error)))
     if content is None:
-        return Raw(size_bytes, address, content_type, b"", _damage(DAMAGED, "the bytes are not in the record any more"))
+        why = payloads.absence(connection, tenant_id, message_id)
+        return Raw(size_bytes, address, content_type, b"", _damage(why.code, str(why)))
     if payloads.digest_of(content) != digest:
         return Raw(size_bytes, address, content_type, b"", _damage(DAMAGED, "these are not the bytes of this message"))
     return Raw(size_bytes, address, content_type, content)
 
 
 def _damage(code: str, message: str) -> Finding:
-    return Finding(code, message, hint="Restore it from a backup, or ask the partner to send it again")
+    steps = _fix(code) if code == payloads.PayloadReclaimed.code else ()
+    return Finding(
+        code, message, hint=steps[0] if steps else "Restore it from a backup, or ask the partner to send it again"
+    )
 
 
 def linked(view: InboundView, document: DocumentView, configuration: Configuration) -> LinkedPanes:

@@ -67,6 +67,11 @@ class Hub(Protocol):
     @property
     def clock(self) -> Clock: ...
 
+    @property
+    def retention(self) -> Any:
+        """What removes what a pack no longer keeps: `run(tenant_id, dry_run=…, actor=…)`."""
+        ...
+
     def ingest(self, offer: InboundOffer) -> Awaitable[IngestAnswer]:
         """Store one message; returns when it is durable. Raises TransientError when the hub cannot take it now."""
         ...

@@ -135,6 +135,7 @@ class World:
 
     def __init__(self, url: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.url = url
+        self.directory = directory
         self.clock = ManualClock(START)
         self.partners: dict[tuple[str, str], ScriptedPartner] = {}
         self.settings = load_settings(

@@ -110,7 +110,7 @@ async def get_bytes(request: Request[Any, Any, Any], message_id: FromPath[str]) 
     """Return the bytes, checked against their digest, always as a download."""
     view = await _view(request, message_id, "message.raw")
     if view.raw.damage is not None:
-        raise Damaged(view.raw.damage.message, hint=view.raw.damage.hint or "")
+        raise Damaged(view.raw.damage.message, code=view.raw.damage.code, hint=view.raw.damage.hint or "")
     return Response(
         view.raw.content,
         media_type="application/octet-stream",

@@ -20,6 +20,8 @@ from .orders import source as source_order
 from .outages import declare_outage, end_outage, list_outages
 from .releases import active_release, list_releases
 from .replays import get_replay, list_replays, move_replay, plan_replay, start_replay
+from .restores import close_restore, list_restores
+from .retention import run_retention
 from .search import search
 
 HANDLERS = [
@@ -59,6 +61,9 @@ HANDLERS = [
     search,
     list_releases,
     active_release,
+    list_restores,
+    close_restore,
+    run_retention,
     stream_events,
     list_keys,
     create_key,
