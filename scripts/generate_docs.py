@@ -220,7 +220,11 @@ def _type(field: SettingField) -> str:
     name = {str: "text", int: "whole number", float: "number", bool: "yes or no"}[base]
     meta = next(item for item in metas if isinstance(item, msgspec.Meta))
     least, most = (meta.ge, meta.le) if meta.ge is not None else (meta.gt, meta.le)
-    return name if least is None and most is None else f"{name}, {least:,} to {most:,}"
+    if least is None and most is None:
+        return name
+    if most is None:
+        return f"{name}, from {least:,}"
+    return f"{name}, up to {most:,}" if least is None else f"{name}, {least:,} to {most:,}"
 
 
 def _default(field: SettingField) -> str:
