@@ -80,13 +80,19 @@ def known_requests(connection: Connection, tenant_id: str, request_keys: Sequenc
     if not request_keys:
         return set()
     rows = connection.many(
-        "select request_key, connection_id, diverted_from from outbound_messages where tenant_id = ?"
+        "select request_key, connection_id from outbound_messages where tenant_id = ? and request_key in ({})",
+        [tenant_id],
+        request_keys,
+    )
+    # What went out through a fallback exists for the connection it was made for: it is never made there again. Asked
+    # for by itself: both questions are answered from an index alone.
+    rows += connection.many(
+        "select request_key, diverted_from from outbound_messages where diverted_from <> '' and tenant_id = ?"
         " and request_key in ({})",
         [tenant_id],
         request_keys,
     )
-    # What went out through a fallback exists for the connection it was made for: it is never made there again.
-    return {(row[0], connection_id) for row in rows for connection_id in row[1:] if connection_id}
+    return {(row[0], row[1]) for row in rows}
 
 
 def insert(connection: Connection, rows: Iterable[OutboundRow]) -> None:
