@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get, post
+from litestar.params import JSONBody
 
 from ...durable.identity import to_micros
 from ...governance import audit
@@ -50,7 +51,7 @@ async def list_restores(request: Request[Any, Any, Any]) -> RestoreLists:
     tags=["restores"],
     status_code=200,
 )
-async def close_restore(request: Request[Any, Any, Any], data: Settled) -> Closed:
+async def close_restore(request: Request[Any, Any, Any], data: JSONBody[Settled]) -> Closed:
     """End the doubt of a connection: what is made for it from now on is sent without asking first."""
     principal = await api_principal(request)
     principal.require("restore.close")

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, post
+from litestar.params import JSONBody
 
 from ..context import api_principal, web_of
 
@@ -39,7 +40,7 @@ class RetentionAnswer(msgspec.Struct, frozen=True):
     tags=["retention"],
     status_code=200,
 )
-async def run_retention(request: Request[Any, Any, Any], data: RetentionOrder) -> RetentionAnswer:
+async def run_retention(request: Request[Any, Any, Any], data: JSONBody[RetentionOrder]) -> RetentionAnswer:
     """Remove bytes first, then rows; with `dry_run` say what would go. Open work always stays."""
     principal = await api_principal(request)
     principal.require("retention.read" if data.dry_run else "retention.run")
