@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from ..errors import ConfigurationError
 from .engine import (
@@ -124,7 +126,7 @@ class PostgresConnection:
             with self.raw.pipeline():
                 for one in waiting:
                     self._send(*one)
-        except psycopg.Error:
+        except BaseException:
             self.distrusted = True
             raise
 
@@ -144,9 +146,11 @@ class PostgresConnection:
                 for one in waiting:
                     self._send(*one)
                 return self._send(statement, parameters)
-        except psycopg.Error as error:
+        except BaseException as error:
             self.distrusted = self.distrusted or bool(waiting)
-            raise self.meaning(error) from error
+            if isinstance(error, psycopg.Error):
+                raise self.meaning(error) from error
+            raise
 
     def _send(self, statement: str, parameters: Sequence[Any] | None) -> psycopg.Cursor[Row]:
         return self.raw.execute(statement, parameters, prepare=False if self.distrusted else None)
@@ -174,8 +178,8 @@ class PostgresConnection:
 _CONTENTION_STATES = ("40001", "40P01")
 
 # Classes of SQLSTATE that say something of the server, not of what is being written: connection, deadlock, resources,
-# locks, cancelled or shut down, system, internal.
-_SERVER_STATES = ("08", "40", "53", "55", "57", "58", "XX")
+# idle for too long inside a transaction, locks, cancelled or shut down, system, internal.
+_SERVER_STATES = ("08", "25P03", "40", "53", "55", "57", "58", "XX")
 
 
 def _meaning_of(error: BaseException) -> BaseException:
@@ -187,7 +191,7 @@ def _meaning_of(error: BaseException) -> BaseException:
         return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
-    if _is_broken(error) or (state is not None and state[:2] in _SERVER_STATES):
+    if _is_broken(error) or (state is not None and state.startswith(_SERVER_STATES)):
         return StoreUnavailable(f"PostgreSQL failed: {error}")
     return error
 
@@ -209,6 +213,7 @@ class PostgresStore:
         self._count = threads
         self._commits = 0
         self._left_behind: deque[tuple[int, Any]] = deque()
+        self._ending = threading.Lock()
         self._lock: PostgresConnection | None = None
         self._several = False
         first = self._connect()
@@ -319,6 +324,10 @@ class PostgresStore:
                 raise connection.meaning(error) from error
             self._leave_behind(connection)
             raise CommitUnknown(f"the connection broke during the commit: {error}") from error
+        except BaseException:
+            # A value that cannot be written down: the commit itself was never sent.
+            _roll_back(connection)
+            raise
         if any("synchronous replication" in text for text in connection.warnings):
             raise CommitUnknown("the wait for the synchronous standby was cancelled")
         self._commits += 1
@@ -352,14 +361,20 @@ class PostgresStore:
         self._left_behind.append((connection.backend_pid, connection.backend_start))
 
     def _end_left_behind(self, connection: PostgresConnection) -> None:
-        """Make the outcome of a commit in doubt final, so that a look at the record is the truth."""
-        while self._left_behind:
-            pid, start = self._left_behind[0]
-            connection.one(
-                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = ? and backend_start = ?",
-                (pid, start),
-            )
-            self._left_behind.popleft()
+        """Make the outcome of a commit in doubt final, so that a look at the record is the truth.
+
+        One thread at a time; a server process that does not end leaves the record unavailable rather than in doubt.
+        """
+        with self._ending:
+            while self._left_behind:
+                pid, start = self._left_behind[0]
+                row = connection.one(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid = ? and backend_start = ?",
+                    (pid, start),
+                )
+                if row is not None and row[0] is not True:
+                    raise StoreUnavailable(f"server process {pid} may still be committing and does not end")
+                self._left_behind.popleft()
 
     def _take(self) -> PostgresConnection:
         connection = self._usable()
@@ -382,7 +397,7 @@ class PostgresStore:
         return connection
 
     def _give_back(self, connection: PostgresConnection) -> None:
-        if connection.distrusted:
+        if connection.distrusted or connection.raw.info.transaction_status != TransactionStatus.IDLE:
             connection.raw.close()
         self._idle.put(connection)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
 
 from crossdock.flow.cycle import run_apart
-from crossdock.store.engine import Connection
-from crossdock.store.postgres import PostgresConnection, PostgresStore
+from crossdock.store.engine import Connection, StoreUnavailable
+from crossdock.store.postgres import PostgresConnection, PostgresStore, _meaning_of
 from crossdock.store.postgres_batches import in_arrays
 
 INSERT = "insert into t (k, a, b) values (?,?,?) on conflict (k) do update set a = excluded.a, b = t.b || excluded.b"
@@ -183,3 +184,43 @@ def test_a_statement_prepared_in_a_broken_pipeline_is_prepared_again(store: Post
         store.write_now(lambda one, key=number * 10: work(one, key))  # type: ignore[misc]
 
     assert 24 == len(_rows(store))
+
+
+def test_what_cannot_be_written_down_leaves_no_open_transaction(store: PostgresStore) -> None:
+    """A value without an encoding fails with the commit; nothing of it is there after the next, unrelated write."""
+
+    def half(connection: Connection) -> None:
+        connection.execute("insert into t (k, a, b) values (1, 'half', '')")
+        connection.executemany(INSERT, [(2, "x\ud800", ""), (3, "y", "")])
+
+    for _ in range(3):
+        with pytest.raises(UnicodeEncodeError):
+            store.write_now(half)
+        store.write_now(lambda one: one.executemany(INSERT, [(8, "", ""), (9, "", "")]))
+
+        assert [8, 9] == [row[0] for row in _rows(store)]
+
+
+def test_who_was_left_behind_is_ended_once(store: PostgresStore) -> None:
+    """Several threads that meet commits in doubt end each server process, and none stumbles over the others."""
+    doubtful = [psycopg.connect(store.url, autocommit=True) for _ in range(6)]
+    for connection in doubtful:
+        row = connection.execute(
+            "select pid, backend_start from pg_stat_activity where pid = pg_backend_pid()"
+        ).fetchone()
+        assert row is not None
+        store._left_behind.append((row[0], row[1]))
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(lambda _: store.read_now(lambda one: one.one("select 1")), range(6)))
+
+    assert not store._left_behind
+    for connection in doubtful:
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("select 1")
+        connection.close()
+
+
+def test_a_session_ended_for_idling_is_the_servers_fault() -> None:
+    """The server ends a transaction in which nothing happens; whoever wrote is told that the record was away."""
+    assert isinstance(_meaning_of(psycopg.errors.IdleInTransactionSessionTimeout("idle")), StoreUnavailable)
+    assert isinstance(_meaning_of(psycopg.errors.ReadOnlySqlTransaction("the control")), psycopg.Error)
