@@ -15,6 +15,7 @@ from typing import Any
 
 import apsw
 
+from crossdock.bootstrap import hub as hub_module
 from crossdock.bootstrap.hub import Hub
 from crossdock.bootstrap.tenancy import Tenancy
 from crossdock.connectors.files import FileExchange
@@ -159,26 +160,26 @@ def _around_sends(point: CrashPoint) -> None:
 
 def _around_the_start(point: CrashPoint) -> None:
     recovery.open_sends = _before(recovery.open_sends, point, "recovery.before_sends")
-    messages, recover = recovery.waiting_messages, Hub._recover
+    messages, recover = recovery.waiting_messages, hub_module.recover
 
     def sends_known(connection: Any, **arguments: Any) -> Any:
         point.passed("recovery.after_sends")
         return messages(connection, **arguments)
 
-    async def recovered(self: Hub) -> None:
-        resume = self.pipeline.resume
+    async def recovered(hub: Hub) -> None:
+        resume = hub.pipeline.resume
 
         def resumed(stored: Any) -> None:
             point.passed("recovery.after_messages")
             resume(stored)
 
-        self.pipeline.resume = resumed  # type: ignore[method-assign]
-        await recover(self)
-        self.pipeline.resume = resume  # type: ignore[method-assign]
+        hub.pipeline.resume = resumed  # type: ignore[method-assign]
+        await recover(hub)
+        hub.pipeline.resume = resume  # type: ignore[method-assign]
         point.passed("recovery.done")
 
     recovery.waiting_messages = sends_known
-    Hub._recover = recovered  # type: ignore[method-assign]
+    hub_module.recover = recovered
 
 
 def _around_files(point: CrashPoint) -> None:

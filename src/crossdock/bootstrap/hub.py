@@ -9,8 +9,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -19,42 +18,40 @@ import structlog
 from ..canonical.events import Event
 from ..config import Settings, load_root_key
 from ..connectors.egress import Egress
-from ..durable.identity import Clock, Ids, SystemClock, from_micros, to_micros
+from ..durable.identity import Clock, Ids, SystemClock, to_micros
 from ..durable.outage import OutageAction
 from ..durable.retry import Circuit
-from ..errors import ConfigurationError, Conflict, NotFound
-from ..flow import recovery
+from ..errors import ConfigurationError
 from ..flow import replay as replays
-from ..flow.batch import Batch
+from ..flow.backlog import Limits
 from ..flow.collect import Collector
 from ..flow.ingest import InboundOffer, IngestAnswer
 from ..flow.outages import Outage
-from ..flow.pipeline import Limits, Pipeline
+from ..flow.pipeline import Pipeline
 from ..flow.send import Sender
-from ..flow.source_again import SourcedOrder, source_again
+from ..flow.source_again import SourcedOrder
 from ..flow.stages import Stages
 from ..flow.translate import Budget
-from ..governance import access, audit, releases
+from ..governance import releases
 from ..governance.configuration import Configuration
-from ..store import aggregates, connections, issues, journal, outbound
-from ..store.engine import Connection, Store, open_store
+from ..store import connections, journal, outbound
+from ..store.engine import Store, open_store
 from . import logs, sharing
+from .again import Again
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .doubts import Doubts
+from .recovering import recover
 from .repair import Repair
 from .retention import Retention
 from .sending import Sending
+from .steps import Steps, next_deadline
 from .tenancy import Tenancy
 from .ticker import Ticker
 
 log = structlog.get_logger()
 
-# Nothing that is durable waits longer than this to be found by whoever lost it.
-SWEEP_EVERY = timedelta(seconds=15)
 STOP_SECONDS_MAX = 30.0
-# How many orders of an issue are sourced in one transaction.
-SOURCED_AT_ONCE = 200
 
 
 class HubHealth(msgspec.Struct, frozen=True):
@@ -79,25 +76,8 @@ class Hub:
         self._root_key = load_root_key(settings, create=True)
         self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self.doubts = Doubts(store)
-        self._ticker = Ticker(
-            clock,
-            {
-                "sends": self._tick_sends,
-                "polls": self._tick_polls,
-                "releases": self._tick_releases,
-                "sweep": self._tick_sweep,
-                "cluster": self._tick_cluster,
-                "sessions": self._tick_sessions,
-                "deadlines": self._tick_deadlines,
-                "doubts": self.doubts.tick,
-                "retention": self._tick_retention,
-                "outages": self._tick_outages,
-                "jobs": lambda: self.repair.tick(),
-            },
-        )
+        self._ticker = Ticker(clock, Steps(self).by_name())
         self._closing = False
-        self._sweep_due_at = clock.now() + SWEEP_EVERY
-        self._forget_due_at = clock.now()
         self._chores: set[asyncio.Task[Any]] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self.tenancy = Tenancy(
@@ -107,7 +87,7 @@ class Hub:
             ids=self.writer_ids,
             root_key=self._root_key,
             egress=Egress(allow_networks=settings.security.allow_private_networks),
-            chore=self._chore,
+            chore=self.chore,
         )
         self.sending = Sending(store, settings, self.tenancy, clock=clock)
         ownership = sharing.ownership(role, clock)
@@ -164,8 +144,9 @@ class Hub:
         )
         self.cluster = None if role == "alone" else sharing.cluster_of(self, role, ownership)
         self.tenancy.attach(self.sender, self.pipeline, self.collector)
-        self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self._chore)
+        self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self.chore)
         self.repair = Repair(self)
+        self.again = Again(self)
 
     # -- life
 
@@ -196,7 +177,7 @@ class Hub:
             if hub.cluster is not None:
                 await hub.cluster.start()
             else:
-                await hub._recover()
+                await recover(hub)
                 await hub.tenancy.release_held()
         except BaseException:
             await asyncio.to_thread(store.close)
@@ -205,29 +186,6 @@ class Hub:
         if clock is None:
             hub._ticker.start(settings.flow.poll_interval_seconds)
         return hub
-
-    async def _recover(self) -> None:
-        now = self.clock.now()
-        await self.pipeline.write(connections.reset_circuits)
-        newest = await self.store.read(outbound.newest_id)
-        if newest:
-            # What is made from now on is sent behind what was made before, whatever became of the clock.
-            self.writer_ids.go_on_behind(newest)
-        sends = await self.pipeline.write(
-            lambda connection: recovery.open_sends(connection, ids=self.writer_ids, now=now)
-        )
-        self.sender.dispatch(sends)
-        waiting = await self.pipeline.write(
-            lambda connection: recovery.waiting_messages(connection, ids=self.writer_ids, now=now)
-        )
-        for group in waiting.suspects:
-            await self.pipeline.write(partial(recovery.count_runs, stored=group))
-            self.pipeline.resume(group)
-            await self.pipeline.drained()
-        self.pipeline.resume(waiting.fresh)
-        if sends or waiting.fresh or waiting.suspects:
-            suspects = sum(map(len, waiting.suspects))
-            log.info("hub.recovered", messages=len(waiting.fresh) + suspects, suspects=suspects, sends=len(sends))
 
     def on_stop(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have something closed before the hub stops: its doors."""
@@ -277,46 +235,6 @@ class Hub:
         """Tell whether this process does what only one does: deadlines, old sessions, what waits for a new release."""
         return self.cluster is None or self.cluster.does_chores()
 
-    async def _tick_cluster(self) -> None:
-        if self.cluster is not None:
-            await self.cluster.tick()
-
-    async def _tick_sends(self) -> None:
-        self.sender.tick()
-
-    async def _tick_polls(self) -> None:
-        self.collector.tick()
-
-    async def _tick_releases(self) -> None:
-        await self.tenancy.take_up_releases(release_held=self.does_chores())
-
-    async def _tick_sweep(self) -> None:
-        now = self.clock.now()
-        if now >= self._sweep_due_at:
-            self._sweep_due_at = now + SWEEP_EVERY
-            self.pipeline.sweep()
-
-    async def _tick_outages(self) -> None:
-        await self.sending.tick(chores=self.does_chores())
-
-    async def _tick_sessions(self) -> None:
-        now = self.clock.now()
-        if now >= self._forget_due_at and self.does_chores():
-            self._forget_due_at = now + timedelta(hours=1)
-            await self.pipeline.write(lambda connection: access.forget_expired(connection, at=now))
-
-    async def _tick_retention(self) -> None:
-        if self.does_chores() and self.retention.due():
-            self._chore(self.retention.run_all())
-
-    async def _tick_deadlines(self) -> None:
-        if not self.does_chores():
-            return
-        now = self.clock.now()
-        due = await self.store.read(_next_deadline)
-        if due is not None and due <= now:
-            await self.pipeline.deadlines(now, releases.active)
-
     # -- a clock of one's own
 
     async def advance(self) -> None:
@@ -344,7 +262,7 @@ class Hub:
         """Return the next instant at which a timer, a retry, a probe or a poll is due."""
         sender = self.sender.next_due_at()
         times = [
-            self.store.read_now(_next_deadline),
+            self.store.read_now(next_deadline),
             self.collector.next_due_at(),
             self.repair.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
@@ -420,11 +338,7 @@ class Hub:
         """Add a row to a lookup table (a new release); documents that waited for it are released, dead letters
         rendered again.
         """
-        stored = await self.tenancy.set_lookup_row(tenant_id, table, key, value, actor)
-        report = await self._replay(
-            tenant_id, (), issue_id, "current", actor, f"added {key} to {table}", sends_only=True
-        )
-        return msgspec.structs.replace(report, messages=report.messages + stored)
+        return await self.again.fix_issue(tenant_id, issue_id, table, key, value, actor)
 
     async def set_secret(self, tenant_id: str, name: str, value: str) -> None:
         """Seal a secret of a tenant; packs refer to it as `secret:NAME`."""
@@ -442,77 +356,13 @@ class Hub:
 
     async def replay(self, tenant_id: str, request: Any) -> replays.ReplayReport:
         """Run messages or an issue's members again, or (dry run) say what that would do."""
-        if request.dry_run:
-            configuration = self.tenancy.require(tenant_id)
-            now = self.clock.now()
-
-            def look(connection: Connection) -> replays.ReplayReport:
-                selection = replays.select(
-                    connection,
-                    tenant_id,
-                    message_ids=tuple(request.message_ids),
-                    issue_id=request.issue_id,
-                    release_id=configuration.release_id if request.under == "current" else "",
-                )
-                return replays.preview(connection, self.stages, selection, now)
-
-            return await self.store.read(look)
-        return await self._replay(
-            tenant_id, tuple(request.message_ids), request.issue_id, request.under, request.actor, request.reason
-        )
+        return await self.again.replay(tenant_id, request)
 
     async def run_again(
         self, tenant_id: str, message_ids: tuple[str, ...], document_ids: tuple[str, ...], *, actor: str, reason: str
     ) -> replays.ReplayReport:
         """Run messages (either way) and single documents again under the active release."""
-        return await self._replay(tenant_id, message_ids, "", "current", actor, reason, document_ids=document_ids)
-
-    async def _replay(
-        self,
-        tenant_id: str,
-        message_ids: tuple[str, ...],
-        issue_id: str,
-        under: Any,
-        actor: str,
-        reason: str,
-        *,
-        sends_only: bool = False,
-        document_ids: tuple[str, ...] = (),
-    ) -> replays.ReplayReport:
-        configuration = self.tenancy.require(tenant_id)
-        now = self.clock.now()
-
-        def run(connection: Connection) -> tuple[replays.Selection, list[Any]]:
-            selection = replays.select(
-                connection,
-                tenant_id,
-                message_ids=message_ids,
-                issue_id=issue_id,
-                release_id=configuration.release_id if under == "current" else "",
-                document_ids=document_ids,
-            )
-            batch = Batch(connection, self.writer_ids, now)
-            ready = replays.requeue_dead(connection, tenant_id, selection.dead, configuration, batch, self.mode_of)
-            batch.save()
-            audit.append(
-                connection,
-                tenant_id,
-                actor=actor or "system",
-                action="message.replay",
-                object=issue_id or ",".join((*message_ids, *document_ids))[:200],
-                reason=reason,
-                at=now,
-            )
-            return selection, self.pipeline.in_order(connection, [*ready, *batch.ready])
-
-        selection, _ = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[1]))
-        if not sends_only:
-            self.pipeline.resume(selection.stored)
-        return replays.ReplayReport(
-            dry_run=False,
-            messages=0 if sends_only else len(selection.stored),
-            sends=tuple(row[0] for row in selection.dead),
-        )
+        return await self.again.run_again(tenant_id, message_ids, document_ids, actor=actor, reason=reason)
 
     # -- sourcing
 
@@ -521,55 +371,11 @@ class Hub:
 
         Raises NotFound for an unknown order and Conflict for one that does not wait.
         """
-        answers = await self._source(tenant_id, [order_number], actor, f"order/{order_number}")
-        if answers:
-            return answers[0]
-        rows = await self.store.read(lambda found: aggregates.load(found, tenant_id, "order", [order_number]))
-        if not rows:
-            raise NotFound(f"There is no order {order_number}")
-        raise Conflict(f"Order {order_number} does not wait for a site")
+        return await self.again.source_again(tenant_id, order_number, actor)
 
     async def source_issue_again(self, tenant_id: str, issue_id: str, actor: str) -> tuple[SourcedOrder, ...]:
         """Look for sites for every order behind an issue's open members; what does not wait is left out."""
-        numbers = await self.store.read(lambda connection: issues.orders_of(connection, tenant_id, issue_id))
-        answers: list[SourcedOrder] = []
-        for first in range(0, len(numbers), SOURCED_AT_ONCE):
-            answers += await self._source(
-                tenant_id, numbers[first : first + SOURCED_AT_ONCE], actor, f"issue/{issue_id}"
-            )
-        return tuple(answers)
-
-    async def _source(self, tenant_id: str, numbers: Sequence[str], actor: str, about: str) -> tuple[SourcedOrder, ...]:
-        configuration, now = self.tenancy.require(tenant_id), self.clock.now()
-
-        def run(connection: Connection) -> tuple[Batch, tuple[SourcedOrder, ...]]:
-            batch, answers = source_again(
-                connection,
-                tenant_id,
-                numbers,
-                configuration,
-                ids=self.writer_ids,
-                health=self.tenancy.health,
-                mode_of=self.mode_of,
-                now=now,
-            )
-            if answers:
-                detail = {"orders": len(answers), "sourced": sum(1 for answer in answers if answer.requests)}
-                audit.append(
-                    connection,
-                    tenant_id,
-                    actor=actor or "system",
-                    action="order.source",
-                    object=about,
-                    detail=detail,
-                    at=now,
-                )
-            batch.ready = self.pipeline.in_order(connection, batch.ready)
-            return batch, answers
-
-        batch, answers = await self.pipeline.write(run, then=lambda found: self.pipeline.send_on(found[0].ready))
-        self.backbone.announce(batch.events)
-        return answers
+        return await self.again.source_issue_again(tenant_id, issue_id, actor)
 
     # -- outages
 
@@ -594,7 +400,7 @@ class Hub:
         self.sending.outages.circuit_changed(tenant_id, connection_id, circuit)
         now = to_micros(self.clock.now())
         state, failures, probe_at = circuit.state, circuit.failures, circuit.probe_at
-        self._chore(
+        self.chore(
             self.pipeline.write(
                 lambda connection: connections.save_circuit(
                     connection, tenant_id, connection_id, state, failures, int(probe_at * 1e6), error, now
@@ -604,13 +410,14 @@ class Hub:
 
     def _poll_failed(self, tenant_id: str, connection_id: str, error: str) -> None:
         now = to_micros(self.clock.now())
-        self._chore(
+        self.chore(
             self.pipeline.write(
                 lambda connection: connections.save_error(connection, tenant_id, connection_id, error, now)
             )
         )
 
-    def _chore(self, work: Any) -> None:
+    def chore(self, work: Any) -> None:
+        """Do something beside; `settle` and `stop` wait for it, and what it raises is logged."""
         task = asyncio.get_running_loop().create_task(work)
         self._chores.add(task)
         task.add_done_callback(self._chore_done)
@@ -627,9 +434,3 @@ async def _quietly(what: str, ending: Awaitable[Any]) -> None:
         await ending
     except Exception as error:
         log.error("stop.failed", what=what, error=repr(error), exc_info=error)
-
-
-def _next_deadline(connection: Connection) -> datetime | None:
-    times = [aggregates.next_timer(connection), outbound.next_acknowledgment_due(connection)]
-    found = min((time for time in times if time is not None), default=None)
-    return None if found is None else from_micros(found)

@@ -2,55 +2,42 @@
 
 Doors hand in offers, the sender hands in outcomes; one `drain` job at a time runs in the store's writer. What a cycle
 stored is translated by the next one, from memory: the bytes are durable before anything looks at them, and a cycle's
-one
-fsync pays for both. The batch grows with the load by itself; there is no timer. State is in the record only: all
-that is
-held here can be lost at any instant and is found again at the start.
+one fsync pays for both. The batch grows with the load by itself; there is no timer. State is in the record only: all
+that is held here can be lost at any instant and is found again at the start.
+
+What waits is in `backlog.py`, the order of writing in `turn.py`, what follows a failure in `troubles.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 
 from ..canonical.events import Event
-from ..durable.fairness import FairQueue
 from ..durable.identity import Clock, Ids, to_micros
-from ..errors import NotFound, TransientError
 from ..governance.pack import ConnectionSpec
-from ..store.engine import CommitUnknown, Connection, Contention, Fenced, Store, StoreUnavailable
+from ..store.engine import Connection, Store
 from . import acknowledge, recovery
+from .backlog import Backlog, Limits, closed
 from .batch import Ready
 from .bookings import Outcome, book_outcomes, lost, reserve_sends
 from .cycle import Cycle, Offered, became_durable, run_apart
 from .handover import Handover, Taken
 from .ingest import InboundOffer, IngestAnswer, Place, Stored, store_offers
 from .stages import Stages, Worked
+from .troubles import Strays, Troubles
+from .turn import Turn
 
 log = structlog.get_logger()
 T = TypeVar("T")
 
 RESERVE_AGAIN_SECONDS = 60.0
-# How often a transaction that came second is run again at once, before it is treated as a fault.
-CONTENTIONS_MAX = 8
 # How much a worker among several takes into its memory of what others stored for it.
 TAKEN_WAITING_MAX = 2_048
-COST_BYTES = 16_384
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What one cycle takes at most, and how much may wait in memory before doors are told to slow down."""
-
-    batch_messages_max: int = 512
-    batch_bytes_max: int = 1_000_000
-    waiting_max: int = 20_000
-    outbound_max: int = 10_000
 
 
 class Pipeline:
@@ -76,7 +63,6 @@ class Pipeline:
         # Set where several processes share the record; without it everything is this process's.
         self.handover: Handover | None = None
         self._place = place
-        self._fenced_out: Callable[[], None] = lambda: None
         self._stages = stages
         self._clock = clock
         self._ids = ids
@@ -84,35 +70,18 @@ class Pipeline:
         self._dispatch = dispatch
         self._publish = publish
         self._waiting_sends = waiting_sends
-        self._sender_knows = sender_knows
         self._limits = limits or Limits()
-        weight_of = (weights or {}).get
-        self._offers: FairQueue[Offered] = FairQueue(
-            lambda offered: self._flow(offered[0].tenant_id, offered[0].connection_id),
-            lambda offered: 1.0 + len(offered[0].content) / COST_BYTES,
-            lambda tenant_id: weight_of(tenant_id, 1.0),
-        )
-        self._outcomes: deque[Outcome] = deque()
-        self._reservations: deque[Ready] = deque()
-        self._work: FairQueue[Stored] = FairQueue(
-            lambda stored: self._flow(stored.tenant_id, stored.connection_id),
-            lambda stored: 1.0 + len(stored.content) / COST_BYTES,
-            lambda tenant_id: weight_of(tenant_id, 1.0),
-        )
+        self._backlog = Backlog(specs, self._limits, weights or {})
+        # The same queues: what comes one by one goes straight to them.
+        self._offers, self._work = self._backlog.offers, self._backlog.work
+        self._outcomes, self._reservations = self._backlog.outcomes, self._backlog.reservations
+        self._turn = Turn(store)
+        self._troubles = Troubles(self._backlog)
+        self._strays = Strays(store, clock, self._backlog, sender_knows)
         self._task: asyncio.Task[None] | None = None
-        # One transaction decides at a time, on every engine: two that load the same order would lose one decision.
-        self._turn = asyncio.Lock()
-        self._failed_cycles = 0
-        # Set after a failure that was not the record's: the next cycle takes its parts apart.
-        self._careful = False
-        self._doubt: Cycle | None = None
-        self._contended = 0
         self._sweep_due = False
         self._take_due = False
         self._more_to_take = False
-        self._announce: deque[int] = deque()
-        self._suspects: deque[list[Stored]] = deque()
-        self._swept = recovery.Place()
         self.counts = {"received": 0, "duplicates": 0, "conflicts": 0, "cycles": 0}
 
     # -- doors
@@ -140,22 +109,8 @@ class Pipeline:
     def _admit(self, places: set[tuple[str, str]]) -> None:
         """Refuse, before it joins the others, what comes to no door of ours, or more than may wait."""
         if self._store.broken() is not None:
-            raise _closed()
-        total, most = len(self._offers) + len(self._work), self._limits.waiting_max
-        full = self._waiting_sends() >= self._limits.outbound_max
-        for place in places:
-            self._specs(*place)
-            # Alone, a tenant may fill the whole; the more one has waiting, the less another needs for a place.
-            own = self._offers.waiting_of(place[0]) + self._work.waiting_of(place[0]) if total >= most else 0
-            if full or (total >= most and own >= 2 * most - total):
-                raise TransientError("more waits inside than may", code="XD-ING-010", retry_after_seconds=1.0)
-
-    def _flow(self, tenant_id: str, connection_id: str) -> tuple[str, str]:
-        """Return in which queue something waits: its tenant's, by the urgency of its connection."""
-        try:
-            return tenant_id, self._specs(tenant_id, connection_id)[0].urgency
-        except NotFound:
-            return tenant_id, "normal"
+            raise closed()
+        self._backlog.admit(places, full=self._waiting_sends() >= self._limits.outbound_max)
 
     def resume(self, stored: Sequence[Stored]) -> None:
         """Take up messages that are durable already: after a start, a release or a replay."""
@@ -178,56 +133,13 @@ class Pipeline:
         `then` is called after the commit and before the next cycle. Whoever is cancelled while it runs leaves the turn
         only when it has ended.
         """
-        for _ in range(CONTENTIONS_MAX):
-            try:
-                return await self._in_turn(lambda: function, then)
-            except Contention as error:
-                log.info("write.again", error=str(error))
-        return await self._in_turn(lambda: function, then)
+        return await self._turn.write(function, then)
 
     async def exclusively(
         self, make: Callable[[], Callable[[Connection], T]], then: Callable[[T], None] | None = None
     ) -> T:
         """Like `write`, with a function that is made when no cycle runs any more: `make` may look at what is held."""
-        return await self._in_turn(make, then)
-
-    async def _in_turn(
-        self, make: Callable[[], Callable[[Connection], T]], then: Callable[[T], None] | None = None
-    ) -> T:
-        await self._turn.acquire()
-        task = asyncio.get_running_loop().create_task(self._run_in_turn(make, then, self._store.write))
-        task.add_done_callback(self._end_turn)
-        return await asyncio.shield(task)
-
-    async def write_cycle(self, function: Callable[[Connection], T], then: Callable[[T], None] | None = None) -> T:
-        """Like `write`, for the cycle itself: nobody cancels it, its work is bounded, and it is run once."""
-        async with self._turn:
-            return await self._run_in_turn(lambda: function, then, self._store.write_here)
-
-    async def _run_in_turn(
-        self,
-        make: Callable[[], Callable[[Connection], T]],
-        then: Callable[[T], None] | None,
-        write: Callable[[Callable[[Connection], T]], Awaitable[T]],
-    ) -> T:
-        function = make()
-        if self.handover is None:
-            result = await write(function)
-        else:
-            try:
-                result = await write(self.handover.fenced(function))
-            except Fenced:
-                self._fenced_out()
-                raise
-        if then is not None:
-            then(result)
-        return result
-
-    def _end_turn(self, task: asyncio.Task[Any]) -> None:
-        self._turn.release()
-        if not task.cancelled():
-            # Nobody may be waiting for it any more: say that its error was seen.
-            task.exception()
+        return await self._turn.exclusively(make, then)
 
     def sweep(self) -> None:
         """Have the record looked through for work that nobody holds in memory."""
@@ -245,8 +157,7 @@ class Pipeline:
                 self._kick()
 
     def _waits(self) -> bool:
-        held = self._offers or self._outcomes or self._reservations or self._work or self._announce or self._take_due
-        return bool(held) or self._doubt is not None or self._sweep_due
+        return self._backlog.any() or self._take_due or self._troubles.doubt is not None or self._sweep_due
 
     def idle(self) -> bool:
         """Tell whether nothing waits and no cycle runs."""
@@ -269,10 +180,10 @@ class Pipeline:
     def send_on(self, ready: list[Ready]) -> None:
         """Have sends made that are committed: here, or by the process that owns their slot."""
         if self.handover is not None:
-            self._announce.extend(self.handover.foreign((), ready))
+            self._backlog.announce.extend(self.handover.foreign((), ready))
             ready = self.handover.mine(ready)
         self._dispatch(ready)
-        if self._announce:
+        if self._backlog.announce:
             self._kick()
 
     def _mine(self, ready: list[Ready]) -> list[Ready]:
@@ -288,7 +199,8 @@ class Pipeline:
 
     def share(self, handover: Handover, fenced_out: Callable[[], None]) -> None:
         """Share the record with other processes. `fenced_out` is called when this one is found to be no worker."""
-        self.handover, self._fenced_out = handover, fenced_out
+        self.handover = handover
+        self._turn.share(handover, fenced_out)
 
     def take(self) -> None:
         """Take what others stored and made for this process's slots."""
@@ -302,33 +214,26 @@ class Pipeline:
             return
         self._dispatch(self.handover.mine(taken.sends))
         self._work.extend(taken.fresh)
-        self._suspects.extend(taken.suspects)
+        self._backlog.suspects.extend(taken.suspects)
         self._more_to_take = self._more_to_take or taken.more
         self._kick()
 
     def holds(self, gone: Callable[[str, str], bool]) -> bool:
         """Tell whether outcomes or reservations of some lanes wait to be written; `gone` gets (tenant, lane)."""
-        return any(gone(one.ready.tenant_id, one.ready.lane) for one in self._outcomes) or any(
-            gone(one.tenant_id, one.lane) for one in self._reservations
-        )
+        return self._backlog.holds(gone)
 
     def drop(self, slots: frozenset[int] | None = None) -> None:
         """Forget what waits of some slots, or (None) everything that is in the record: others work on it."""
         if slots is None:
-            self._work.clear()
-            self._outcomes.clear()
-            self._reservations.clear()
-            self._suspects.clear()
-            self._doubt = None
+            self._troubles.doubt = None
         else:
             self._take_due = self._more_to_take = False
-            self._work.remove(lambda stored: stored.slot in slots)
-            self._suspects = deque(group for group in self._suspects if group[0].slot not in slots)
+        self._backlog.drop(slots)
 
     async def run_suspects(self) -> None:
         """Have the next small group of messages run that may have killed a worker; each run is counted before."""
-        if self._suspects and not len(self._work):
-            group = self._suspects.popleft()
+        if self._backlog.suspects and not len(self._work):
+            group = self._backlog.suspects.popleft()
             await self.write(
                 lambda connection: recovery.count_runs(connection, group), then=lambda _: self.resume(group)
             )
@@ -348,11 +253,11 @@ class Pipeline:
             try:
                 await self._step(cycle)
             except Exception as error:  # noqa: BLE001 - the worker: a failed commit must not stop the cycle
-                await self._failed(cycle, error)
+                await self._troubles.failed(cycle, error)
 
     async def _step(self, cycle: Cycle) -> None:
-        if self._doubt is not None:
-            await self._settle_doubt(self._doubt)
+        if self._troubles.doubt is not None:
+            await self._settle_doubt(self._troubles.doubt)
         elif self._sweep_due:
             self._sweep_due = False
             await self._sweep()
@@ -363,18 +268,18 @@ class Pipeline:
             await self.write(lambda connection: handover.handed(connection, room), then=self.taken)
         else:
             # After the commit comes before the next turn: what waits in a lane is sent in the order it was made.
-            await self.write_cycle(
+            await self._turn.write_cycle(
                 lambda connection: self._drain(connection, cycle), lambda _: self._after_commit(cycle)
             )
-            self._careful = False
-        self._failed_cycles = self._contended = 0
+            self._troubles.careful = False
+        self._troubles.over()
 
     def _drain(self, connection: Connection, cycle: Cycle) -> None:
         """One transaction's worth of work. Runs in the store's writer."""
         now = self._clock.now()
         cycle.now_micros = to_micros(now)
-        connection.collisions_are_faults = self._careful
-        self._take(cycle)
+        connection.collisions_are_faults = self._troubles.careful
+        self._backlog.take(cycle)
         self._part(
             connection,
             cycle.outcomes,
@@ -425,7 +330,7 @@ class Pipeline:
         """Run one part of a cycle: straight on, or taken apart after a cycle that failed. No savepoint is paid for
         while all goes well.
         """
-        if self._careful:
+        if self._troubles.careful:
             run_apart(connection, items, run, give_up)
         elif items:
             run(items)
@@ -451,26 +356,6 @@ class Pipeline:
             and answer.state == "duplicate"
             and self._specs(offer.tenant_id, offer.connection_id)[0].x12 is not None
         ]
-
-    def _take(self, cycle: Cycle) -> None:
-        messages_left, bytes_left = self._limits.batch_messages_max, self._limits.batch_bytes_max
-        while self._work and messages_left > 0 and bytes_left > 0:
-            stored = self._work.popleft()
-            cycle.work.append(stored)
-            messages_left -= 1
-            bytes_left -= len(stored.content)
-        messages_left, bytes_left = self._limits.batch_messages_max, self._limits.batch_bytes_max
-        while self._offers and messages_left > 0 and bytes_left > 0:
-            offered = self._offers.popleft()
-            cycle.offers.append(offered)
-            messages_left -= 1
-            bytes_left -= len(offered[0].content)
-        while self._announce:
-            cycle.announced.add(self._announce.popleft())
-        while self._outcomes and len(cycle.outcomes) < 2 * self._limits.batch_messages_max:
-            cycle.outcomes.append(self._outcomes.popleft())
-        while self._reservations and len(cycle.reserved) < self._limits.batch_messages_max:
-            cycle.reserved.append(self._reservations.popleft())
 
     def _after_commit(self, cycle: Cycle) -> None:
         self.counts["cycles"] += 1
@@ -505,62 +390,10 @@ class Pipeline:
 
     # -- when something fails
 
-    async def _failed(self, cycle: Cycle, error: Exception) -> None:
-        """Nothing of the cycle is kept, unless its commit is in doubt. Senders are told so; the rest is tried again.
-
-        Whoever came second in a contention is not told: it is run again at once.
-        """
-        if isinstance(error, Contention) and self._contended < CONTENTIONS_MAX:
-            self._contended += 1
-            log.info("cycle.again", error=str(error))
-            self._offers.put_back(cycle.offers)
-            self._put_back(cycle)
-            return
-        if isinstance(error, Fenced):
-            log.warning("worker.fenced", error=str(error), work=len(cycle.work), outcomes=len(cycle.outcomes))
-            self._offers.put_back(cycle.offers)
-            return
-        self._failed_cycles += 1
-        log.error(
-            "cycle.failed",
-            error=repr(error),
-            offers=len(cycle.offers),
-            work=len(cycle.work),
-            failures=self._failed_cycles,
-        )
-        if not isinstance(error, StoreUnavailable):
-            # A doubt that cannot be settled is left to the sweep.
-            self._doubt = None
-        if isinstance(error, CommitUnknown):
-            _refuse(cycle.offers, error)
-            # Settling a doubt writes nothing, so there is never a second one.
-            self._doubt = self._doubt or cycle
-        elif (not isinstance(error, StoreUnavailable) or isinstance(error, Contention)) and not self._careful:
-            self._careful = True
-            self._offers.put_back(cycle.offers)
-            self._put_back(cycle)
-            return
-        else:
-            _refuse(cycle.offers, error)
-            self._put_back(cycle)
-        if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown):
-            # Whoever waits is told now: it may take long until the record is back.
-            _refuse(self._offers, error)
-            self._offers.clear()
-        await asyncio.sleep(min(0.05 * 2 ** min(self._failed_cycles, 6), 2.0))
-
-    def _put_back(self, cycle: Cycle) -> None:
-        self._work.put_back(cycle.work)
-        self._announce.extend(cycle.announced)
-        self._outcomes.extendleft(reversed(cycle.outcomes))
-        self._reservations.extendleft(reversed(cycle.reserved))
-
     def _give_up(self) -> None:
         """The record takes nothing more. What is held here is in it, or was never promised to anyone."""
-        _refuse(self._offers, _closed())
-        for held in (self._offers, self._outcomes, self._reservations, self._work, self._announce):
-            held.clear()
-        self._doubt, self._sweep_due, self._take_due = None, False, False
+        self._backlog.give_up()
+        self._troubles.doubt, self._sweep_due, self._take_due = None, False, False
 
     async def _settle_doubt(self, cycle: Cycle) -> None:
         """After a commit of unknown outcome: go on behind it if it is in the record, else do the work again.
@@ -569,12 +402,12 @@ class Pipeline:
         """
 
         def settle(durable: bool) -> None:
-            self._doubt = None
+            self._troubles.doubt = None
             log.warning("cycle.settled", durable=durable, offers=len(cycle.offers), work=len(cycle.work))
             if durable:
                 self._after_commit(cycle)
             else:
-                self._put_back(cycle)
+                self._backlog.put_back(cycle)
 
         await self.write(lambda connection: became_durable(connection, cycle), then=settle)
 
@@ -585,22 +418,8 @@ class Pipeline:
 
         No cycle runs meanwhile, so what is not here and not with the sender is nowhere.
         """
-        now = self._clock.now()
-        swept = self._swept
-        handover = self.handover
-        strays = await self._store.read(
-            lambda connection: (
-                recovery.open_work(connection, to_micros(now), swept)
-                if handover is None
-                else handover.open_work(connection, now, swept)
-            )
-        )
-        self._swept = strays.reached
-        held = {stored.message_id for stored in self._work}
-        held.update(stored.message_id for group in self._suspects for stored in group)
-        inbound = [place for place in strays.inbound if place[1] not in held]
-        inbound = inbound[: max(0, self._limits.waiting_max - len(self._work))]
-        sends = [place for place in strays.sends if not self._sends(*place)]
+        now, handover = self._clock.now(), self.handover
+        inbound, sends = await self._strays.look(handover)
         if not inbound and not sends:
             return
         mine = None if handover is None else handover.ownership
@@ -608,18 +427,9 @@ class Pipeline:
             lambda connection: recovery.take_up(connection, inbound, sends, ids=self._ids, now=now, mine=mine)
         )
         log.warning("sweep.found", messages=len(stored), sends=len(ready))
-        held = {one.message_id for one in self._work}
-        stored = [one for one in stored if one.message_id not in held and (mine is None or mine.holds(one.slot))]
+        stored, ready = self._strays.still(stored, ready, handover)
         self._work.extend(stored)
-        ready = [one for one in ready if not self._sends(one.tenant_id, one.connection_id, one.message_id)]
         self._dispatch(self._mine(ready))
-
-    def _sends(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
-        return (
-            self._sender_knows(tenant_id, connection_id, message_id)
-            or any(outcome.ready.message_id == message_id for outcome in self._outcomes)
-            or any(ready.message_id == message_id for ready in self._reservations)
-        )
 
 
 def _reserved(cycle: Cycle, now: float) -> list[Ready]:
@@ -631,13 +441,3 @@ def _reserved(cycle: Cycle, now: float) -> list[Ready]:
         elif ready.state == "pending":
             ready.state = "sending"
     return cycle.reserved
-
-
-def _refuse(offers: Iterable[Offered], error: Exception) -> None:
-    for _, future in offers:
-        if not future.done():
-            future.set_exception(error)
-
-
-def _closed() -> StoreUnavailable:
-    return StoreUnavailable("the record was closed after an I/O error", hint="Restart the process")

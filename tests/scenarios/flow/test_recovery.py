@@ -191,7 +191,6 @@ async def test_a_poison_message_goes_through_once_the_fault_is_gone(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Set aside is not lost: a replay after the repair applies it and closes the issue."""
-    from crossdock.bootstrap import Hub
 
     broken = True
     translate = stages_module.translate
@@ -205,7 +204,7 @@ async def test_a_poison_message_goes_through_once_the_fault_is_gone(
     answer = await world.hand_in("erp", order("SO-1"))
     assert "failed" == world.message_state(answer.message_id)
     broken = False
-    await Hub._replay(world.hub, "acme", (), world.issue_id("XD-SYS-050"), "current", "anna", "repaired")
+    await world.hub.again._replay("acme", (), world.issue_id("XD-SYS-050"), "current", "anna", "repaired")
     await world.hub.settle()
 
     assert ("processed", []) == (world.message_state(answer.message_id), world.issues())

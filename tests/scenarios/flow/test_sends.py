@@ -8,7 +8,6 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from crossdock.bootstrap import Hub
 from crossdock.errors import ConfigurationError, PermanentError, TransientError
 from crossdock.flow.send import Partner
 from crossdock.sdk import FindResult, Outbound
@@ -313,7 +312,7 @@ async def test_what_was_given_up_as_unknown_is_asked_for_when_it_is_taken_up_aga
     )
     partner.find = find  # type: ignore[method-assign]
     (message_id,) = world.column("select message_id from outbound_messages where connection_id = 'kc'")
-    await Hub._replay(world.hub, "acme", (message_id,), "", "current", "anna", "repaired")
+    await world.hub.again._replay("acme", (message_id,), "", "current", "anna", "repaired")
     await world.hub.settle()
 
     assert 1 == len(partner.pushed) and 1 == len(partner.asked)

@@ -31,7 +31,7 @@ MUTANTS = (
     mutant(
         "disk full leaves the offer",
         "an offer whose cycle failed is answered as taken",
-        ("flow.pipeline:Pipeline._failed", "else:\n        _refuse(cycle.offers, error)", "else:\n        pass"),
+        ("flow.troubles:Troubles.failed", "else:\n        refuse(cycle.offers, error)", "else:\n        pass"),
     ),
     mutant(
         "no dedupe",
@@ -70,19 +70,19 @@ MUTANTS = (
     mutant(
         "failed work forgotten",
         "what a failed cycle took is not put back, and nothing sweeps",
-        ("flow.pipeline:Pipeline._put_back", "self._work.put_back(cycle.work)", "pass"),
+        ("flow.backlog:Backlog.put_back", "self.work.put_back(cycle.work)", "pass"),
         _NO_SWEEP,
     ),
     mutant(
         "outcomes forgotten",
         "outcomes of a failed cycle are not put back, and nothing sweeps",
-        ("flow.pipeline:Pipeline._put_back", "self._outcomes.extendleft(reversed(cycle.outcomes))", "pass"),
+        ("flow.backlog:Backlog.put_back", "self.outcomes.extendleft(reversed(cycle.outcomes))", "pass"),
         _NO_SWEEP,
     ),
     mutant(
         "reservations forgotten",
         "reservations of a failed cycle are not put back",
-        ("flow.pipeline:Pipeline._put_back", "self._reservations.extendleft(reversed(cycle.reserved))", "pass"),
+        ("flow.backlog:Backlog.put_back", "self.reservations.extendleft(reversed(cycle.reserved))", "pass"),
     ),
     mutant(
         "outbox not atomic",
