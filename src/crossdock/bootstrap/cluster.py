@@ -285,7 +285,8 @@ class Cluster:
             return gone(tenant_id, poll_lane(connection_id))
 
         def make() -> Callable[[Connection], None]:
-            if self._sender.busy(gone) or self._pipeline.holds(gone) or self._collector.polls(polled):
+            held = self._pipeline.in_doubt() or self._pipeline.holds(gone)
+            if held or self._sender.busy(gone) or self._collector.polls(polled):
                 raise _NotYet
             reserved = [one for one in self._sender.unstarted() if gone(one.tenant_id, one.lane)]
             return lambda connection: self.handover.give_back(connection, slots, reserved)

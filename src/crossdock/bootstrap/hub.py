@@ -41,7 +41,7 @@ from .again import Again
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .doubts import Doubts
-from .recovering import recover
+from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
 from .sending import Sending
@@ -175,6 +175,7 @@ class Hub:
             await hub.doubts.load()
             await hub.sending.load()
             if hub.cluster is not None:
+                await go_on_behind_the_newest(hub)
                 await hub.cluster.start()
             else:
                 await recover(hub)

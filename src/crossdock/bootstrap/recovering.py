@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 
+async def go_on_behind_the_newest(hub: Hub) -> None:
+    """Have what is made from now on sent behind what was made before, whatever became of the clock."""
+    newest = await hub.store.read(outbound.newest_id)
+    if newest:
+        hub.writer_ids.go_on_behind(newest)
+
+
 async def recover(hub: Hub) -> None:
     """Find in the record what an earlier run left open, and go on with it; suspects of a crash run in small groups."""
     now = hub.clock.now()
     await hub.pipeline.write(connections.reset_circuits)
-    newest = await hub.store.read(outbound.newest_id)
-    if newest:
-        # What is made from now on is sent behind what was made before, whatever became of the clock.
-        hub.writer_ids.go_on_behind(newest)
+    await go_on_behind_the_newest(hub)
     sends = await hub.pipeline.write(lambda connection: recovery.open_sends(connection, ids=hub.writer_ids, now=now))
     hub.sender.dispatch(sends)
     waiting = await hub.pipeline.write(

@@ -40,6 +40,8 @@ class Cycle(msgspec.Struct):
     unreserved: list[Ready] = []
     events: list[Event] = []
     duplicates: int = 0
+    # Under which lease it began, where several processes share the record.
+    worker: int = 0
     announced: set[int] = set()
 
 

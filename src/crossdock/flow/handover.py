@@ -164,8 +164,10 @@ class Handover:
 
     def give_back(self, connection: Connection, slots: Collection[int], reserved: Sequence[Ready]) -> None:
         """Give slots back, in order: what was reserved and never begun waits its turn again."""
-        outbound.release(connection, [(one.tenant_id, one.message_id) for one in reserved])
-        workers.give_back(connection, self.ownership.number, slots)
+        given = workers.give_back(connection, self.ownership.number, slots)
+        # Run again after a commit in doubt, the slots are another's already, and what is reserved is being sent there.
+        mine = [one for one in reserved if slot_of(one.tenant_id, one.lane) in given]
+        outbound.release(connection, [(one.tenant_id, one.message_id) for one in mine])
         self.wake.within(connection, [SLOTS_ARE_FREE])
 
     def open_work(self, connection: Connection, now: datetime, behind: recovery.Place) -> recovery.OpenWork:

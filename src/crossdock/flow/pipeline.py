@@ -76,7 +76,7 @@ class Pipeline:
         self._offers, self._work = self._backlog.offers, self._backlog.work
         self._outcomes, self._reservations = self._backlog.outcomes, self._backlog.reservations
         self._turn = Turn(store)
-        self._troubles = Troubles(self._backlog)
+        self._troubles = Troubles(self._backlog, self._lease)
         self._strays = Strays(store, clock, self._backlog, sender_knows)
         self._task: asyncio.Task[None] | None = None
         self._sweep_due = False
@@ -249,11 +249,20 @@ class Pipeline:
             if self._store.broken() is not None:
                 self._give_up()
                 return
-            cycle = Cycle()
+            cycle = Cycle(worker=self._lease())
             try:
                 await self._step(cycle)
             except Exception as error:  # noqa: BLE001 - the worker: a failed commit must not stop the cycle
                 await self._troubles.failed(cycle, error)
+            # Quick commits never wait: without this nothing else would have a turn while work is left.
+            await asyncio.sleep(0)
+
+    def _lease(self) -> int:
+        return 0 if self.handover is None else self.handover.ownership.number
+
+    def in_doubt(self) -> bool:
+        """Tell whether a cycle's commit is of unknown outcome: what it held may still come back."""
+        return self._troubles.doubt is not None
 
     async def _step(self, cycle: Cycle) -> None:
         if self._troubles.doubt is not None:
@@ -403,6 +412,9 @@ class Pipeline:
 
         def settle(durable: bool) -> None:
             self._troubles.doubt = None
+            if cycle.worker != self._lease():
+                # Whoever works on its slots now has loaded all of it from the record.
+                return
             log.warning("cycle.settled", durable=durable, offers=len(cycle.offers), work=len(cycle.work))
             if durable:
                 self._after_commit(cycle)

@@ -14,7 +14,7 @@ import msgspec
 
 from ..durable.identity import Ids, from_micros, to_micros
 from ..durable.lanes import Ownership
-from ..store import issues, messages, outbound, payloads
+from ..store import issues, messages, outbound, payloads, workers
 from ..store.engine import Connection, Row
 from ..store.outbound import AttemptRow
 from .batch import Ready, ready_of_row
@@ -326,6 +326,10 @@ def take_up(
         for row in outbound.load_many(connection, tenant_id, message_ids)
         if row[9] in ("pending", "sending", "unknown") and (mine is None or mine.owns(row[31], row[6]))
     ]
+    if mine is not None:
+        # Ids of two workers follow two clocks; the order in which sends were made does not.
+        made = workers.made_order(connection, by_tenant)
+        open_rows.sort(key=lambda row: made.get(row[0], 0))
     return stored, taken_up(connection, open_rows, "nobody remembers what became of this send", ids=ids, now=now)
 
 

@@ -23,8 +23,10 @@ log = structlog.get_logger()
 class Troubles:
     """What went wrong with the last cycles, and what the next one has to mind."""
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: Backlog, worker: Callable[[], int] = lambda: 0) -> None:
         self._backlog = backlog
+        # The lease this process holds now: a cycle of an earlier one is others' work by now, and in the record.
+        self._worker = worker
         # Set after a failure that was not the record's: the next cycle takes its parts apart.
         self.careful = False
         # A cycle whose commit is of unknown outcome: settled before anything else is done.
@@ -42,6 +44,13 @@ class Troubles:
         Whoever came second in a contention is not told: it is run again at once.
         """
         backlog = self._backlog
+        if cycle.worker != self._worker():
+            log.warning("cycle.of_another_lease", error=str(error), work=len(cycle.work), outcomes=len(cycle.outcomes))
+            if isinstance(error, CommitUnknown):
+                refuse(cycle.offers, error)
+            else:
+                backlog.offers.put_back(cycle.offers)
+            return
         if isinstance(error, Contention) and self._contended < CONTENTIONS_MAX:
             self._contended += 1
             log.info("cycle.again", error=str(error))

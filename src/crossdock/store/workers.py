@@ -8,7 +8,7 @@ A worker's row is locked (`for key share`) by each of its transactions: nobody t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from zlib import crc32
 
 import msgspec
@@ -124,12 +124,14 @@ def _take(connection: Connection, number: int, wanted: Sequence[int]) -> dict[in
     return taken
 
 
-def give_back(connection: Connection, number: int, slots: Collection[int]) -> None:
-    """Give slots back in order: whoever takes them finds nothing half done."""
-    connection.execute(
-        f"update slots set worker = 0, epoch = epoch + 1, since_at = {NOW} where worker = ? and slot = any(?)",
+def give_back(connection: Connection, number: int, slots: Collection[int]) -> set[int]:
+    """Give slots back in order: whoever takes them finds nothing half done. Return those that were still ours."""
+    rows = connection.query(
+        f"update slots set worker = 0, epoch = epoch + 1, since_at = {NOW} where worker = ? and slot = any(?)"
+        " returning slot",
         (number, sorted(slots)),
     )
+    return {row[0] for row in rows}
 
 
 def leave(connection: Connection, number: int) -> None:
@@ -212,6 +214,19 @@ def open_ids(
         (after, sorted(slots), before_micros, limit),
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def made_order(connection: Connection, message_ids: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Return when, in the order of all, some sends of each tenant were made: message id → a number that grows."""
+    return {
+        row[0]: row[1]
+        for tenant_id, ids in message_ids.items()
+        for row in connection.many(
+            "select message_id, made from outbound_messages where tenant_id = ? and message_id in ({})",
+            [tenant_id],
+            ids,
+        )
+    }
 
 
 def mark_taken(connection: Connection, table: str, places: Sequence[tuple[str, str]]) -> None:
