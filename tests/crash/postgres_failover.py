@@ -4,7 +4,7 @@
 
 The world is that of kill_loop.py. Hub and standby reach the primary through proxies that can cut a link or leave it
 half open. Each cycle parts the primary from its standby, kills it, promotes the standby, points the hub's proxy at it
-and builds the next standby. What happens to the hub meanwhile is the cycle's kind (KINDS). The hub must go on by itself.
+and builds the next standby. What happens to the hub meanwhile is the cycle's kind (KINDS); it must go on by itself.
 A commit whose wait for the standby is cancelled is on the old primary only, and announced by a mere warning: what it
 wrote must not count, neither for the sender nor for what is sent to partners.
 """
@@ -54,15 +54,17 @@ class FailoverReport(Report):
     """What one run found, beside the ledgers.
 
     `acked_alone` counts acknowledgments while the primary was without a standby; `not_in_record` are acknowledged
-    papers the last primary has no receipt of; `cancelled` and `terminated` count waits that were ended.
+    papers the last primary has no receipt of; `cancelled` and `terminated` count waits that were ended;
+    `unknown_cycles` are the hub's cycles whose commit had an unknown outcome, settled afterwards.
     """
 
     asynchronous: bool = False
-    kinds: dict[str, int] = {}
+    kinds: dict[str, int] = msgspec.field(default_factory=dict)
     acked_alone: int = 0
     not_in_record: int = 0
     cancelled: int = 0
     terminated: int = 0
+    unknown_cycles: int = 0
     settled_durable: int = 0
     settled_not_durable: int = 0
     promoted_p50_seconds: float = 0.0
@@ -240,6 +242,7 @@ class FailoverLoop(PostgresKills):
         report.lost = max(report.lost, len(gone))
         report.examples += [f"no receipt of {key}" for key in gone[:5]]
         for line in (self._directory / "hub.log").read_text(errors="replace").splitlines():
+            report.unknown_cycles += '"cycle.failed"' in line and "CommitUnknown" in line
             if '"cycle.settled"' in line:
                 durable = '"durable": true' in line
                 report.settled_durable += durable

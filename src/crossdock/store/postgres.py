@@ -1,6 +1,8 @@
 """The grown-up record: PostgreSQL through psycopg, a small pool of connections each in its own thread.
 
 A commit whose wait for the synchronous standby was cancelled is announced by a warning only: it is reported as unknown.
+Its rows are there for everyone to see, and gone with this server: after it, nothing is written or decided before all
+that this server shows has reached its standby.
 The start refuses a server that may forget what it acknowledged (fsync, full_page_writes, synchronous_commit off).
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -178,6 +181,10 @@ _CONTENTION_STATES = ("40001", "40P01")
 _SERVER_STATES = ("08", "40", "53", "55", "57", "58", "XX")
 
 
+# The server is a standby, for now: a moment before or after a failover.
+_READ_ONLY = "25006"
+
+
 def _meaning_of(error: BaseException) -> BaseException:
     """Return what a fault of the server means for the caller; a fault of a statement or a value stays what it is."""
     if not isinstance(error, psycopg.Error):
@@ -187,7 +194,7 @@ def _meaning_of(error: BaseException) -> BaseException:
         return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
-    if _is_broken(error) or (state is not None and state[:2] in _SERVER_STATES):
+    if _is_broken(error) or (state is not None and (state[:2] in _SERVER_STATES or state == _READ_ONLY)):
         return StoreUnavailable(f"PostgreSQL failed: {error}")
     return error
 
@@ -209,6 +216,10 @@ class PostgresStore:
         self._count = threads
         self._commits = 0
         self._left_behind: deque[tuple[int, Any]] = deque()
+        # How many times this server's record may have shown what its standby has not, and how many of them are settled.
+        # A process that starts does not know what the one before it left.
+        self._doubts, self._settled = 1, 0
+        self._doubting = threading.Lock()
         self._lock: PostgresConnection | None = None
         self._several = False
         first = self._connect()
@@ -290,7 +301,7 @@ class PostgresStore:
         """Like `write`, blocking."""
         connection = self._take()
         try:
-            connection.warnings.clear()
+            self._confirm(connection)
             connection.locking, connection.several = " for update", self._several
             connection.collisions_are_faults = False
             connection.begin()
@@ -300,6 +311,7 @@ class PostgresStore:
                 _roll_back(connection)
                 raise
             self._commit(connection)
+            self._commits += 1
             return result
         except psycopg.Error as error:
             meaning = _meaning_of(error)
@@ -309,7 +321,28 @@ class PostgresStore:
         finally:
             self._give_back(connection)
 
+    def _confirm(self, connection: PostgresConnection) -> None:
+        """After a commit of unknown outcome, wait until all that this server shows is on its standby too.
+
+        Standbys take commits in their order, so one commit that they confirm is enough. It has to write something.
+        Raises CommitUnknown when this wait is cancelled as well.
+        """
+        doubts = self._doubts
+        if self._settled >= doubts:
+            return
+        connection.begin()
+        connection.execute("select pg_logical_emit_message(true, 'crossdock', '')")
+        self._commit(connection)
+        with self._doubting:
+            self._settled = max(self._settled, doubts)
+
+    def _doubt(self, reason: str) -> CommitUnknown:
+        with self._doubting:
+            self._doubts += 1
+        return CommitUnknown(reason)
+
     def _commit(self, connection: PostgresConnection) -> None:
+        connection.warnings.clear()
         try:
             connection.commit()
         except psycopg.Error as error:
@@ -318,10 +351,10 @@ class PostgresStore:
                 _roll_back(connection)
                 raise connection.meaning(error) from error
             self._leave_behind(connection)
-            raise CommitUnknown(f"the connection broke during the commit: {error}") from error
-        if any("synchronous replication" in text for text in connection.warnings):
-            raise CommitUnknown("the wait for the synchronous standby was cancelled")
-        self._commits += 1
+            raise self._doubt(f"the connection broke during the commit: {error}") from error
+        if connection.warnings:
+            # Whatever it says, in the server's language: a commit that is on the standby comes without a warning.
+            raise self._doubt(f"the wait for the synchronous standby was cancelled: {connection.warnings[0]}")
 
     async def read(self, function: Callable[[PostgresConnection], T]) -> T:
         """Run `function` on a read-only snapshot, in a thread."""
