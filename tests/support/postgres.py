@@ -159,8 +159,8 @@ class StandbyCluster(PostgresCluster):
                 raise RuntimeError("the standby was not promoted")
 
     def _initialize(self) -> None:
-        source = ["-h", self._primary.directory, "-p", str(self._primary.port), "-U", "postgres"]
-        how = ["-X", "stream", "--checkpoint=fast", "--no-sync", "-D", self._data]
+        source = ["-h", str(self._primary.directory), "-p", str(self._primary.port), "-U", "postgres"]
+        how = ["-X", "stream", "--checkpoint=fast", "--no-sync", "-D", str(self._data)]
         copy = spawn([self._binaries / "pg_basebackup", *source, *how], log=self.log, user=self._user)
         if copy.wait(60) != 0:
             raise RuntimeError(f"pg_basebackup failed:\n{self.log.read_text()}")
