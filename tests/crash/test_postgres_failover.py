@@ -86,6 +86,19 @@ async def test_a_cancelled_wait_is_unknown_until_the_standby_has_it(pair: Pair) 
         await asyncio.to_thread(store.close)
 
 
+async def test_of_two_named_servers_the_primary_is_taken(pair: Pair) -> None:
+    """The address that the how-to gives finds the primary, though the standby is named first."""
+    database = await asyncio.to_thread(pair.primary.create_database)
+    assert pair.standby is not None
+    servers = f"127.0.0.1:{pair.standby.port},127.0.0.1:{pair.primary.port}"
+    how = "target_session_attrs=read-write&connect_timeout=5&keepalives_idle=10&tcp_user_timeout=20000"
+    url = f"postgresql://{pair.primary.owner}@{servers}/{database}?{how}"
+    store = await asyncio.to_thread(PostgresStore, url, threads=1)
+
+    assert [(False,)] == await store.write(lambda connection: connection.query("select pg_is_in_recovery()"))
+    await asyncio.to_thread(store.close)
+
+
 async def test_a_standby_that_is_not_promoted_yet_is_unavailable(pair: Pair) -> None:
     """A write there is refused as a moment's fault, not as one of what is written."""
     store = await _opened(pair)
