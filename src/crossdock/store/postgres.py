@@ -74,6 +74,7 @@ class PostgresConnection:
     def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self.raw = raw
         self.locking, self.several, self.collisions_are_faults = "", False, False
+        self.writing = False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
         # Set when a pipeline broke: the driver believes statements to be prepared that the server never saw. Nothing
@@ -116,7 +117,8 @@ class PostgresConnection:
         return self._run(any_of(sql, type(values[0]).__name__), [*before, list(values)]).fetchall()
 
     def begin(self, how: str = "") -> None:
-        """Begin a transaction; costs no round trip of its own."""
+        """Begin a transaction, one that writes unless `how` is given; costs no round trip of its own."""
+        self.writing = not how
         self._waiting = [("begin" + how, None)]
 
     def commit(self) -> None:
@@ -170,6 +172,8 @@ class PostgresConnection:
         """Return what a fault of the server means for the caller."""
         if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
             return Contention(f"another process was first: {error}")
+        if self.writing and error.sqlstate == _READ_ONLY:
+            return StoreUnavailable(f"PostgreSQL is a standby, for now: {error}")
         return _meaning_of(error)
 
 
@@ -181,7 +185,7 @@ _CONTENTION_STATES = ("40001", "40P01")
 _SERVER_STATES = ("08", "40", "53", "55", "57", "58", "XX")
 
 
-# The server is a standby, for now: a moment before or after a failover.
+# A write on a standby: a moment before or after a failover.
 _READ_ONLY = "25006"
 
 
@@ -194,7 +198,7 @@ def _meaning_of(error: BaseException) -> BaseException:
         return Contention(f"another transaction was first: {error}")
     if state is not None and state.startswith("53100"):
         return StoreFull(f"the disk is full: {error}")
-    if _is_broken(error) or (state is not None and (state[:2] in _SERVER_STATES or state == _READ_ONLY)):
+    if _is_broken(error) or (state is not None and state[:2] in _SERVER_STATES):
         return StoreUnavailable(f"PostgreSQL failed: {error}")
     return error
 
