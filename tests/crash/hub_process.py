@@ -36,6 +36,7 @@ from crossdock.flow.ingest import InboundOffer, IngestAnswer
 from crossdock.flow.pipeline import Pipeline
 from crossdock.flow.send import Sender
 from crossdock.store import workers
+from crossdock.store.postgres import PostgresConnection, PostgresStore
 from crossdock.web.server import open_doors
 from tests.crash import crash_points
 
@@ -91,12 +92,24 @@ def move_place_before_ack() -> None:
     jetstream.PLACE_SECONDS = 0.0
 
 
+def count_cancelled_as_done() -> None:
+    """Known bad: a commit whose wait for the standby was cancelled is taken for one that is on both servers."""
+    PostgresConnection._notice = lambda self, diagnostic: None  # type: ignore[method-assign]
+
+
+def believe_the_old_primary() -> None:
+    """Known bad: after a commit of unknown outcome, what this server shows is taken for what its standby has."""
+    PostgresStore._confirm = lambda self, connection: None  # type: ignore[method-assign]
+
+
 _kept: set[Any] = set()
 FAULTS = {
     "acknowledge_before_commit": acknowledge_before_commit,
     "send_again_without_asking": send_again_without_asking,
     "send_on_without_a_lease": send_on_without_a_lease,
     "move_place_before_ack": move_place_before_ack,
+    "count_cancelled_as_done": count_cancelled_as_done,
+    "believe_the_old_primary": believe_the_old_primary,
 }
 
 

@@ -53,17 +53,16 @@ class PostgresCluster:
             undo.callback(self.close)
             self._initialize()
             self.start()
-            with psycopg.connect(self.superuser_dsn("postgres"), autocommit=True) as connection:
-                connection.execute(f"CREATE ROLE {self.owner} LOGIN")
+            self._prepare()
             undo.pop_all()
 
     def dsn(self, database: str) -> str:
         """Return the address of `database` for its owner."""
-        return f"postgresql://{self.owner}@/{database}?host={self.directory}"
+        return f"postgresql://{self.owner}@/{database}?host={self.directory}&port={self.port}"
 
     def superuser_dsn(self, database: str) -> str:
         """Return the address of `database` for the superuser, who passes by every check."""
-        return f"postgresql://postgres@/{database}?host={self.directory}"
+        return f"postgresql://postgres@/{database}?host={self.directory}&port={self.port}"
 
     def create_database(self) -> str:
         """Create an empty database, unlike any other of this cluster, and return its name."""
@@ -104,6 +103,11 @@ class PostgresCluster:
                 return
 
     @property
+    def port(self) -> int:
+        """The port of the server; of its socket's name only, unless a setting has it listen."""
+        return int(self._settings.get("port", "5432"))
+
+    @property
     def pid(self) -> int:
         """The process id of the running postmaster."""
         return int((self._data / "postmaster.pid").read_text().split()[0])
@@ -125,6 +129,10 @@ class PostgresCluster:
         if initdb.wait(60) != 0:
             raise RuntimeError(f"initdb failed:\n{self.log.read_text()}")
 
+    def _prepare(self) -> None:
+        with psycopg.connect(self.superuser_dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {self.owner} LOGIN")
+
     def _reachable(self, binaries: Path) -> Path:
         # A .venv below a private home cannot be entered by the unprivileged user: give it a copy. The programs
         # find their libraries by a path relative to themselves, so package and libraries move together.
@@ -134,6 +142,32 @@ class PostgresCluster:
         for directory in package.parent.glob(f"{package.name}*"):
             shutil.copytree(directory, self.directory / "install" / directory.name, symlinks=True)
         return self.directory / "install" / binaries.relative_to(package.parent)
+
+
+class StandbyCluster(PostgresCluster):
+    """A copy of a running server that follows it, over `link` (a port of this machine) once the copy is made."""
+
+    def __init__(self, binaries: Path, primary: PostgresCluster, link: int, *, settings: Mapping[str, str]) -> None:
+        self._primary = primary
+        source = f"host=127.0.0.1 port={link} user=postgres application_name=standby"
+        super().__init__(binaries, settings={**settings, "primary_conninfo": source})
+
+    def promote(self) -> None:
+        """Make it a primary of its own; return once it takes writes."""
+        with psycopg.connect(self.superuser_dsn("postgres"), autocommit=True) as connection:
+            if connection.execute("SELECT pg_promote(true, 30)").fetchone() != (True,):
+                raise RuntimeError("the standby was not promoted")
+
+    def _initialize(self) -> None:
+        source = ["-h", str(self._primary.directory), "-p", str(self._primary.port), "-U", "postgres"]
+        how = ["-X", "stream", "--checkpoint=fast", "--no-sync", "-D", str(self._data)]
+        copy = spawn([self._binaries / "pg_basebackup", *source, *how], log=self.log, user=self._user)
+        if copy.wait(60) != 0:
+            raise RuntimeError(f"pg_basebackup failed:\n{self.log.read_text()}")
+        (self._data / "standby.signal").touch()
+
+    def _prepare(self) -> None:
+        """Everything is there already."""
 
 
 def find_binaries() -> Path | None:

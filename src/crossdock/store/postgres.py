@@ -1,6 +1,8 @@
 """The grown-up record: PostgreSQL through psycopg, a small pool of connections each in its own thread.
 
 A commit whose wait for the synchronous standby was cancelled is announced by a warning only: it is reported as unknown.
+Its rows are there for everyone to see, and gone with this server: after it, nothing is written or decided before all
+that this server shows has reached its standby.
 The start refuses a server that may forget what it acknowledged (fsync, full_page_writes, synchronous_commit off).
 """
 
@@ -73,6 +75,7 @@ class PostgresConnection:
     def __init__(self, raw: psycopg.Connection[Row]) -> None:
         self.raw = raw
         self.locking, self.several, self.collisions_are_faults = "", False, False
+        self.writing = False
         self.backend_pid, self.backend_start = 0, None
         self.warnings: list[str] = []
         # Set when a pipeline broke: the driver believes statements to be prepared that the server never saw. Nothing
@@ -115,7 +118,8 @@ class PostgresConnection:
         return self._run(any_of(sql, type(values[0]).__name__), [*before, list(values)]).fetchall()
 
     def begin(self, how: str = "") -> None:
-        """Begin a transaction; costs no round trip of its own."""
+        """Begin a transaction, one that writes unless `how` is given; costs no round trip of its own."""
+        self.writing = not how
         self._waiting = [("begin" + how, None)]
 
     def commit(self) -> None:
@@ -171,6 +175,8 @@ class PostgresConnection:
         """Return what a fault of the server means for the caller."""
         if self.several and error.sqlstate == "23505" and not self.collisions_are_faults:
             return Contention(f"another process was first: {error}")
+        if self.writing and error.sqlstate == _READ_ONLY:
+            return StoreUnavailable(f"PostgreSQL is a standby, for now: {error}")
         return _meaning_of(error)
 
 
@@ -180,6 +186,10 @@ _CONTENTION_STATES = ("40001", "40P01")
 # Classes of SQLSTATE that say something of the server, not of what is being written: connection, deadlock, resources,
 # idle for too long inside a transaction, locks, cancelled or shut down, system, internal.
 _SERVER_STATES = ("08", "25P03", "40", "53", "55", "57", "58", "XX")
+
+
+# A write on a standby: a moment before or after a failover.
+_READ_ONLY = "25006"
 
 
 def _meaning_of(error: BaseException) -> BaseException:
@@ -214,6 +224,10 @@ class PostgresStore:
         self._commits = 0
         self._left_behind: deque[tuple[int, Any]] = deque()
         self._ending = threading.Lock()
+        # How many times this server's record may have shown what its standby has not, and how many of them are settled.
+        # A process that starts does not know what the one before it left.
+        self._doubts, self._settled = 1, 0
+        self._doubting = threading.Lock()
         self._lock: PostgresConnection | None = None
         self._several = False
         first = self._connect()
@@ -295,7 +309,7 @@ class PostgresStore:
         """Like `write`, blocking."""
         connection = self._take()
         try:
-            connection.warnings.clear()
+            self._confirm(connection)
             connection.locking, connection.several = " for update", self._several
             connection.collisions_are_faults = False
             connection.begin()
@@ -305,6 +319,7 @@ class PostgresStore:
                 _roll_back(connection)
                 raise
             self._commit(connection)
+            self._commits += 1
             return result
         except psycopg.Error as error:
             meaning = _meaning_of(error)
@@ -314,7 +329,28 @@ class PostgresStore:
         finally:
             self._give_back(connection)
 
+    def _confirm(self, connection: PostgresConnection) -> None:
+        """After a commit of unknown outcome, wait until all that this server shows is on its standby too.
+
+        Standbys take commits in their order, so one commit that they confirm is enough. It has to write something.
+        Raises CommitUnknown when this wait is cancelled as well.
+        """
+        doubts = self._doubts
+        if self._settled >= doubts:
+            return
+        connection.begin()
+        connection.execute("select pg_logical_emit_message(true, 'crossdock', '')")
+        self._commit(connection)
+        with self._doubting:
+            self._settled = max(self._settled, doubts)
+
+    def _doubt(self, reason: str) -> CommitUnknown:
+        with self._doubting:
+            self._doubts += 1
+        return CommitUnknown(reason)
+
     def _commit(self, connection: PostgresConnection) -> None:
+        connection.warnings.clear()
         try:
             connection.commit()
         except psycopg.Error as error:
@@ -323,14 +359,14 @@ class PostgresStore:
                 _roll_back(connection)
                 raise connection.meaning(error) from error
             self._leave_behind(connection)
-            raise CommitUnknown(f"the connection broke during the commit: {error}") from error
+            raise self._doubt(f"the connection broke during the commit: {error}") from error
         except BaseException:
             # A value that cannot be written down: the commit itself was never sent.
             _roll_back(connection)
             raise
-        if any("synchronous replication" in text for text in connection.warnings):
-            raise CommitUnknown("the wait for the synchronous standby was cancelled")
-        self._commits += 1
+        if connection.warnings:
+            # Whatever it says, in the server's language: a commit that is on the standby comes without a warning.
+            raise self._doubt(f"the wait for the synchronous standby was cancelled: {connection.warnings[0]}")
 
     async def read(self, function: Callable[[PostgresConnection], T]) -> T:
         """Run `function` on a read-only snapshot, in a thread."""
