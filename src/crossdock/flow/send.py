@@ -650,7 +650,7 @@ class Sender:
         started_at = self._clock.now()
         began = self._clock.monotonic()
         try:
-            result = await self._attempt(place, ready)
+            result = await self._attempt(place, queue, ready)
         except _LeaseInDoubt:
             self._land(queue, ready)
             if queue.circuit.state == "probing":
@@ -678,8 +678,8 @@ class Sender:
         self._booked(outcome)
         self._pump(place, queue)
 
-    async def _attempt(self, place: Place, ready: Ready) -> PushResult:
-        policy = self._queues[place].policy
+    async def _attempt(self, place: Place, queue: _Queue, ready: Ready) -> PushResult:
+        policy = queue.policy
         if ready.cut_off and ready.attempts >= policy.attempts_max:
             detail = f"the process ended during each of its {ready.attempts} attempts; it is not sent again by itself"
             return PushResult("unknown", error_class="unknown", code="XD-SYS-054", detail=detail)
@@ -703,13 +703,13 @@ class Sender:
             ready.attempts + 1,
         )
         pushed_is_final = ready.state != "unknown"
-        self._be_sure(ready)
+        self._be_sure(place, queue, ready)
         try:
             if ready.state == "unknown":
                 found, pushed_is_final = await self._ask(partner, outbound)
                 if found is not None:
                     return found
-                self._be_sure(ready)
+                self._be_sure(place, queue, ready)
             result = await _pushed(partner, outbound)
         except TimeoutError:
             return PushResult(
@@ -721,9 +721,16 @@ class Sender:
         settled = result.outcome == "done" or (result.permanent and result.error_class != "system")
         return result if pushed_is_final or settled else _still_unknown(result)
 
-    def _be_sure(self, ready: Ready) -> None:
-        """Let nothing out when another process may be sending the same by now, or soon."""
-        if self._may_start is not None and ready.state != "sent" and not self._may_start(ready.tenant_id, ready.lane):
+    def _be_sure(self, place: Place, queue: _Queue, ready: Ready) -> None:
+        """Let nothing out when another process may be sending the same by now, or soon; or this one, which lost its
+        lease, has it again and took the send up anew in another queue.
+        """
+        if ready.state == "sent":
+            # A repeated acknowledgment is in nobody else's hands.
+            return
+        if self._queues.get(place) is not queue:
+            raise _LeaseInDoubt
+        if self._may_start is not None and not self._may_start(ready.tenant_id, ready.lane):
             raise _LeaseInDoubt
 
     @staticmethod
