@@ -84,7 +84,9 @@ class _Queue:
         self.timer: asyncio.TimerHandle | None = None
         self.outage: OutagePolicy | None = None
         self.declared = False
-        self.diverting = False
+        # The ids that are being given to the fallback; nothing starts until the record says which went.
+        self.diverting: list[str] | None = None
+        self.ending = False
         self.open_since: float | None = None
         self.last_error = ""
         self.last_error_at: datetime | None = None
@@ -93,7 +95,7 @@ class _Queue:
     @property
     def held(self) -> bool:
         """Tell whether nothing may start: by a person, or by an outage. A detected one lets its circuit probe."""
-        if self.paused or self.diverting:
+        if self.paused or self.diverting is not None or self.ending:
             return True
         return self.outage is not None and (self.declared or self.circuit.state == "closed")
 
@@ -153,6 +155,7 @@ class Sender:
         self._may_start = may_start
         self._queues: dict[Place, _Queue] = {}
         self._outages: dict[Place, tuple[OutagePolicy, bool]] = {}
+        self._ending: set[Place] = set()
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -222,7 +225,7 @@ class Sender:
     def idle(self, now: float) -> bool:
         """Tell whether nothing is being sent and nothing could be sent at this instant."""
         for queue in self._queues.values():
-            if queue.in_flight or queue.reserving or queue.diverting or queue.pace.drawing:
+            if queue.in_flight or queue.reserving or queue.diverting is not None or queue.pace.drawing:
                 return False
             if queue.held or not self._would_allow(queue, now):
                 continue
@@ -268,7 +271,12 @@ class Sender:
             touched[place] = None
             if one.message_id in queue.reserving:
                 queue.reserving.discard(one.message_id)
-                if one.state == "pending":
+                if one.refused:
+                    log.warning("send.refused", message_id=one.message_id, connection_id=one.connection_id)
+                    if queue.circuit.state == "probing":
+                        queue.circuit.state = "open"
+                    self._next_in_lane(queue, one)
+                elif one.state == "pending":
                     # It could not be entered in the ledger: not before its new time.
                     queue.loaded -= not one.loaded
                     self._make_runnable(queue, one)
@@ -299,6 +307,7 @@ class Sender:
 
     def _new_queue(self, place: Place) -> _Queue:
         queue = _Queue(RetryPolicy())
+        queue.ending = place in self._ending
         self._configure(place, queue)
         if place in self._outages:
             policy, declared = self._outages[place]
@@ -368,6 +377,20 @@ class Sender:
             queue.circuit = Circuit("open", queue.policy.circuit_failures_max, now)
             queue.open_since = now
 
+    @property
+    def stopping(self) -> bool:
+        """Tell whether nothing is begun any more."""
+        return self._stopping
+
+    def hold_for_end(self, tenant_id: str, connection_id: str, held: bool) -> None:
+        """Start nothing, not even a probe, while the record decides what an outage leaves stale."""
+        place = (tenant_id, connection_id)
+        (self._ending.add if held else self._ending.discard)(place)
+        queue = self._queues.get(place)
+        if queue is not None:
+            queue.ending = held
+            self._pump(place, queue)
+
     def end_outage(self, tenant_id: str, connection_id: str) -> None:
         """Let a connection go on: gently, in the order things were made."""
         place = (tenant_id, connection_id)
@@ -413,14 +436,15 @@ class Sender:
         self._line_up(queue)
         return left
 
-    def diverted(self, tenant_id: str, connection_id: str, gone: Collection[str]) -> None:
-        """The fallback has these now (or, when it could not take them, none): go on with the others."""
+    def diverted(self, tenant_id: str, connection_id: str, asked: list[str], gone: Collection[str]) -> None:
+        """Of the list that was `asked` for the fallback has these now (perhaps none): go on with the others."""
         place = (tenant_id, connection_id)
         queue = self._queues.get(place)
-        if queue is None:
+        if queue is None or queue.diverting is not asked:
+            # The lease was lost meanwhile; what the record says was taken up anew.
             return
         left = self.leave_out(tenant_id, connection_id, gone)
-        queue.diverting = False
+        queue.diverting = None
         policy = queue.outage
         if left and policy is not None:
             for ready in left:
@@ -433,7 +457,7 @@ class Sender:
 
     def _start_diverting(self, place: Place, queue: _Queue) -> None:
         policy = queue.outage
-        if policy is None or not policy.diverts or queue.diverting or self._stopping:
+        if policy is None or not policy.diverts or queue.diverting is not None or self._stopping:
             return
         going = [
             message_id
@@ -441,7 +465,7 @@ class Sender:
             for message_id in divertible(queue.as_waiting(ready) for ready in lane)
         ]
         if going:
-            queue.diverting = True
+            queue.diverting = going
             self._divert(*place, policy.fallback_connection, going)
 
     def _line_up(self, queue: _Queue) -> None:
@@ -650,7 +674,7 @@ class Sender:
         started_at = self._clock.now()
         began = self._clock.monotonic()
         try:
-            result = await self._attempt(place, ready)
+            result = await self._attempt(place, queue, ready)
         except _LeaseInDoubt:
             self._land(queue, ready)
             if queue.circuit.state == "probing":
@@ -678,8 +702,8 @@ class Sender:
         self._booked(outcome)
         self._pump(place, queue)
 
-    async def _attempt(self, place: Place, ready: Ready) -> PushResult:
-        policy = self._queues[place].policy
+    async def _attempt(self, place: Place, queue: _Queue, ready: Ready) -> PushResult:
+        policy = queue.policy
         if ready.cut_off and ready.attempts >= policy.attempts_max:
             detail = f"the process ended during each of its {ready.attempts} attempts; it is not sent again by itself"
             return PushResult("unknown", error_class="unknown", code="XD-SYS-054", detail=detail)
@@ -703,13 +727,13 @@ class Sender:
             ready.attempts + 1,
         )
         pushed_is_final = ready.state != "unknown"
-        self._be_sure(ready)
+        self._be_sure(place, queue, ready)
         try:
             if ready.state == "unknown":
                 found, pushed_is_final = await self._ask(partner, outbound)
                 if found is not None:
                     return found
-                self._be_sure(ready)
+                self._be_sure(place, queue, ready)
             result = await _pushed(partner, outbound)
         except TimeoutError:
             return PushResult(
@@ -721,9 +745,16 @@ class Sender:
         settled = result.outcome == "done" or (result.permanent and result.error_class != "system")
         return result if pushed_is_final or settled else _still_unknown(result)
 
-    def _be_sure(self, ready: Ready) -> None:
-        """Let nothing out when another process may be sending the same by now, or soon."""
-        if self._may_start is not None and ready.state != "sent" and not self._may_start(ready.tenant_id, ready.lane):
+    def _be_sure(self, place: Place, queue: _Queue, ready: Ready) -> None:
+        """Let nothing out when another process may be sending the same by now, or soon; or this one, which lost its
+        lease, has it again and took the send up anew in another queue.
+        """
+        if ready.state == "sent":
+            # A repeated acknowledgment is in nobody else's hands.
+            return
+        if self._queues.get(place) is not queue:
+            raise _LeaseInDoubt
+        if self._may_start is not None and not self._may_start(ready.tenant_id, ready.lane):
             raise _LeaseInDoubt
 
     @staticmethod
@@ -786,7 +817,7 @@ class Sender:
             )
             queue.open_since = None if queue.circuit.state == "closed" else queue.open_since or now
             self._circuit_changed(*place, queue.circuit, queue.last_error)
-        if step.action in ("settle", "dead"):
+        if step.action in ("settle", "dead") or not self._is_head(queue, ready):
             self._next_in_lane(queue, ready)
         else:
             ready.attempts += 1
@@ -798,18 +829,25 @@ class Sender:
             queue.draining = True
             self._drain(queue)
 
+    @staticmethod
+    def _is_head(queue: _Queue, ready: Ready) -> bool:
+        lane = queue.lanes.get(ready.lane)
+        return lane is not None and lane[0] is ready
+
     def _next_in_lane(self, queue: _Queue, ready: Ready) -> None:
-        lane = queue.lanes[ready.lane]
-        lane.popleft()
-        queue.known.discard(ready.message_id)
-        queue.waiting -= 1
-        queue.loaded -= 1
+        lane = queue.lanes.get(ready.lane)
+        if lane is not None and lane[0] is ready:
+            lane.popleft()
+            queue.known.discard(ready.message_id)
+            queue.waiting -= 1
+            queue.loaded -= 1
+        # Else it was left out while it was on its way; what stands there is another message.
         if queue.waiting < LOADED_MAX:
             queue.draining = False
         if lane:
             self._make_runnable(queue, lane[0])
         else:
-            del queue.lanes[ready.lane]
+            queue.lanes.pop(ready.lane, None)
 
     def _drain(self, queue: _Queue) -> None:
         """The partner is back: what failed while it was away does not wait for its retry time any more."""
