@@ -400,3 +400,21 @@ async def test_an_end_in_doubt_sends_nothing_that_was_discarded(world: World, mo
     assert not gone & set(sent)
     assert [] == world.column("select message_id from outbound_messages where state not in ('discarded', 'sent')")
     assert ["outage.begin", "outage.end"] == audited(world)
+
+
+async def test_what_is_left_out_on_its_way_takes_no_other_from_its_lane(world: World) -> None:
+    """A send is dropped from memory while it is out; its end lets the next of the lane go, and removes none."""
+    outage_id = await declare(world, "erp")
+    await tell(world)
+    partner = world.partner("erp")
+    partner.gate = asyncio.Event()
+    await world.hub.end_outage("acme", outage_id, "alice")
+    async with asyncio.timeout(10):
+        while not partner.pushed:
+            await asyncio.sleep(0)
+    world.hub.sender.leave_out("acme", "erp", [partner.pushed[0].message_id])
+    partner.gate.set()
+    await world.hub.settle()
+
+    made = world.column("select message_id from outbound_messages where connection_id = 'erp' order by message_id")
+    assert made == sorted(one.message_id for one in partner.pushed)

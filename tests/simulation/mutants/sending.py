@@ -65,7 +65,7 @@ MUTANTS = (
         "not reserved before sending",
         "a send is not entered in the ledger before it happens",
         ("flow.bookings:reserve_sends", "outbound.reserve(connection, ", "(lambda *nothing: None)(connection, "),
-        ("flow.bookings:reserve_sends", "one.refused = ", "one.refused = False and "),
+        ("flow.send:Sender.dispatch", "if one.refused:", "if False:"),
     ),
     mutant(
         "reserved is sent again",
