@@ -178,7 +178,7 @@ class Sender:
         no longer for it than before: its instant is set back as well.
         """
         now, steady = self._clock.now().timestamp(), self._clock.monotonic()
-        back = self._compared[0] + (steady - self._compared[1]) - now
+        back = round(self._compared[0] + (steady - self._compared[1]) - now, 3)
         self._compared = (now, steady)
         if back >= SET_BACK_SECONDS_MIN:
             log.warning("clock.set_back", seconds=round(back))
