@@ -46,6 +46,8 @@ STUCK_SECONDS = 120.0
 # So is one through which nothing has gone for this long while much waits.
 SILENT_SECONDS = 5.0
 STUCK_COUNTED = 200
+# What a wall clock lags behind the monotonic one within a moment without having been set back.
+SET_BACK_SECONDS_MIN = 1.0
 # Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
 IDLE_WEIGHT = 50
 
@@ -110,6 +112,18 @@ class _Queue:
             return STUCK_COUNTED
         return min(self.waiting, LOADED_MAX) if self.draining else self.waiting
 
+    def set_back(self, seconds: float) -> None:
+        """Set back every instant kept here."""
+        self.blocked[:] = [(due_at - seconds, message_id, lane) for due_at, message_id, lane in self.blocked]
+        for lane in self.lanes.values():
+            for ready in lane:
+                ready.due_at -= seconds
+        self.went = deque([at - seconds for at in self.went], maxlen=self.went.maxlen)
+        self.circuit.probe_at -= seconds
+        self.pace.set_back(seconds)
+        if self.open_since is not None:
+            self.open_since -= seconds
+
     def as_waiting(self, ready: Ready) -> Waiting:
         """Return a message as the rules of an outage see it."""
         begun = ready.lane in self.flying or ready.message_id in self.reserving
@@ -159,6 +173,21 @@ class Sender:
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        # The wall clock and the monotonic one when they were last compared.
+        self._compared = (clock.now().timestamp(), clock.monotonic())
+
+    def _now(self) -> float:
+        """Return seconds since 1970. When the wall clock was set back, everything here that waits for an instant waits
+        no longer for it than before: its instant is set back as well.
+        """
+        now, steady = self._clock.now().timestamp(), self._clock.monotonic()
+        back = round(self._compared[0] + (steady - self._compared[1]) - now, 3)
+        self._compared = (now, steady)
+        if back >= SET_BACK_SECONDS_MIN:
+            log.warning("clock.set_back", seconds=round(back))
+            for queue in self._queues.values():
+                queue.set_back(back)
+        return now
 
     # -- what others ask
 
@@ -168,7 +197,7 @@ class Sender:
         A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part; one that
         is stuck counts next to nothing. Only when very much waits for such does it count at last.
         """
-        now = self._clock.now().timestamp()
+        now = self._now()
         lagging = total = 0
         for queue in self._queues.values():
             total += queue.waiting
@@ -242,7 +271,7 @@ class Sender:
     def next_due_at(self) -> float | None:
         """Return the instant (seconds since 1970) at which a retry or a probe may start."""
         times: list[float] = []
-        now = self._clock.now().timestamp()
+        now = self._now()
         for queue in self._queues.values():
             if queue.held:
                 continue
@@ -324,18 +353,18 @@ class Sender:
         queue.draining = queue.draining or queue.paused
         queue.policy, queue.in_flight_max, queue.paused = spec.retry, spec.in_flight_max, spec.paused
         queue.partner = spec.partner
-        now = self._clock.now().timestamp()
+        now = self._now()
         queue.pace.configure(spec.rate, spec.drain_per_second, shared=self._draw is not None, now=now)
 
     def _make_runnable(self, queue: _Queue, head: Ready) -> None:
-        if head.due_at > self._clock.now().timestamp():
+        if head.due_at > self._now():
             heapq.heappush(queue.blocked, (head.due_at, head.message_id, head.lane))
         else:
             heapq.heappush(queue.runnable, (head.message_id, head.lane))
 
     def tick(self) -> None:
         """Take up retries and probes whose time has come."""
-        now = self._clock.now().timestamp()
+        now = self._now()
         for place, queue in list(self._queues.items()):
             while queue.blocked and queue.blocked[0][0] <= now:
                 _, message_id, lane = heapq.heappop(queue.blocked)
@@ -373,7 +402,7 @@ class Sender:
         queue.outage, queue.declared = policy, declared
         if not declared and queue.circuit.state == "closed":
             # Another worker found it, or the process before: probe rather than believe that it lasts, or is over.
-            now = self._clock.now().timestamp()
+            now = self._now()
             queue.circuit = Circuit("open", queue.policy.circuit_failures_max, now)
             queue.open_since = now
 
@@ -480,7 +509,7 @@ class Sender:
         """Ask a partner whose circuit is open whether it is back, when nothing waits that could ask by itself."""
         place = (tenant_id, connection_id)
         queue = self._queues.get(place)
-        now = self._clock.now().timestamp()
+        now = self._now()
         if queue is None or queue.lanes or queue.circuit.state != "open" or not queue.circuit.allows(now):
             return
         try:
@@ -489,7 +518,7 @@ class Sender:
                 ok = (await partner.connector.check()).ok
         except (CrossdockError, TimeoutError):
             ok = False
-        queue.circuit.book(queue.policy, ok, self._clock.now().timestamp())
+        queue.circuit.book(queue.policy, ok, self._now())
         if ok:
             queue.open_since = None
         self._circuit_changed(*place, queue.circuit, queue.last_error)
@@ -587,7 +616,7 @@ class Sender:
 
     def _pump_runnable(self, place: Place, queue: _Queue, held: list[tuple[str, str]]) -> None:
         """Start what may be started; lanes that may not (the lease is in doubt, they are given up) go into `held`."""
-        now = self._clock.now().timestamp()
+        now = self._now()
         pace = queue.pace
         most = pace.in_flight_max(queue.in_flight_max)
         while queue.runnable and queue.in_flight + len(queue.reserving) < most:
@@ -660,7 +689,7 @@ class Sender:
             log.warning("rate.not_drawn", connection_id=place[1], error=repr(error))
         finally:
             pace.drawing = False
-            pace.draw_at = self._clock.now().timestamp() + rest
+            pace.draw_at = self._now() + rest
         self._pump_again(place, queue)
 
     def _start(self, place: Place, queue: _Queue, ready: Ready) -> None:
@@ -793,7 +822,7 @@ class Sender:
 
     def _settle(self, place: Place, queue: _Queue, ready: Ready, outcome: Outcome) -> None:
         result, step = outcome.result, outcome.next_step()
-        now = self._clock.now().timestamp()
+        now = self._now()
         before = queue.circuit.state
         answered = result.outcome == "done" or (
             result.outcome == "failed" and result.permanent and result.error_class != "system"
