@@ -66,7 +66,8 @@ def close_to(code: str) -> tuple[str, ...]:
 def as_problem(error: CrossdockError) -> dict[str, Any]:
     """Return the error contract as the members of an `application/problem+json`, ready to be encoded.
 
-    Hints of the place where the error was raised come before the steps of the catalogue.
+    Hints of the place where the error was raised stand instead of the steps of the catalogue, which `crossdock explain`
+    shows: together they would say the same twice.
     """
     entry = entry_of(error.code)
     problem: dict[str, Any] = {
@@ -77,7 +78,7 @@ def as_problem(error: CrossdockError) -> dict[str, Any]:
         "code": error.code,
         "what": entry.what,
         "why": entry.why,
-        "hint": list(dict.fromkeys((*error.hint, *entry.fix))),
+        "hint": list(dict.fromkeys(error.hint or entry.fix)),
         "retryable": entry.retryable,
         "doc_url": entry.docs,
     }

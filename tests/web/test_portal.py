@@ -28,7 +28,7 @@ async def test_number_and_postcode_open_the_order(anyone: httpx.AsyncClient, wor
     page = await anyone.get(found.headers["location"])
 
     assert (303, 200) == (found.status_code, page.status_code)
-    for words in ("Delivered", "CL-SO-1001", "Ada Moss", "Proof of delivery", "Burr grinder"):
+    for words in ("Delivered", "CL-SO-1001", "Ada Moss", "Proof of delivery", "Burr grinder", ">Open the photo</a>"):
         assert words in page.text, words
 
 

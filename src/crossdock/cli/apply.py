@@ -11,12 +11,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from crossdock.cli.plan import EXIT_NOT_OK, as_data, make_plan, show, tenant_of, with_store
+from crossdock.cli.plan import EXIT_NOT_OK, as_data, make_plan, read_pack, show, tenant_of, with_store
 from crossdock.connectors import registry
 from crossdock.durable.identity import Clock, Ids, SystemClock
 from crossdock.errors import NotFound
 from crossdock.governance import releases, tenants
-from crossdock.governance.pack_files import read_directory
 from crossdock.governance.releases import Plan, Release
 from crossdock.store.engine import Connection, Store
 
@@ -30,7 +29,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON; needs --yes or --dry-run.")] = False,
 ) -> None:
     """Apply a pack as a new release. Makes the tenant when it is new; the same content again changes nothing."""
-    files = read_directory(directory)
+    files = read_pack(directory)
     tenant_id = tenant or tenant_of(files)
     with_store(lambda store: _run(store, tenant_id, files, note, yes=yes, dry_run=dry_run, as_json=as_json))
 

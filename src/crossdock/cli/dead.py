@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from crossdock.cli.issues import as_table, door_of
+from crossdock.cli.issues import Class, door_of
 from crossdock.cli.running_hub import JsonOption, KeyOption, TenantOption, UrlOption, ask
+from crossdock.cli.tables import as_table
 
 app = typer.Typer(no_args_is_help=True, help="List, show, amend, requeue and discard dead letters.")
 
@@ -21,17 +22,20 @@ EXIT_PARTLY = 6
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters (doc_… or msg_…), from the list.")]
 All = Annotated[bool, typer.Option("--all", help="Everything that fits the filter, at most 1,000.")]
-Kind = Annotated[str, typer.Option("--kind", help="document, message or outbound.")]
+Kind = Annotated[
+    Literal["document", "message", "outbound"] | None, typer.Option("--kind", help="Only dead letters of this kind.")
+]
 Partner = Annotated[str, typer.Option("--partner", help="Only of this partner.")]
 Connection = Annotated[str, typer.Option("--connection", help="Only on this connection.")]
 Code = Annotated[str, typer.Option("--code", help="Only with this error code.")]
-Class = Annotated[str, typer.Option("--class", help="partner, data, system or unknown.")]
 Issue = Annotated[str, typer.Option("--issue", help="Only members of this issue.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
 
 
-def _filter(kind: str, partner: str, connection: str, code: str, error_class: str, issue: str) -> dict[str, str]:
+def _filter(
+    kind: str | None, partner: str, connection: str, code: str, error_class: str | None, issue: str
+) -> dict[str, str]:
     given = {
         "kind": kind,
         "partner": partner,
@@ -46,11 +50,11 @@ def _filter(kind: str, partner: str, connection: str, code: str, error_class: st
 @app.command("list")
 def listed(
     tenant: TenantOption = "",
-    kind: Kind = "",
+    kind: Kind = None,
     partner: Partner = "",
     connection: Connection = "",
     code: Code = "",
-    error_class: Class = "",
+    error_class: Class = None,
     issue: Issue = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=200, help="At most so many.")] = 50,
     cursor: Annotated[str, typer.Option("--cursor", help="next_cursor of the page before.")] = "",
@@ -71,7 +75,7 @@ def listed(
         [
             (
                 *(row["id"], row["kind"], row["partner"], row["type"], row["code"], row["detail"]),
-                *(row["attempts"], row["subject"]),
+                *(row["attempts"] or "", row["subject"]),
             )
             for row in page["items"]
         ],
@@ -126,11 +130,11 @@ def amend(
     reason: Reason = "",
     dry_run: DryRun = False,
     everything: All = False,
-    kind: Kind = "",
+    kind: Kind = None,
     partner: Partner = "",
     connection: Connection = "",
     code: Code = "",
-    error_class: Class = "",
+    error_class: Class = None,
     issue: Issue = "",
     tenant: TenantOption = "",
     url: UrlOption = "",
@@ -160,11 +164,11 @@ def requeue(
     reason: Reason = "",
     dry_run: DryRun = False,
     everything: All = False,
-    kind: Kind = "",
+    kind: Kind = None,
     partner: Partner = "",
     connection: Connection = "",
     code: Code = "",
-    error_class: Class = "",
+    error_class: Class = None,
     issue: Issue = "",
     tenant: TenantOption = "",
     url: UrlOption = "",
@@ -183,11 +187,11 @@ def discard(
     reason: Reason = "",
     dry_run: DryRun = False,
     everything: All = False,
-    kind: Kind = "",
+    kind: Kind = None,
     partner: Partner = "",
     connection: Connection = "",
     code: Code = "",
-    error_class: Class = "",
+    error_class: Class = None,
     issue: Issue = "",
     tenant: TenantOption = "",
     url: UrlOption = "",

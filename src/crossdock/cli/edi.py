@@ -16,10 +16,9 @@ import msgspec
 import typer
 
 from crossdock import edi
-from crossdock.errors import Finding
+from crossdock.errors import Finding, NotFound
 
 EXIT_FAILURE = 1
-EXIT_NOT_FOUND = 3
 EXIT_PARTLY = 6
 
 app = typer.Typer(help="Read, check and acknowledge EDI files.", no_args_is_help=True)
@@ -94,8 +93,7 @@ def _read(file: Path, lenient: bool) -> edi.ReadResult:
     if str(file) == "-":
         return edi.read_all(sys.stdin.buffer.read(), partner_overlay=overlay)
     if not file.is_file():
-        typer.echo(f"There is no file {file}. Check the path, or use - for standard input.", err=True)
-        raise typer.Exit(EXIT_NOT_FOUND)
+        raise NotFound(f"There is no file {file}", hint="Check the path, or use - for standard input")
     return edi.read_all(file.read_bytes(), partner_overlay=overlay)
 
 

@@ -7,11 +7,10 @@ from typing import Annotated, NoReturn
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from crossdock.cli.plan import with_store
 from crossdock.cli.running_hub import Door, JsonOption, KeyOption, TenantOption, UrlOption, ask, doors
+from crossdock.cli.tables import as_table
 from crossdock.errors import NotFound
 from crossdock.governance import tenants
 from crossdock.store.engine import Store
@@ -45,12 +44,11 @@ def command(
 
 
 def _show(hits: list[tuple[str, Hit]]) -> None:
-    table = Table(box=None, header_style="dim")
-    for column in ("TENANT", "KIND", "NAME", "WHAT", "FOUND BY"):
-        table.add_column(column, overflow="fold")
-    for tenant_id, hit in hits:
-        table.add_row(tenant_id, hit.kind, hit.key, hit.title, hit.via)
-    Console(highlight=False).print(table)
+    as_table(
+        ("TENANT", "KIND", "NAME", "WHAT", "FOUND BY"),
+        [(tenant_id, hit.kind, hit.key, hit.title, hit.via) for tenant_id, hit in hits],
+        ids=("TENANT", "NAME"),
+    )
     for tenant_id, hit in hits:
         if hit.kind in ("order", "message", "outbound"):
             typer.echo(f"Next: {trace_command(hit.key, tenant_id)}", err=True)

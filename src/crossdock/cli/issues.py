@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from crossdock.cli.running_hub import Door, JsonOption, KeyOption, TenantOption, UrlOption, ask, one_door
-from crossdock.errors import TransientError
+from crossdock.cli.running_hub import Door, JsonOption, KeyOption, TenantOption, UrlOption, ask, no_hub, one_door
+from crossdock.cli.tables import as_table
 
 app = typer.Typer(no_args_is_help=True, help="List, show, assign and give back issues.")
 
+Class = Annotated[
+    Literal["partner", "data", "system", "unknown"] | None,
+    typer.Option("--class", help="Only of this class."),
+]
 IssueId = Annotated[str, typer.Argument(help="The issue (iss_…), from the list.")]
 
 
@@ -21,24 +23,14 @@ def door_of(url: str, key: str, tenant: str) -> Door:
     """Return the door of the running hub, or say how to start one."""
     door = one_door(url, key, tenant)
     if door is None:
-        raise TransientError("No hub runs here", hint="Start it: crossdock up. Or name one: --url … --key …")
+        raise no_hub()
     return door
-
-
-def as_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    """Print rows for people."""
-    table = Table(box=None, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(cell or "") for cell in row))
-    Console(highlight=False).print(table)
 
 
 @app.command("list")
 def listed(
     tenant: TenantOption = "",
-    issue_class: Annotated[str, typer.Option("--class", help="partner, data, system or unknown.")] = "",
+    issue_class: Class = None,
     owner: Annotated[str, typer.Option("--owner", help="Only what this person has.")] = "",
     unassigned: Annotated[bool, typer.Option("--unassigned", help="Only what nobody has.")] = False,
     url: UrlOption = "",
@@ -46,7 +38,7 @@ def listed(
     as_json: JsonOption = False,
 ) -> None:
     """List open issues, the most urgent first, with the queues they stand in."""
-    query: dict[str, Any] = {"limit": 200, "class": issue_class}
+    query: dict[str, Any] = {"limit": 200, "class": issue_class or ""}
     if owner or unassigned:
         query["owner"] = owner
     page = json.loads(ask(door_of(url, key, tenant), "/issues", **query))
@@ -67,7 +59,7 @@ def listed(
         [
             (
                 *(row["issue_id"], row["issue_class"], row["code"], row["title"]),
-                *(row["impact"].get("members", 0), row["owner"] or row["team"]),
+                *(row["impact"].get("members") or "", row["owner"] or row["team"]),
                 ("LATE " if row["breached"] else "") + (row["respond_by_at"] or ""),
             )
             for row in page["items"]

@@ -7,12 +7,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from crossdock.cli.find import nothing_here, tenants_of
 from crossdock.cli.plan import with_store
 from crossdock.cli.running_hub import Door, JsonOption, KeyOption, UrlOption, ask, one_door
+from crossdock.cli.tables import as_table
 from crossdock.durable.identity import Ids, SystemClock
 from crossdock.governance import access, audit
 from crossdock.store.engine import Connection, Store
@@ -54,13 +53,13 @@ def listed(tenant: Tenant, url: UrlOption = "", key: KeyOption = "", as_json: Js
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    table = Table(box=None, header_style="dim")
-    for column in ("KEY", "ROLE", "CONNECTION", "LABEL", "MADE", "REVOKED"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        cells = (row["key_id"], row["role"], row["connection_id"], row["label"], row["created_at"], row["revoked_at"])
-        table.add_row(*(str(cell or "") for cell in cells))
-    Console(highlight=False).print(table)
+    as_table(
+        ("KEY", "ROLE", "CONNECTION", "LABEL", "MADE", "REVOKED"),
+        [
+            (row["key_id"], row["role"], row["connection_id"], row["label"], row["created_at"], row["revoked_at"])
+            for row in rows
+        ],
+    )
 
 
 @app.command("revoke")

@@ -15,11 +15,10 @@ import yaml
 
 from crossdock import edi, formats, mapping
 from crossdock.canonical.catalog import OBJECTS
-from crossdock.errors import ConfigurationError, DocumentRejected, Finding, HeldAwaiting
+from crossdock.errors import ConfigurationError, DocumentRejected, Finding, HeldAwaiting, NotFound
 from crossdock.mapping.faults import shown
 
 EXIT_FAILURE = 1
-EXIT_NOT_FOUND = 3
 EXIT_PARTLY = 6
 
 app = typer.Typer(help="Test, lint, run and explain maps.", no_args_is_help=True)
@@ -167,8 +166,7 @@ def _maps(path: Path) -> list[Path]:
         maps = [file for file in found if _is_map(file)]
         if maps:
             return maps
-        typer.echo(f"There is no map in {path}. A map is a YAML file with the key `map`.", err=True)
-        raise typer.Exit(EXIT_NOT_FOUND)
+        raise NotFound(f"There is no map in {path}", hint="A map is a YAML file with the key map")
     _exists(path)
     return [path]
 
@@ -179,8 +177,7 @@ def _is_map(file: Path) -> bool:
 
 def _exists(path: Path) -> None:
     if not path.is_file():
-        typer.echo(f"There is no file {path}. Check the path.", err=True)
-        raise typer.Exit(EXIT_NOT_FOUND)
+        raise NotFound(f"There is no file {path}", hint="Check the path")
 
 
 def _compiled(file: Path) -> tuple[mapping.CompiledMap | None, list[Finding]]:

@@ -6,11 +6,22 @@ Speaks to the hub that runs here (or `--url`, `--key`): an outage is about what 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from crossdock.cli.running_hub import Door, JsonOption, KeyOption, TenantOption, UrlOption, ask, doors, each, one_of
+from crossdock.cli.running_hub import (
+    Door,
+    JsonOption,
+    KeyOption,
+    TenantOption,
+    UrlOption,
+    ask,
+    doors,
+    each,
+    no_hub,
+    one_of,
+)
 from crossdock.errors import NotFound
 
 app = typer.Typer(no_args_is_help=True, help="Declare, end and list outages of partners.")
@@ -21,7 +32,9 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the au
 @app.command("start")
 def start(
     connection: Annotated[str, typer.Argument(help="The connection whose partner is away.")],
-    action: Annotated[str, typer.Option("--action", help="hold, reroute or file; otherwise what the pack says.")] = "",
+    action: Annotated[
+        Literal["hold", "reroute", "file"] | None, typer.Option("--action", help="Otherwise what the pack says.")
+    ] = None,
     reason: ReasonOption = "",
     tenant: TenantOption = "",
     url: UrlOption = "",
@@ -29,10 +42,8 @@ def start(
     as_json: JsonOption = False,
 ) -> None:
     """Declare an outage: the connection is held, or goes another way, until it is ended."""
-    if action not in ("", "hold", "reroute", "file"):
-        raise typer.BadParameter("--action is hold, reroute or file")
     door = _door(url, key, tenant)
-    body = {"connection": connection, "reason": reason, "action": action or None}
+    body = {"connection": connection, "reason": reason, "action": action}
     _show(json.loads(ask(door, "/outages", method="POST", body=body)), as_json=as_json)
 
 
@@ -69,7 +80,7 @@ def list_(tenant: TenantOption = "", url: UrlOption = "", key: KeyOption = "", a
 def _doors(url: str, key: str, tenant: str) -> list[Door]:
     found = doors(url, key, tenant)
     if not found:
-        raise NotFound("No hub runs here", hint="Start one with crossdock up, or name it with --url and --key")
+        raise no_hub()
     return found
 
 
@@ -93,7 +104,8 @@ def _show(item: dict[str, Any], *, as_json: bool) -> None:
         typer.echo(json.dumps(item, ensure_ascii=False, indent=2))
         return
     span = f"since {item['began_at']}" if not item.get("ended_at") else f"{item['began_at']} to {item['ended_at']}"
-    typer.echo(f"{item['outage_id']}  {item['connection']}  {item['cause']}, {item['action']}  {span}")
+    action = "ended" if item.get("ended_at") else item["action"]
+    typer.echo(f"{item['outage_id']}  {item['connection']}  {item['cause']}, {action}  {span}")
     if item["reason"]:
         typer.echo(f"    {item['reason']}")
     typer.echo(

@@ -33,7 +33,7 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show what applying a pack would change: fields, findings, map tests. Ends with 1 if an apply would be refused."""
-    files = read_directory(directory)
+    files = read_pack(directory)
     tenant_id = tenant or tenant_of(files)
     planned = with_store(
         lambda store: make_plan(store, tenant_id, files), missing=lambda: plan_without_store(tenant_id, files)
@@ -41,6 +41,13 @@ def command(
     show(planned, as_json=as_json)
     if not planned.ok:
         raise typer.Exit(EXIT_NOT_OK)
+
+
+def read_pack(directory: Path) -> dict[str, str]:
+    """Return the files of a pack. A directory that is not there is `NotFound`."""
+    if not directory.is_dir():
+        raise NotFound(f"There is no directory {directory}", hint="Name the directory that holds pack.yaml")
+    return read_directory(directory)
 
 
 def tenant_of(files: dict[str, str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -39,7 +39,9 @@ class _Order(msgspec.Struct, kw_only=True):
 def command(
     target: Annotated[str, typer.Argument(help="A message (msg_…) or an issue (iss_…).")],
     tenant: TenantOption = "",
-    under: Annotated[str, typer.Option("--under", help="The release: current, or original as it came.")] = "current",
+    under: Annotated[
+        Literal["current", "original"], typer.Option("--under", help="The release: of now, or as it came.")
+    ] = "current",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do; change nothing.")] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")] = "",
     url: UrlOption = "",
@@ -47,8 +49,6 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Run a message or an issue's members again. A replay links to what was there and is applied at most once."""
-    if under not in ("current", "original"):
-        raise typer.BadParameter("--under is current or original")
     if not target.startswith(("msg_", "iss_")):
         raise typer.BadParameter("a message (msg_…) or an issue (iss_…) is run again")
     reached = {door.tenant_id: door for door in doors(url, key, tenant)}

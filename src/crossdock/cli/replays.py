@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from crossdock.cli.issues import as_table, door_of
+from crossdock.cli.issues import door_of
 from crossdock.cli.running_hub import JsonOption, KeyOption, TenantOption, UrlOption, ask
+from crossdock.cli.tables import as_table
 
 app = typer.Typer(no_args_is_help=True, help="Plan, start and steer a replay of many messages.")
 
@@ -24,20 +25,27 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")
 Partner = Annotated[str, typer.Option("--partner", help="Messages of this partner.")]
 Connection = Annotated[str, typer.Option("--connection", help="Messages on this connection.")]
 Type = Annotated[str, typer.Option("--type", help="Messages with a document of this type, such as x12:945.")]
-State = Annotated[str, typer.Option("--state", help="Messages in this state: processed, failed, ignored, discarded.")]
-DocumentState = Annotated[str, typer.Option("--document-state", help="Messages with a document in this state.")]
+State = Annotated[
+    Literal["processed", "failed", "ignored", "discarded"] | None,
+    typer.Option("--state", help="Messages in this state."),
+]
+DocumentState = Annotated[
+    Literal["applied", "held", "parked", "rejected", "superseded", "discarded"] | None,
+    typer.Option("--document-state", help="Messages with a document in this state."),
+]
 Issue = Annotated[str, typer.Option("--issue", help="Members of this issue.")]
 Code = Annotated[str, typer.Option("--code", help="Messages with an open fault of this code.")]
 From = Annotated[str, typer.Option("--from", help="Received at or after, such as 2026-11-23T00:00:00Z.")]
 Until = Annotated[str, typer.Option("--until", help="Received before.")]
-Under = Annotated[str, typer.Option("--under", help="original, current or candidate.")]
+Under = Annotated[
+    Literal["original", "current", "candidate"],
+    typer.Option("--under", help="As it came, as it would be now, or under a candidate."),
+]
 Release = Annotated[str, typer.Option("--release", help="The candidate: a release (rel_…).")]
 Pack = Annotated[Path | None, typer.Option("--pack", help="The candidate: the directory of a pack.", exists=True)]
 
 
-def _wanted(under: str, release: str, pack: Path | None, chosen: dict[str, str]) -> dict[str, Any]:
-    if under not in ("original", "current", "candidate"):
-        raise typer.BadParameter("--under is original, current or candidate")
+def _wanted(under: str, release: str, pack: Path | None, chosen: dict[str, str | None]) -> dict[str, Any]:
     body: dict[str, Any] = {"under": under, "filter": {name: value for name, value in chosen.items() if value}}
     if release:
         body["release_id"] = release
@@ -48,7 +56,7 @@ def _wanted(under: str, release: str, pack: Path | None, chosen: dict[str, str])
     return body
 
 
-def _chosen(*values: str) -> dict[str, str]:
+def _chosen(*values: str | None) -> dict[str, str | None]:
     names = (
         *("partner", "connection_id", "document_type", "state", "document_state", "issue_id", "code"),
         *("received_from", "received_until"),
@@ -61,8 +69,8 @@ def plan(
     partner: Partner = "",
     connection: Connection = "",
     document_type: Type = "",
-    state: State = "",
-    document_state: DocumentState = "",
+    state: State = None,
+    document_state: DocumentState = None,
     issue: Issue = "",
     code: Code = "",
     received_from: From = "",
@@ -106,8 +114,8 @@ def start(
     partner: Partner = "",
     connection: Connection = "",
     document_type: Type = "",
-    state: State = "",
-    document_state: DocumentState = "",
+    state: State = None,
+    document_state: DocumentState = None,
     issue: Issue = "",
     code: Code = "",
     received_from: From = "",
@@ -155,7 +163,7 @@ def listed(tenant: TenantOption = "", url: UrlOption = "", key: KeyOption = "", 
         ("REPLAY", "STATE", "DONE", "FAILED", "UNDER", "BY", "REASON"),
         [
             (
-                *(job["job_id"], job["state"], f"{job['done']}/{job['total']}", job["failed"]),
+                *(job["job_id"], job["state"], f"{job['done']}/{job['total']}", job["failed"] or ""),
                 *(job["under"], job["actor"], job["reason"]),
             )
             for job in page["items"]

@@ -7,6 +7,7 @@ the keys are revoked. `CROSSDOCK_URL` and `CROSSDOCK_KEY` (`--url`, `--key`) win
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import urllib.error
@@ -20,7 +21,7 @@ import msgspec
 import typer
 
 from ..config import load_settings
-from ..errors import AccessDenied, Conflict, CrossdockError, NotFound, TransientError
+from ..errors import AccessDenied, Conflict, CrossdockError, Finding, NotFound, TransientError
 from ..governance import access
 
 if TYPE_CHECKING:
@@ -54,6 +55,17 @@ class Door(msgspec.Struct, frozen=True):
     url: str
     tenant_id: str
     key: str
+
+
+class HubUnreachable(TransientError):
+    """The hub does not answer."""
+
+    code = "XD-SYS-070"
+
+
+def no_hub() -> HubUnreachable:
+    """Return the refusal of a command that needs a running hub where none runs."""
+    return HubUnreachable("No hub runs here")
 
 
 class Announcement:
@@ -124,6 +136,8 @@ def doors(url: str, key: str, tenant: str) -> list[Door]:
 
     Empty where none runs. A tenant the hub does not have is `NotFound`.
     """
+    if url and not url.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"--url {url} is no address such as http://127.0.0.1:8600")
     here = running()
     if key:
         address = url or (here.url if here is not None else load_settings().public_url)
@@ -161,10 +175,9 @@ def ask(door: Door, path: str, *, method: str = "GET", body: Any = None, **query
             return content
     except urllib.error.HTTPError as error:
         raise _refusal(error) from error
-    except urllib.error.URLError as error:
-        raise TransientError(
-            f"the hub at {door.url} does not answer: {error.reason}", hint="Is it running? See --url"
-        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise HubUnreachable(f"The hub at {door.url} does not answer: {reason}") from error
 
 
 def one_of(found: dict[str, T], name: str, command: str) -> tuple[str, T]:
@@ -204,4 +217,10 @@ def _refusal(error: urllib.error.HTTPError) -> CrossdockError:
         problem = {}
     text = problem.get("detail") or problem.get("title") or f"the hub answered {error.code}"
     kinds: dict[int, type[CrossdockError]] = {401: AccessDenied, 403: AccessDenied, 404: NotFound, 409: Conflict}
-    return kinds.get(error.code, CrossdockError)(text, code=problem.get("code"), hint=tuple(problem.get("hint", ())))
+    return kinds.get(error.code, CrossdockError)(
+        text,
+        code=problem.get("code"),
+        hint=tuple(problem.get("hint", ())),
+        pointer=problem.get("pointer", ""),
+        findings=msgspec.convert(problem.get("findings", ()), tuple[Finding, ...]),
+    )

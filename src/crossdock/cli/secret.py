@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from crossdock.cli.find import nothing_here, tenants_of
 from crossdock.cli.plan import with_store
 from crossdock.cli.running_hub import JsonOption, KeyOption, UrlOption, ask, one_door
+from crossdock.cli.tables import as_table
 from crossdock.config import load_root_key, load_settings
 from crossdock.durable.identity import SystemClock
 from crossdock.governance import audit, secrets
@@ -52,12 +51,7 @@ def listed(tenant: Tenant, url: UrlOption = "", key: KeyOption = "", as_json: Js
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
         return
-    table = Table(box=None, header_style="dim")
-    for column in ("NAME", "VERSION", "STORED"):
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(row["name"], str(row["version"]), row["created_at"])
-    Console(highlight=False).print(table)
+    as_table(("NAME", "VERSION", "STORED"), [(row["name"], row["version"], row["created_at"]) for row in rows])
 
 
 @app.command("remove")

@@ -80,7 +80,8 @@ def test_usage_and_missing_directories(pack: Path, tmp_path: Path) -> None:
 
     assert 2 == run("apply", str(pack), "--json")
     assert 3 == run("plan", str(tmp_path / "empty"))
-    assert 1 == run("plan", str(tmp_path / "nowhere"))
+    assert 3 == run("plan", str(tmp_path / "nowhere"))
+    assert 3 == run("apply", str(tmp_path / "nowhere"), "--yes")
 
 
 def test_a_broken_map_is_told_once(pack: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,51 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import stat
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from crossdock.cli.app import main
-from crossdock.cli.running_hub import FILE, Announcement
-from crossdock.web.server import open_doors
+from crossdock.cli.running_hub import FILE
+from tests.unit.cli.program import run
 from tests.web.world import TENANT, World, order
-
-
-async def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
-    """Run a command as another terminal would; return its exit code and what it said."""
-
-    def call() -> int:
-        with pytest.raises(SystemExit) as ended:
-            main(words)
-        return int(ended.value.code or 0)
-
-    code = await asyncio.to_thread(call)
-    told = capsys.readouterr()
-    return code, told.out, told.err
-
-
-@pytest_asyncio.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    """A hub with two tenants and an order that announces itself in a checkout of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-    for name in ("CROSSDOCK_URL", "CROSSDOCK_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    made = await World.start(tmp_path)
-    await made.take("erp", order("SO-7001"))
-    await open_doors(made.hub)
-    announcement = Announcement(made.hub)
-    await announcement.refresh()
-    yield made
-    await announcement.withdraw()
-    assert not FILE.exists()
-    await made.hub.stop()
 
 
 async def test_find_and_trace_ask_the_hub_that_runs_here(world: World, capsys: pytest.CaptureFixture[str]) -> None:
