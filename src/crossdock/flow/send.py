@@ -282,7 +282,8 @@ class Sender:
                 first = now + delay
             if queue.circuit.state == "open":
                 # The probe is a message that may go out: not before the circuit allows it, not before its own time.
-                times.append(max(queue.circuit.probe_at, first))
+                rested_at = now + self._delay(queue, now) if queue.runnable else 0.0
+                times.append(max(queue.circuit.probe_at, first, rested_at))
             elif first:
                 times.append(first)
         return min(times, default=None)

@@ -195,10 +195,10 @@ async def test_a_poison_message_goes_through_once_the_fault_is_gone(
     broken = True
     translate = stages_module.translate
 
-    def stumbles(message: Any, configuration: Any) -> Any:
+    def stumbles(message: Any, configuration: Any, *more: Any) -> Any:
         if broken:
             raise ZeroDivisionError
-        return translate(message, configuration)
+        return translate(message, configuration, *more)
 
     monkeypatch.setattr(stages_module, "translate", stumbles)
     answer = await world.hand_in("erp", order("SO-1"))
