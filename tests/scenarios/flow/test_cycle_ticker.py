@@ -44,7 +44,7 @@ async def test_a_deadline_that_makes_the_hub_stumble_is_moved_on_and_told_of(wor
 async def test_a_step_that_fails_is_logged_and_the_others_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Releases cannot be read: retries go on, and after a minute health says what does not."""
 
-    async def fails() -> None:
+    async def fails(**_: Any) -> None:
         raise ZeroDivisionError("a bug")
 
     world.partner("kc").answer(LOST_ANSWER)
@@ -74,7 +74,7 @@ async def test_a_clockwork_that_died_is_reported_and_does_not_keep_the_hub_from_
     class Died(BaseException):
         """No error at all, but the end of a task."""
 
-    async def dies() -> None:
+    async def dies(**_: Any) -> None:
         raise Died
 
     async def cannot() -> None:
