@@ -37,9 +37,14 @@ def project() -> Path:
     return PROJECT
 
 
+NIGHTLY = os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
+
+
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """A test that asks for a server carries that server's marker by itself."""
+    """A test that asks for a server carries that server's marker by itself; long runs are for the night."""
     for item in items:
+        if item.get_closest_marker("nightly") and not NIGHTLY:
+            item.add_marker(pytest.mark.skip(reason="a long run: make nightly"))
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKER_OF_FIXTURE:
                 item.add_marker(MARKER_OF_FIXTURE[fixture])

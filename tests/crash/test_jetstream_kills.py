@@ -15,6 +15,7 @@ KILLS, WIPES = (100, 20) if NIGHTLY else (4, 1)
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.nightly,
     pytest.mark.skipif(nats_binary() is None, reason="NOT RUN: no nats-server on this machine"),
 ]
 

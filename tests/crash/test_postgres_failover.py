@@ -39,6 +39,7 @@ async def pair(binaries: Path) -> AsyncIterator[Pair]:
     pair.close()
 
 
+@pytest.mark.nightly
 async def test_a_lost_primary_costs_nothing_that_was_acknowledged(binaries: Path, tmp_path: Path) -> None:
     """Parted from its standby, its waits cancelled, then killed: the hub goes on with the promoted standby."""
     report = await postgres_failover.run(1, 31, tmp_path, binaries, kinds=("cancel",))
@@ -49,6 +50,7 @@ async def test_a_lost_primary_costs_nothing_that_was_acknowledged(binaries: Path
     assert report.acked > 20 and report.effects > 20
 
 
+@pytest.mark.nightly
 async def test_a_standby_nobody_waits_for_is_caught(binaries: Path, tmp_path: Path) -> None:
     """Positive control: asynchronous, what the lone primary acknowledged is lost."""
     report = await postgres_failover.run(1, 32, tmp_path, binaries, kinds=("cancel",), asynchronous=True)
@@ -56,6 +58,7 @@ async def test_a_standby_nobody_waits_for_is_caught(binaries: Path, tmp_path: Pa
     assert report.acked_alone > 0 and report.not_in_record > 0 and report.lost > 0
 
 
+@pytest.mark.nightly
 async def test_a_hub_that_counts_a_cancelled_wait_as_done_is_caught(binaries: Path, tmp_path: Path) -> None:
     """Positive control: the server says "committed" with a warning; whoever drops it acknowledges what is lost."""
     report = await postgres_failover.run(1, 33, tmp_path, binaries, "count_cancelled_as_done", kinds=("cancel",))

@@ -11,7 +11,7 @@ from tests.crash import restore_loop
 
 ROUNDS = 20 if os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly" else 1
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 async def test_a_restore_and_what_its_list_names_lose_nothing_and_double_nothing(tmp_path: Path) -> None:

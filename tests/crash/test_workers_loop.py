@@ -13,7 +13,7 @@ NIGHTLY = os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
 KILLS, PAUSES, STOPS = (40, 10, 100) if NIGHTLY else (3, 1, 4)
 FENCED_WRITES = 1_000 if NIGHTLY else 60
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 async def test_workers_that_are_killed_or_stopped_lose_nothing_and_double_nothing(

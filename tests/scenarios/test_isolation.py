@@ -5,7 +5,11 @@ Here it is asked whether the others go on at all; how well is measured by the be
 
 from __future__ import annotations
 
+import pytest
+
 from bench.isolation import slow
+
+pytestmark = pytest.mark.nightly
 
 # The backlog is larger than what may wait at all: it must not be held against those who go on.
 SHARE = {"backlog": 600, "per_second": 40.0, "seconds": 3.0, "waiting_max": 500, "noticed_seconds": 6.0}

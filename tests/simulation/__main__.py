@@ -11,8 +11,10 @@ Text hashes are fixed by starting the interpreter anew with PYTHONHASHSEED=0: a 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -58,12 +60,18 @@ def _commit() -> str:
 
 
 def _say(report: Any, file: Path | None) -> None:
-    words = {"commit": COMMIT, **msgspec.to_builtins(report)}
-    text = json.dumps(words, indent=2)
-    print(text)
+    print(_write(report, file))
+
+
+def _write(report: Any, file: Path | None) -> str:
+    """Put a report, finished or not, in the place of the one before; return its text."""
+    text = json.dumps({"commit": COMMIT, **msgspec.to_builtins(report)}, indent=2)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text + "\n")
+        unfinished = file.with_name(file.name + ".new")
+        unfinished.write_text(text + "\n")
+        unfinished.replace(file)
+    return text
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -71,7 +79,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
     first, _, last = arguments.seeds.partition(":")
     report = campaign(
-        range(int(first), int(last or first) + 1), faults_min=arguments.faults_min, minutes_max=arguments.minutes
+        range(int(first), int(last or first) + 1),
+        faults_min=arguments.faults_min,
+        minutes_max=arguments.minutes,
+        found_so_far=functools.partial(_write, file=arguments.report),
     )
     _say(report, arguments.report)
     return 1 if report.failing or report.not_repeated else 0
@@ -93,21 +104,36 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _mutants(arguments: argparse.Namespace) -> int:
     from .mutants.hunt import hunt, table
 
-    caught = hunt(arguments.seeds_max, only=arguments.only)
+    def write(caught: list[Any]) -> None:
+        seeds = [seed for _, seed, _ in caught if seed is not None]
+        found = {
+            "seeds_max": arguments.seeds_max,
+            "hunted": len(caught),
+            "caught": len(seeds),
+            "median_seeds": statistics.median(seeds) if seeds else None,
+            "mutants": {name: {"seeds": seed, "by": by} for name, seed, by in caught},
+        }
+        _write(found, arguments.report)
+
+    caught = hunt(arguments.seeds_max, only=arguments.only, found_so_far=write)
     print(table(caught))
-    if arguments.report is not None:
-        arguments.report.write_text(table(caught) + f"\ncommit {COMMIT}\n")
     return 1 if any(seed is None for _, seed, _ in caught) else 0
 
 
 def _power(arguments: argparse.Namespace) -> int:
-    from .power import cut_power
+    from .power import PowerReport, cut_power
 
-    full = cut_power(arguments.cuts, arguments.seed, short_scripts=200)
+    # The controls come first: they are short, and a long run that is cut off has them already.
     controls = [
         cut_power(min(300, arguments.cuts), arguments.seed, synchronous=one, short_scripts=2)
         for one in ("normal", "off")
     ]
+
+    def so_far(full: PowerReport) -> None:
+        _write({"full": full, "controls": controls}, arguments.report)
+        print(f"{full.cuts} cuts of {full.scripts} scripts, {full.acknowledged} acknowledged", file=sys.stderr)
+
+    full = cut_power(arguments.cuts, arguments.seed, short_scripts=200, found_so_far=so_far)
     _say({"full": full, "controls": controls}, arguments.report)
     return 1 if full.lost or full.corrupt or not all(control.lost for control in controls) else 0
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -29,6 +29,7 @@ KINDS = (
     "replay",
 )
 TWICE_EVERY = 100
+TOLD_EVERY = 20
 SHRINK_TRIES_MAX = 120
 
 
@@ -53,10 +54,15 @@ class Report(msgspec.Struct):
 
 
 def campaign(
-    seeds: Iterable[int], *, faults_min: int = 0, stop_at_failure: bool = False, minutes_max: float = 0.0
+    seeds: Iterable[int],
+    *,
+    faults_min: int = 0,
+    stop_at_failure: bool = False,
+    minutes_max: float = 0.0,
+    found_so_far: Callable[[Report], object] = lambda report: None,
 ) -> Report:
     """Run seeds; with `faults_min` go on behind the last one until so many faults were injected. `minutes_max` of the
-    real clock end it in any case.
+    real clock end it in any case. `found_so_far` is told now and then.
     """
     began, ends = time.process_time(), time.monotonic() + (minutes_max or 1e9) * 60
     report: Report | None = None
@@ -76,18 +82,18 @@ def campaign(
         found.update(one.partition(":")[0] for one in verdict.violations)
         if verdict.violations:
             report.failing[seed] = verdict.violations[:5]
-            if stop_at_failure:
-                break
         if seed % TWICE_EVERY == 0:
             report.run_twice += 1
             report.not_repeated += tried(seed).hash != verdict.hash
-        if time.monotonic() > ends:
+        report.faults = dict(sorted(counts.items()))
+        report.injected = counts.total()
+        report.violations = dict(found)
+        report.cpu_seconds = round(time.process_time() - began, 1)
+        if report.seeds % TOLD_EVERY == 0:
+            found_so_far(report)
+        if time.monotonic() > ends or (stop_at_failure and verdict.violations):
             break
     assert report is not None, "no seed was given"
-    report.faults = dict(sorted(counts.items()))
-    report.injected = counts.total()
-    report.violations = dict(found)
-    report.cpu_seconds = round(time.process_time() - began, 1)
     return report
 
 

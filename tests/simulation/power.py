@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import apsw
@@ -28,6 +30,7 @@ from .record import FILE, InlineStore
 from .world import World, template
 
 WAL = FILE + "-wal"
+TOLD_EVERY = 500
 
 
 class PowerReport(msgspec.Struct):
@@ -43,6 +46,7 @@ class PowerReport(msgspec.Struct):
     corrupt: int = 0
     recovered_by_hub: int = 0
     examples: list[str] = []
+    cpu_seconds: float = 0.0
 
 
 class _Normal(InlineStore):
@@ -217,9 +221,19 @@ def _recover(store: InlineStore) -> None:
     run(loop, start())
 
 
-def cut_power(cuts: int, seed: int, *, synchronous: str = "full", short_scripts: int = 20) -> PowerReport:
-    """Cut until `cuts` are reached: every place of short scripts first, then every third place of longer ones."""
+def cut_power(
+    cuts: int,
+    seed: int,
+    *,
+    synchronous: str = "full",
+    short_scripts: int = 20,
+    found_so_far: Callable[[PowerReport], None] = lambda report: None,
+) -> PowerReport:
+    """Cut until `cuts` are reached: every place of short scripts first, then every third place of longer ones.
+    `found_so_far` is told now and then.
+    """
     template()
+    began, told = time.process_time(), 0
     report = PowerReport(synchronous, seed)
     chance = random.Random(seed)
     number = 0
@@ -238,4 +252,8 @@ def cut_power(cuts: int, seed: int, *, synchronous: str = "full", short_scripts:
                 continue
             cutter.cut(place, by_hub=chance.random() < 0.02)
             report.exhaustive += short
+        report.cpu_seconds = round(time.process_time() - began, 1)
+        if report.cuts - told >= TOLD_EVERY:
+            told = report.cuts
+            found_so_far(report)
     return report

@@ -171,3 +171,14 @@ async def test_who_may_look_may_not_act(app: Any, world: World) -> None:
         ):
             answer = await auditor.post(path, content=json.dumps(body))
             assert 403 == answer.status_code, (path, answer.text)
+
+
+async def test_a_restore_is_closed_by_name_or_all_said(anyone: httpx.AsyncClient, world: World) -> None:
+    """A misspelt or empty body must not settle every partner."""
+    headers = {"authorization": f"Bearer {await world.key(TENANT, 'operator')}"}
+    for body in ({}, {"conection": "erp"}, {"connection": ""}, {"connection": "erp", "all": True}, {"all": False}):
+        answer = await anyone.post("/v1/restores/close", json=body, headers=headers)
+        assert 400 == answer.status_code, (body, answer.text)
+    for body in ({"connection": "erp"}, {"all": True}):
+        answer = await anyone.post("/v1/restores/close", json=body, headers=headers)
+        assert (200, {"closed": 0}) == (answer.status_code, answer.json())

@@ -167,9 +167,18 @@ def _restore_postgres(manifest: Manifest, file: Path, url: str, clock: Clock) ->
         if not copies.is_empty_postgres(url):
             raise RestoreRefused(
                 "the database is not empty: a restore never replaces anything",
-                hint="Create an empty database, and name it with --url",
+                hint=(
+                    "Create an empty database, and name it with --url",
+                    "If a restore was cut off here, drop this database and create it again",
+                ),
             )
-        copies.load_postgres(url, file)
+        # Until the record is marked no hub may start on it, whatever becomes of this process.
+        copies.begin_restore(url)
+        try:
+            copies.load_postgres(url, file)
+        except RestoreRefused:
+            copies.give_up_restore(url)
+            raise
         with closing(open_store(url, readers=1)) as store:
             return mark(store, manifest, url, clock)
 
@@ -204,11 +213,13 @@ def mark(store: Store, manifest: Manifest, url: str, clock: Clock) -> Restored:
                 detail={"backup": manifest.backup_id, "backed_up_at": from_micros(manifest.made_at)},
                 at=now,
             )
+        restores.forget_transactions(connection)
         restores.jump_positions(connection)
         if events:
             journal.append(connection, events)
             restores.place_event(connection, events[-1].id)
         restores.end_sign_ins(connection)
+        restores.finish(connection)
         return marked
 
     return Restored(restore_id, manifest, url, store.write_now(write))

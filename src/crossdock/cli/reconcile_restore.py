@@ -67,7 +67,8 @@ class _Answer(msgspec.Struct):
 
 
 def _close_there(door: Door, connection_id: str) -> int:
-    answer: dict[str, Any] = json.loads(ask(door, "/restores/close", method="POST", body={"connection": connection_id}))
+    body = {"connection": connection_id} if connection_id else {"all": True}
+    answer: dict[str, Any] = json.loads(ask(door, "/restores/close", method="POST", body=body))
     return int(answer["closed"])
 
 

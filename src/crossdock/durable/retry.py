@@ -91,7 +91,7 @@ def next_step(
 class Circuit(msgspec.Struct, omit_defaults=True):
     """The circuit of one connection: closed, open (keep buffering), probing, then closed again.
 
-    Times are seconds of the monotonic clock.
+    Times are seconds since 1970.
     """
 
     state: Literal["closed", "open", "probing"] = "closed"

@@ -43,6 +43,8 @@ class Ready(msgspec.Struct):
     tries: dict[str, int] | None = None
     # The process ended during its last attempt: it may be what ended it.
     cut_off: bool = False
+    # The ledger did not take its reservation: in the record it is another connection's, or settled.
+    refused: bool = False
 
     def tried(self, error_class: str) -> None:
         """Count an attempt that ended in a class of error."""

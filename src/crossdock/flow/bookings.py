@@ -143,9 +143,18 @@ def book_outcomes(connection: Connection, outcomes: list[Outcome], *, ids: Ids, 
 def reserve_sends(connection: Connection, ready: list[Ready]) -> None:
     """Enter sends in the ledger before they happen, and fetch the bytes of those whose turn has come.
 
-    They are `sending` once the transaction is committed. What is damaged stays unloaded: it is never sent.
+    They are `sending` once the transaction is committed. What is damaged stays unloaded: it is never sent. What could
+    not be entered, because the record gave it to another connection or discarded it, is `refused`: nothing is sent.
     """
-    outbound.reserve(connection, [(one.tenant_id, one.message_id) for one in ready])
+    outbound.reserve(connection, [(one.tenant_id, one.message_id, one.connection_id) for one in ready])
+    message_ids: dict[str, list[str]] = {}
+    for one in ready:
+        message_ids.setdefault(one.tenant_id, []).append(one.message_id)
+    for tenant_id, asked in message_ids.items():
+        entered = outbound.reserved(connection, tenant_id, asked)
+        for one in ready:
+            if one.tenant_id == tenant_id:
+                one.refused = (one.message_id, one.connection_id) not in entered
     by_tenant: dict[str, dict[str, Ready]] = {}
     for one in ready:
         if not one.loaded:

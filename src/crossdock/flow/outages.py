@@ -8,6 +8,7 @@ goes out gently. Beginning, diverting and ending are audited.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,13 +25,16 @@ from ..governance import audit
 from ..governance.configuration import Configuration
 from ..governance.pack import ConnectionSpec
 from ..store import issues, outages
-from ..store.engine import Connection, Store
+from ..store.engine import CommitUnknown, Connection, Store, StoreUnavailable
 from ..store.outages import OutageRow
 from .send import Sender
 
 log = structlog.get_logger()
 
 SILENCE_EVERY = timedelta(minutes=1)
+# How soon the record is asked again after a commit in doubt, and how seldom at last.
+DOUBT_SECONDS = 0.05
+DOUBT_SECONDS_MAX = 2.0
 HUB = "hub"
 
 Place = tuple[str, str]
@@ -244,8 +248,32 @@ class Outages:
         try:
             if spec is not None:
                 gone = await self._write(run)
-        finally:
-            self._sender.diverted(tenant_id, connection_id, gone)
+        except StoreUnavailable as error:
+            # Whether they went is in doubt: nothing may start here until the record has said whose they are.
+            log.warning("outage.divert_in_doubt", connection_id=connection_id, error=repr(error))
+            found = await self._surely(
+                lambda connection: outages.gone_over(connection, tenant_id, connection_id, fallback, message_ids)
+            )
+            if found is None:
+                return
+            gone = found
+        except Exception:
+            self._sender.diverted(tenant_id, connection_id, message_ids, [])
+            raise
+        self._sender.diverted(tenant_id, connection_id, message_ids, gone)
+
+    async def _surely(self, function: Callable[[Connection], list[str]]) -> list[str] | None:
+        """Run something in the record until it answers; None: this process ends, or the record is closed for good."""
+        pause = DOUBT_SECONDS
+        while not self._sender.stopping and self._store.broken() is None:
+            try:
+                found: list[str] = await self._write(function)
+                return found
+            except StoreUnavailable as error:
+                log.warning("outage.in_doubt", error=repr(error))
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, DOUBT_SECONDS_MAX)
+        return None
 
     # -- ending
 
@@ -263,21 +291,39 @@ class Outages:
         return self._shown(ended)
 
     async def _let_go(self, place: Place, row: OutageRow | None, actor: str, reason: str = "") -> None:
-        """Discard what is stale and let the sender go on; with a row, end that outage in the same transaction."""
+        """Discard what is stale and let the sender go on; with a row, end that outage in the same transaction.
+
+        With the commit in doubt the connection stays held until the record has answered.
+        """
         self._ending.add(place)
+        self._sender.hold_for_end(*place, True)
+        spec = self._spec(place)
+        newest = self._sender.stale(*place, spec.outage.collapse if spec is not None else ())
+        run = partial(_ended, place, row, newest, actor, reason, self._clock.now())
         try:
-            tenant_id, connection_id = place
-            spec = self._spec(place)
-            newest = self._sender.stale(*place, spec.outage.collapse if spec is not None else ())
-            now = self._clock.now()
-            gone: list[str] = await self._write(partial(_ended, place, row, newest, actor, reason, now))
-            self._sender.leave_out(*place, gone)
-            self._lasting.pop(place, None)
-            self._sender.end_outage(*place)
-            self._changed(tenant_id)
-            log.warning("outage.ended", connection_id=connection_id, superseded=len(gone), by=actor or "another worker")
-        finally:
+            gone: list[str] = await self._write(run)
+        except (CommitUnknown, asyncio.CancelledError):
+            self._chore(self._let_go_surely(place, run, actor))
+            raise
+        except Exception:
             self._ending.discard(place)
+            self._sender.hold_for_end(*place, False)
+            raise
+        self._gone_on(place, gone, actor)
+
+    async def _let_go_surely(self, place: Place, run: Callable[[Connection], list[str]], actor: str) -> None:
+        gone = await self._surely(run)
+        if gone is not None:
+            self._gone_on(place, gone, actor)
+
+    def _gone_on(self, place: Place, gone: list[str], actor: str) -> None:
+        self._sender.leave_out(*place, gone)
+        self._lasting.pop(place, None)
+        self._sender.end_outage(*place)
+        self._ending.discard(place)
+        self._sender.hold_for_end(*place, False)
+        self._changed(place[0])
+        log.warning("outage.ended", connection_id=place[1], superseded=len(gone), by=actor or "another worker")
 
     # -- by itself
 

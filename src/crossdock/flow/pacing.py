@@ -39,6 +39,13 @@ class Pace(msgspec.Struct):
         # One at a time: a partner that comes back gets no burst.
         self.limit, self.shared, self.drain = limit, shared, RateLimit(drain_per_second, burst=1.0)
 
+    def set_back(self, seconds: float) -> None:
+        """The wall clock was set back: set back every instant kept here."""
+        for budget in (self.budget, self.drained):
+            budget.paid_at = max(0.0, budget.paid_at - seconds)
+            budget.paused_until = max(0.0, budget.paused_until - seconds)
+        self.draw_at -= seconds
+
     @property
     def free(self) -> bool:
         """Tell whether nothing slows this connection down."""

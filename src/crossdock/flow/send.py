@@ -46,6 +46,8 @@ STUCK_SECONDS = 120.0
 # So is one through which nothing has gone for this long while much waits.
 SILENT_SECONDS = 5.0
 STUCK_COUNTED = 200
+# What a wall clock lags behind the monotonic one within a moment without having been set back.
+SET_BACK_SECONDS_MIN = 1.0
 # Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
 IDLE_WEIGHT = 50
 
@@ -84,7 +86,9 @@ class _Queue:
         self.timer: asyncio.TimerHandle | None = None
         self.outage: OutagePolicy | None = None
         self.declared = False
-        self.diverting = False
+        # The ids that are being given to the fallback; nothing starts until the record says which went.
+        self.diverting: list[str] | None = None
+        self.ending = False
         self.open_since: float | None = None
         self.last_error = ""
         self.last_error_at: datetime | None = None
@@ -93,7 +97,7 @@ class _Queue:
     @property
     def held(self) -> bool:
         """Tell whether nothing may start: by a person, or by an outage. A detected one lets its circuit probe."""
-        if self.paused or self.diverting:
+        if self.paused or self.diverting is not None or self.ending:
             return True
         return self.outage is not None and (self.declared or self.circuit.state == "closed")
 
@@ -107,6 +111,18 @@ class _Queue:
         if now - self.went[-1] > SILENT_SECONDS:
             return STUCK_COUNTED
         return min(self.waiting, LOADED_MAX) if self.draining else self.waiting
+
+    def set_back(self, seconds: float) -> None:
+        """Set back every instant kept here."""
+        self.blocked[:] = [(due_at - seconds, message_id, lane) for due_at, message_id, lane in self.blocked]
+        for lane in self.lanes.values():
+            for ready in lane:
+                ready.due_at -= seconds
+        self.went = deque([at - seconds for at in self.went], maxlen=self.went.maxlen)
+        self.circuit.probe_at -= seconds
+        self.pace.set_back(seconds)
+        if self.open_since is not None:
+            self.open_since -= seconds
 
     def as_waiting(self, ready: Ready) -> Waiting:
         """Return a message as the rules of an outage see it."""
@@ -153,9 +169,25 @@ class Sender:
         self._may_start = may_start
         self._queues: dict[Place, _Queue] = {}
         self._outages: dict[Place, tuple[OutagePolicy, bool]] = {}
+        self._ending: set[Place] = set()
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        # The wall clock and the monotonic one when they were last compared.
+        self._compared = (clock.now().timestamp(), clock.monotonic())
+
+    def _now(self) -> float:
+        """Return seconds since 1970. When the wall clock was set back, everything here that waits for an instant waits
+        no longer for it than before: its instant is set back as well.
+        """
+        now, steady = self._clock.now().timestamp(), self._clock.monotonic()
+        back = round(self._compared[0] + (steady - self._compared[1]) - now, 3)
+        self._compared = (now, steady)
+        if back >= SET_BACK_SECONDS_MIN:
+            log.warning("clock.set_back", seconds=round(back))
+            for queue in self._queues.values():
+                queue.set_back(back)
+        return now
 
     # -- what others ask
 
@@ -165,7 +197,7 @@ class Sender:
         A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part; one that
         is stuck counts next to nothing. Only when very much waits for such does it count at last.
         """
-        now = self._clock.now().timestamp()
+        now = self._now()
         lagging = total = 0
         for queue in self._queues.values():
             total += queue.waiting
@@ -222,7 +254,7 @@ class Sender:
     def idle(self, now: float) -> bool:
         """Tell whether nothing is being sent and nothing could be sent at this instant."""
         for queue in self._queues.values():
-            if queue.in_flight or queue.reserving or queue.diverting or queue.pace.drawing:
+            if queue.in_flight or queue.reserving or queue.diverting is not None or queue.pace.drawing:
                 return False
             if queue.held or not self._would_allow(queue, now):
                 continue
@@ -239,7 +271,7 @@ class Sender:
     def next_due_at(self) -> float | None:
         """Return the instant (seconds since 1970) at which a retry or a probe may start."""
         times: list[float] = []
-        now = self._clock.now().timestamp()
+        now = self._now()
         for queue in self._queues.values():
             if queue.held:
                 continue
@@ -268,7 +300,12 @@ class Sender:
             touched[place] = None
             if one.message_id in queue.reserving:
                 queue.reserving.discard(one.message_id)
-                if one.state == "pending":
+                if one.refused:
+                    log.warning("send.refused", message_id=one.message_id, connection_id=one.connection_id)
+                    if queue.circuit.state == "probing":
+                        queue.circuit.state = "open"
+                    self._next_in_lane(queue, one)
+                elif one.state == "pending":
                     # It could not be entered in the ledger: not before its new time.
                     queue.loaded -= not one.loaded
                     self._make_runnable(queue, one)
@@ -299,6 +336,7 @@ class Sender:
 
     def _new_queue(self, place: Place) -> _Queue:
         queue = _Queue(RetryPolicy())
+        queue.ending = place in self._ending
         self._configure(place, queue)
         if place in self._outages:
             policy, declared = self._outages[place]
@@ -315,18 +353,18 @@ class Sender:
         queue.draining = queue.draining or queue.paused
         queue.policy, queue.in_flight_max, queue.paused = spec.retry, spec.in_flight_max, spec.paused
         queue.partner = spec.partner
-        now = self._clock.now().timestamp()
+        now = self._now()
         queue.pace.configure(spec.rate, spec.drain_per_second, shared=self._draw is not None, now=now)
 
     def _make_runnable(self, queue: _Queue, head: Ready) -> None:
-        if head.due_at > self._clock.now().timestamp():
+        if head.due_at > self._now():
             heapq.heappush(queue.blocked, (head.due_at, head.message_id, head.lane))
         else:
             heapq.heappush(queue.runnable, (head.message_id, head.lane))
 
     def tick(self) -> None:
         """Take up retries and probes whose time has come."""
-        now = self._clock.now().timestamp()
+        now = self._now()
         for place, queue in list(self._queues.items()):
             while queue.blocked and queue.blocked[0][0] <= now:
                 _, message_id, lane = heapq.heappop(queue.blocked)
@@ -364,9 +402,23 @@ class Sender:
         queue.outage, queue.declared = policy, declared
         if not declared and queue.circuit.state == "closed":
             # Another worker found it, or the process before: probe rather than believe that it lasts, or is over.
-            now = self._clock.now().timestamp()
+            now = self._now()
             queue.circuit = Circuit("open", queue.policy.circuit_failures_max, now)
             queue.open_since = now
+
+    @property
+    def stopping(self) -> bool:
+        """Tell whether nothing is begun any more."""
+        return self._stopping
+
+    def hold_for_end(self, tenant_id: str, connection_id: str, held: bool) -> None:
+        """Start nothing, not even a probe, while the record decides what an outage leaves stale."""
+        place = (tenant_id, connection_id)
+        (self._ending.add if held else self._ending.discard)(place)
+        queue = self._queues.get(place)
+        if queue is not None:
+            queue.ending = held
+            self._pump(place, queue)
 
     def end_outage(self, tenant_id: str, connection_id: str) -> None:
         """Let a connection go on: gently, in the order things were made."""
@@ -413,14 +465,15 @@ class Sender:
         self._line_up(queue)
         return left
 
-    def diverted(self, tenant_id: str, connection_id: str, gone: Collection[str]) -> None:
-        """The fallback has these now (or, when it could not take them, none): go on with the others."""
+    def diverted(self, tenant_id: str, connection_id: str, asked: list[str], gone: Collection[str]) -> None:
+        """Of the list that was `asked` for the fallback has these now (perhaps none): go on with the others."""
         place = (tenant_id, connection_id)
         queue = self._queues.get(place)
-        if queue is None:
+        if queue is None or queue.diverting is not asked:
+            # The lease was lost meanwhile; what the record says was taken up anew.
             return
         left = self.leave_out(tenant_id, connection_id, gone)
-        queue.diverting = False
+        queue.diverting = None
         policy = queue.outage
         if left and policy is not None:
             for ready in left:
@@ -433,7 +486,7 @@ class Sender:
 
     def _start_diverting(self, place: Place, queue: _Queue) -> None:
         policy = queue.outage
-        if policy is None or not policy.diverts or queue.diverting or self._stopping:
+        if policy is None or not policy.diverts or queue.diverting is not None or self._stopping:
             return
         going = [
             message_id
@@ -441,7 +494,7 @@ class Sender:
             for message_id in divertible(queue.as_waiting(ready) for ready in lane)
         ]
         if going:
-            queue.diverting = True
+            queue.diverting = going
             self._divert(*place, policy.fallback_connection, going)
 
     def _line_up(self, queue: _Queue) -> None:
@@ -456,7 +509,7 @@ class Sender:
         """Ask a partner whose circuit is open whether it is back, when nothing waits that could ask by itself."""
         place = (tenant_id, connection_id)
         queue = self._queues.get(place)
-        now = self._clock.now().timestamp()
+        now = self._now()
         if queue is None or queue.lanes or queue.circuit.state != "open" or not queue.circuit.allows(now):
             return
         try:
@@ -465,7 +518,7 @@ class Sender:
                 ok = (await partner.connector.check()).ok
         except (CrossdockError, TimeoutError):
             ok = False
-        queue.circuit.book(queue.policy, ok, self._clock.now().timestamp())
+        queue.circuit.book(queue.policy, ok, self._now())
         if ok:
             queue.open_since = None
         self._circuit_changed(*place, queue.circuit, queue.last_error)
@@ -563,7 +616,7 @@ class Sender:
 
     def _pump_runnable(self, place: Place, queue: _Queue, held: list[tuple[str, str]]) -> None:
         """Start what may be started; lanes that may not (the lease is in doubt, they are given up) go into `held`."""
-        now = self._clock.now().timestamp()
+        now = self._now()
         pace = queue.pace
         most = pace.in_flight_max(queue.in_flight_max)
         while queue.runnable and queue.in_flight + len(queue.reserving) < most:
@@ -636,7 +689,7 @@ class Sender:
             log.warning("rate.not_drawn", connection_id=place[1], error=repr(error))
         finally:
             pace.drawing = False
-            pace.draw_at = self._clock.now().timestamp() + rest
+            pace.draw_at = self._now() + rest
         self._pump_again(place, queue)
 
     def _start(self, place: Place, queue: _Queue, ready: Ready) -> None:
@@ -650,7 +703,7 @@ class Sender:
         started_at = self._clock.now()
         began = self._clock.monotonic()
         try:
-            result = await self._attempt(place, ready)
+            result = await self._attempt(place, queue, ready)
         except _LeaseInDoubt:
             self._land(queue, ready)
             if queue.circuit.state == "probing":
@@ -678,8 +731,8 @@ class Sender:
         self._booked(outcome)
         self._pump(place, queue)
 
-    async def _attempt(self, place: Place, ready: Ready) -> PushResult:
-        policy = self._queues[place].policy
+    async def _attempt(self, place: Place, queue: _Queue, ready: Ready) -> PushResult:
+        policy = queue.policy
         if ready.cut_off and ready.attempts >= policy.attempts_max:
             detail = f"the process ended during each of its {ready.attempts} attempts; it is not sent again by itself"
             return PushResult("unknown", error_class="unknown", code="XD-SYS-054", detail=detail)
@@ -703,13 +756,13 @@ class Sender:
             ready.attempts + 1,
         )
         pushed_is_final = ready.state != "unknown"
-        self._be_sure(ready)
+        self._be_sure(place, queue, ready)
         try:
             if ready.state == "unknown":
                 found, pushed_is_final = await self._ask(partner, outbound)
                 if found is not None:
                     return found
-                self._be_sure(ready)
+                self._be_sure(place, queue, ready)
             result = await _pushed(partner, outbound)
         except TimeoutError:
             return PushResult(
@@ -721,9 +774,16 @@ class Sender:
         settled = result.outcome == "done" or (result.permanent and result.error_class != "system")
         return result if pushed_is_final or settled else _still_unknown(result)
 
-    def _be_sure(self, ready: Ready) -> None:
-        """Let nothing out when another process may be sending the same by now, or soon."""
-        if self._may_start is not None and ready.state != "sent" and not self._may_start(ready.tenant_id, ready.lane):
+    def _be_sure(self, place: Place, queue: _Queue, ready: Ready) -> None:
+        """Let nothing out when another process may be sending the same by now, or soon; or this one, which lost its
+        lease, has it again and took the send up anew in another queue.
+        """
+        if ready.state == "sent":
+            # A repeated acknowledgment is in nobody else's hands.
+            return
+        if self._queues.get(place) is not queue:
+            raise _LeaseInDoubt
+        if self._may_start is not None and not self._may_start(ready.tenant_id, ready.lane):
             raise _LeaseInDoubt
 
     @staticmethod
@@ -762,7 +822,7 @@ class Sender:
 
     def _settle(self, place: Place, queue: _Queue, ready: Ready, outcome: Outcome) -> None:
         result, step = outcome.result, outcome.next_step()
-        now = self._clock.now().timestamp()
+        now = self._now()
         before = queue.circuit.state
         answered = result.outcome == "done" or (
             result.outcome == "failed" and result.permanent and result.error_class != "system"
@@ -786,7 +846,7 @@ class Sender:
             )
             queue.open_since = None if queue.circuit.state == "closed" else queue.open_since or now
             self._circuit_changed(*place, queue.circuit, queue.last_error)
-        if step.action in ("settle", "dead"):
+        if step.action in ("settle", "dead") or not self._is_head(queue, ready):
             self._next_in_lane(queue, ready)
         else:
             ready.attempts += 1
@@ -798,18 +858,25 @@ class Sender:
             queue.draining = True
             self._drain(queue)
 
+    @staticmethod
+    def _is_head(queue: _Queue, ready: Ready) -> bool:
+        lane = queue.lanes.get(ready.lane)
+        return lane is not None and lane[0] is ready
+
     def _next_in_lane(self, queue: _Queue, ready: Ready) -> None:
-        lane = queue.lanes[ready.lane]
-        lane.popleft()
-        queue.known.discard(ready.message_id)
-        queue.waiting -= 1
-        queue.loaded -= 1
+        lane = queue.lanes.get(ready.lane)
+        if lane is not None and lane[0] is ready:
+            lane.popleft()
+            queue.known.discard(ready.message_id)
+            queue.waiting -= 1
+            queue.loaded -= 1
+        # Else it was left out while it was on its way; what stands there is another message.
         if queue.waiting < LOADED_MAX:
             queue.draining = False
         if lane:
             self._make_runnable(queue, lane[0])
         else:
-            del queue.lanes[ready.lane]
+            queue.lanes.pop(ready.lane, None)
 
     def _drain(self, queue: _Queue) -> None:
         """The partner is back: what failed while it was away does not wait for its retry time any more."""

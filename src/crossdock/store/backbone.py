@@ -116,7 +116,13 @@ def before(connection: Connection, since_micros: int) -> Cursor:
     if connection.engine == "sqlite":
         return Cursor(0, low - 1)
     row = connection.one("select txid::text from events where position >= ? order by position limit 1", (low,))
-    return journal.end(connection) if row is None else Cursor(int(row[0]) - 1, 2**62)
+    if row is None:
+        return journal.end(connection)
+    transaction = int(row[0])
+    # Restored events share their transaction: among them the position alone says what comes before.
+    if transaction == journal.RESTORED_TRANSACTION:
+        return Cursor(transaction, low - 1)
+    return Cursor(transaction - 1, 2**62)
 
 
 def lag(connection: Connection, cursor: Cursor) -> tuple[int, int]:

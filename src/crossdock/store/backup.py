@@ -24,7 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ..errors import ConfigurationError, CrossdockError
 from . import journal, payloads
-from .engine import Connection
+from .engine import RESTORING_SCHEMA, Connection
 from .postgres import PostgresConnection
 from .sqlite import SqliteConnection
 
@@ -176,6 +176,19 @@ def load_postgres(url: str, dump: Path) -> None:
         )
     except BackupFailed as error:
         raise RestoreRefused(str(error)) from error
+
+
+def begin_restore(url: str) -> None:
+    """Say durably in a PostgreSQL database that a restore runs: no hub starts on it until `restores.finish`."""
+    with psycopg.connect(url, autocommit=True) as raw:
+        raw.execute(f"create schema if not exists {RESTORING_SCHEMA}")
+
+
+def give_up_restore(url: str) -> None:
+    """Take back `begin_restore` after a dump that could not be loaded: nothing is there."""
+    if is_empty_postgres(url):
+        with psycopg.connect(url, autocommit=True) as raw:
+            raw.execute(f"drop schema if exists {RESTORING_SCHEMA}")
 
 
 def is_empty_postgres(url: str) -> bool:

@@ -138,6 +138,19 @@ def already_worked() -> ConfigurationError:
     )
 
 
+# Stands in a PostgreSQL database from before a dump is loaded until the record is marked; it is in no dump.
+RESTORING_SCHEMA = "crossdock_restoring"
+
+
+def restore_cut_off() -> ConfigurationError:
+    """Return the refusal of a record whose restore did not end: what partners got since is not in doubt yet."""
+    return ConfigurationError(
+        "a restore into this database was cut off before the record was marked",
+        code="XD-SYS-064",
+        hint="Drop the database, create it again, and restore once more: crossdock restore",
+    )
+
+
 def one_process_only() -> ConfigurationError:
     """Return the refusal of several processes on an embedded record."""
     return ConfigurationError(

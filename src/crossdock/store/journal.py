@@ -25,6 +25,12 @@ _COLUMNS = """tenant_id, event_id, type, subject, data, occurred_at, recorded_at
  correlation_id, causation_id, message_id, partner, release_id, traceparent, position"""
 
 
+# Events of a restored record bear this transaction, below every one a server gives out: those of the cluster that was
+# backed up mean nothing in another. Positions jump this far at a restore; what is no farther is from before it.
+RESTORED_TRANSACTION = 1
+RESTORE_JUMP = 1_000_000
+
+
 class Cursor(msgspec.Struct, frozen=True, order=True):
     """Where a reader of the journal stands."""
 
@@ -111,6 +117,26 @@ def end(connection: Connection) -> Cursor:
     return Cursor(int(row[0]) - 1, 2**62)
 
 
+def farthest(connection: Connection) -> Cursor:
+    """Return the last cursor that a reader can have been given: of a restored record another cluster gave some out."""
+    if connection.engine != "sqlite":
+        restored = connection.one(f"select 1 from events where txid = '{RESTORED_TRANSACTION}' limit 1")
+        if restored is not None:
+            return Cursor(2**64 - 1, 2**63 - 1)
+    return end(connection)
+
+
+# The transaction of a cursor as this cluster counts. One that was given out before a restore, perhaps by another
+# cluster, counts by its position only.
+_TRANSACTION = f"""(select case when given >= pg_snapshot_xmin(pg_current_snapshot())
+ or place <= (select max(position) + {RESTORE_JUMP} from events where txid = '{RESTORED_TRANSACTION}')
+ then '{RESTORED_TRANSACTION}' else given end from (select ?::text::xid8 as given, ?::bigint as place) as presented)"""
+
+
+def _transaction_of(cursor: Cursor) -> tuple[str, int]:
+    return str(cursor.transaction), cursor.position
+
+
 def follow(connection: Connection, tenant_id: str, cursor: Cursor, limit: int = 500) -> list[tuple[Event, Cursor]]:
     """Return the next events after the cursor, each with the cursor behind it. An empty tenant follows all tenants."""
     mine, parameters = ("tenant_id = ? and ", [tenant_id]) if tenant_id else ("", [])
@@ -121,9 +147,9 @@ def follow(connection: Connection, tenant_id: str, cursor: Cursor, limit: int = 
         )
     else:
         rows = connection.query(
-            f"select {_COLUMNS}, txid::text from events where {mine}(txid, position) > (?::text::xid8, ?)"
+            f"select {_COLUMNS}, txid::text from events where {mine}(txid, position) > ({_TRANSACTION}, ?)"
             " and txid < pg_snapshot_xmin(pg_current_snapshot()) order by txid, position limit ?",
-            (*parameters, str(cursor.transaction), cursor.position, limit),
+            (*parameters, *_transaction_of(cursor), cursor.position, limit),
         )
     return [(event_of(row), Cursor(int(row[-1]), row[-2])) for row in rows]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from .engine import Connection, Row
+from .engine import Connection, Row, locked
 
 
 class OutageRow(msgspec.Struct, frozen=True):
@@ -117,18 +117,33 @@ def divert(
     return going
 
 
-def supersede(connection: Connection, tenant_id: str, newest: dict[str, str]) -> list[str]:
-    """Discard waiting updates that a newer one makes stale (stale id → newest id); return which were discarded.
+def gone_over(
+    connection: Connection, tenant_id: str, origin: str, fallback: str, message_ids: Sequence[str]
+) -> list[str]:
+    """Return which sends another connection has by now. Waits for whoever is changing them: a commit in doubt."""
+    rows = connection.many(
+        "select message_id, connection_id, diverted_from from outbound_messages where tenant_id = ?"
+        f" and message_id in ({{}}){locked(connection, 'message_id')}",
+        [tenant_id],
+        message_ids,
+    )
+    return sorted(row[0] for row in rows if (row[1], row[2]) == (fallback, origin))
 
-    Only what still waits and has no outcome in doubt is discarded.
+
+def supersede(connection: Connection, tenant_id: str, newest: dict[str, str]) -> list[str]:
+    """Discard waiting updates that a newer one makes stale (stale id → newest id); return which are discarded.
+
+    Only what still waits and has no outcome in doubt is discarded. Those that an earlier try discarded, whose commit
+    was in doubt, are returned too: it may be run again.
     """
     rows = connection.many(
-        "select message_id from outbound_messages where tenant_id = ? and state = 'pending'"
-        " and error_class <> 'unknown' and message_id in ({})",
+        "select message_id, state from outbound_messages where tenant_id = ? and (state = 'pending'"
+        " and error_class <> 'unknown' or state = 'discarded' and superseded_by <> '')"
+        f" and message_id in ({{}}){locked(connection, 'message_id')}",
         [tenant_id],
         list(newest),
     )
-    going = sorted(row[0] for row in rows)
+    going = sorted(row[0] for row in rows if row[1] == "pending")
     connection.executemany(
         "update outbound_messages set state = 'discarded', next_attempt_at = null, error_code = 'XD-PTR-025',"
         " error = ?, superseded_by = ? where tenant_id = ? and message_id = ?",
@@ -137,7 +152,7 @@ def supersede(connection: Connection, tenant_id: str, newest: dict[str, str]) ->
             for one in going
         ],
     )
-    return going
+    return sorted(row[0] for row in rows)
 
 
 def heard_at(connection: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:

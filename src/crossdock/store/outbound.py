@@ -137,13 +137,29 @@ def book(
     )
 
 
-def reserve(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:
-    """Enter in the ledger that a send is about to happen: (tenant_id, message_id)."""
+def reserve(connection: Connection, rows: Iterable[tuple[str, str, str]]) -> None:
+    """Enter in the ledger that a send is about to happen: (tenant_id, message_id, connection_id).
+
+    What was given to another connection, or is settled, stays as it is: `reserved` tells.
+    """
     connection.executemany(
-        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ?"
+        "update outbound_messages set state = 'sending' where tenant_id = ? and message_id = ? and connection_id = ?"
         " and state in ('pending', 'unknown')",
         rows,
     )
+
+
+def reserved(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> set[tuple[str, str]]:
+    """Return which messages are entered as being sent: (message_id, connection_id)."""
+    return {
+        (row[0], row[1])
+        for row in connection.many(
+            "select message_id, connection_id from outbound_messages where tenant_id = ? and state = 'sending'"
+            " and message_id in ({})",
+            [tenant_id],
+            message_ids,
+        )
+    }
 
 
 def release(connection: Connection, rows: Iterable[tuple[str, str]]) -> None:

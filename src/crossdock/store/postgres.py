@@ -24,6 +24,7 @@ from psycopg.pq import TransactionStatus
 
 from ..errors import ConfigurationError
 from .engine import (
+    RESTORING_SCHEMA,
     CommitUnknown,
     Contention,
     Row,
@@ -31,6 +32,7 @@ from .engine import (
     StoreUnavailable,
     already_worked,
     migrate,
+    restore_cut_off,
 )
 from .postgres_batches import any_of, in_arrays
 
@@ -291,6 +293,9 @@ class PostgresStore:
                 connection.raw.close()
                 raise already_worked()
             time.sleep(0.05)
+        if connection.one("select 1 from pg_namespace where nspname = ?", (RESTORING_SCHEMA,)) is not None:
+            connection.raw.close()
+            raise restore_cut_off()
         self._lock = connection
 
     def commits(self) -> int:

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 
 import msgspec
 
-from .engine import Connection, Row
+from . import journal
+from .engine import RESTORING_SCHEMA, Connection, Row
 
 DOUBT_CODE = "XD-SYS-061"
 DOUBT_WORDS = "the record was restored from a backup; the partner may have got this since"
 # How far control numbers and journal positions jump ahead: more than can have been used since any useful backup.
-JUMP = 1_000_000
+JUMP = journal.RESTORE_JUMP
 CONTROL_NUMBER_MAX = 999_999_999
 
 RESTORE_COLUMNS = (
@@ -117,6 +118,29 @@ def jump_positions(connection: Connection) -> None:
         )
 
 
+def forget_transactions(connection: Connection) -> None:
+    """Give all events one transaction below every future one (PostgreSQL): a dump bears those of another cluster.
+
+    They keep the order of their positions. The backbone's places go back so far that they pass over nothing.
+    """
+    if connection.engine == "sqlite":
+        return
+    connection.execute(
+        "update backbone_places set cursor_transaction = ?, cursor_position = least(cursor_position, coalesce("
+        "(select min(e.position) - 1 from events e"
+        " where (e.txid, e.position) > (cursor_transaction::text::xid8, cursor_position)),"
+        " (select max(position) from events), 0))",
+        (journal.RESTORED_TRANSACTION,),
+    )
+    connection.execute("update events set txid = ?::text::xid8", (str(journal.RESTORED_TRANSACTION),))
+
+
+def finish(connection: Connection) -> None:
+    """Let hubs start on the record: it is marked with the commit of this transaction (PostgreSQL)."""
+    if connection.engine != "sqlite":
+        connection.execute(f"drop schema if exists {RESTORING_SCHEMA}")
+
+
 def place_event(connection: Connection, event_id: str) -> None:
     """Move an event that was just appended to the place behind the jump (SQLite)."""
     if connection.engine == "sqlite":
@@ -177,10 +201,16 @@ def acknowledgments(connection: Connection, tenant_id: str, *, ours: bool, limit
     )
 
 
-def interchanges(connection: Connection, tenant_id: str) -> list[Row]:
-    """Return the interchanges read of a tenant: (sender, receiver, usage, control_number, received_at), by sender."""
+def interchanges(connection: Connection, tenant_id: str, *, each: int, limit: int) -> list[Row]:
+    """Return the interchanges read of a tenant: (sender, receiver, usage, control_number, received_at), by sender.
+
+    `each` bounds those of one sender: the highest numbers; `limit` bounds all.
+    """
     return connection.query(
-        "select sender, receiver, usage, control_number, received_at from interchanges where tenant_id = ?"
-        " order by sender, receiver, usage, received_at, control_number",
-        (tenant_id,),
+        "select sender, receiver, usage, control_number, received_at from (select sender, receiver, usage,"
+        " control_number, received_at, row_number() over (partition by sender, receiver, usage"
+        " order by length(ltrim(control_number, '0')) desc, ltrim(control_number, '0') desc) as place"
+        " from interchanges where tenant_id = ?) as numbered where place <= ?"
+        " order by sender, receiver, usage, place limit ?",
+        (tenant_id, each, limit),
     )

@@ -13,6 +13,9 @@ from ..store.engine import Connection, Row
 
 SHOWN_MAX = 1_000
 GAPS_MAX = 100
+# Control numbers looked at: of one sender, and in all.
+NUMBERS_MAX = 1_000
+INTERCHANGES_MAX = 50_000
 
 
 class SenderWindow(msgspec.Struct, frozen=True):
@@ -76,7 +79,7 @@ def load(connection: Connection, tenant_id: str) -> tuple[RestoreList, ...]:
     sends = _doubtful(restores.sends_in_doubt(connection, tenant_id, SHOWN_MAX + 1))
     owed = _doubtful(restores.acknowledgments(connection, tenant_id, ours=True, limit=SHOWN_MAX))
     awaited = _doubtful(restores.acknowledgments(connection, tenant_id, ours=False, limit=SHOWN_MAX))
-    gaps = gaps_of(restores.interchanges(connection, tenant_id))
+    gaps = gaps_of(restores.interchanges(connection, tenant_id, each=NUMBERS_MAX, limit=INTERCHANGES_MAX))
     result = []
     for restore_id, rows in by_restore.items():
         places = {row[2] for row in rows}

@@ -154,7 +154,7 @@ def test_another_tenants_booking_changes_nothing(store: Store) -> None:
     def foreign(connection: Connection) -> None:
         outbound.book(connection, [("sent", 1, None, 1, "", "", "", "", "globex", "msg_1")])
         outbound.requeue(connection, [("globex", "msg_1")])
-        outbound.reserve(connection, [("globex", "msg_1")])
+        outbound.reserve(connection, [("globex", "msg_1", "erp")])
         outbound.book_acknowledgment(connection, "globex", "msg_1", "accepted")
 
     store.write_now(foreign)

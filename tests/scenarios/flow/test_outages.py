@@ -10,6 +10,7 @@ import pytest
 
 from crossdock.errors import Conflict, NotFound
 from crossdock.flow.replay import ReplayReport
+from crossdock.store.engine import CommitUnknown, StoreUnavailable
 from tests.scenarios.flow.test_sends import drive
 from tests.scenarios.flow.world import BUSY, LOST_ANSWER, World, order, pack_files, shipment, with_line
 
@@ -329,3 +330,91 @@ async def test_a_crash_between_the_record_and_memory_loses_and_doubles_nothing(
     assert [("spare", "sent"), ("spare", "sent")] == wheres(world)
     assert [] == world.partner("reno").pushed
     assert {1} == {len(effects) for effects in world.partner("spare").effects.values()}
+
+
+def lose_the_answer(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Break the record's connection during the first commit of one function, and once more when it is asked about."""
+    outages, failures = world.hub.sending.outages, ["during the commit", "again"]
+    write = outages._write
+
+    async def lossy(function: Any) -> Any:
+        if len(failures) == 1:
+            failures.pop()
+            raise StoreUnavailable("the record is away")
+        result = await write(function)
+        if failures and getattr(function, "func", function).__qualname__.endswith(name):
+            failures.pop()
+            raise CommitUnknown("the connection broke during the commit")
+        return result
+
+    monkeypatch.setattr(outages, "_write", lossy)
+
+
+async def test_a_diversion_in_doubt_sends_nothing_both_ways(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has given the message to the fallback, but its answer is lost: it is asked before anything starts."""
+    await world.apply(files=with_outage("reno", "{action: file, fallback_connection: spare}"))
+    world.partner("reno").answer(BUSY)
+    await world.hand_in("erp", order("SO-1"))
+    before = len(world.partner("reno").pushed)
+    lose_the_answer(world, monkeypatch, "_diverted.<locals>.run")
+    outage_id = await declare(world, "reno")
+    assert [("spare", "sent")] == wheres(world)
+    await end(world, outage_id)
+    await drive(world, 60)
+
+    assert [] == world.partner("reno").pushed[before:]
+    assert [1] == [len(effects) for effects in world.partner("spare").effects.values()]
+
+
+async def test_what_the_record_gave_away_is_not_reserved_here(world: World) -> None:
+    """Memory still holds it for its old connection; the ledger does not take that reservation, so nothing leaves."""
+    await world.apply(files=with_outage("reno", "{action: hold}"))
+    world.partner("reno").answer(BUSY)
+    await world.hand_in("erp", order("SO-1"))
+    before = len(world.partner("reno").pushed)
+    await world.hub.store.write(
+        lambda connection: connection.execute(
+            "update outbound_messages set connection_id = 'spare', diverted_from = 'reno' where connection_id = 'reno'"
+        )
+    )
+    await drive(world, 60)
+
+    assert before == len(world.partner("reno").pushed)
+    assert not world.hub.sender.states()["acme", "reno"][1]
+
+
+async def test_an_end_in_doubt_sends_nothing_that_was_discarded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stale updates are discarded in the record, but its answer is lost: they are left out all the same."""
+    await world.apply(files=with_outage("erp", "{collapse: [order_status]}"))
+    outage_id = await declare(world, "erp")
+    await tell(world)
+    lose_the_answer(world, monkeypatch, "_ended")
+    with pytest.raises(CommitUnknown):
+        await end(world, outage_id)
+    await world.hub.sending.outages.refresh()
+    await world.hub.settle()
+
+    gone = set(world.column("select message_id from outbound_messages where state = 'discarded'"))
+    sent = [one.message_id for one in world.partner("erp").pushed]
+    assert gone and sent
+    assert not gone & set(sent)
+    assert [] == world.column("select message_id from outbound_messages where state not in ('discarded', 'sent')")
+    assert ["outage.begin", "outage.end"] == audited(world)
+
+
+async def test_what_is_left_out_on_its_way_takes_no_other_from_its_lane(world: World) -> None:
+    """A send is dropped from memory while it is out; its end lets the next of the lane go, and removes none."""
+    outage_id = await declare(world, "erp")
+    await tell(world)
+    partner = world.partner("erp")
+    partner.gate = asyncio.Event()
+    await world.hub.end_outage("acme", outage_id, "alice")
+    async with asyncio.timeout(10):
+        while not partner.pushed:
+            await asyncio.sleep(0)
+    world.hub.sender.leave_out("acme", "erp", [partner.pushed[0].message_id])
+    partner.gate.set()
+    await world.hub.settle()
+
+    made = world.column("select message_id from outbound_messages where connection_id = 'erp' order by message_id")
+    assert made == sorted(one.message_id for one in partner.pushed)

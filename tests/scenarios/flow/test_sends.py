@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from crossdock.errors import ConfigurationError, PermanentError, TransientError
+from crossdock.flow import recovery
 from crossdock.flow.send import Partner
 from crossdock.sdk import FindResult, Outbound
 from tests.scenarios.flow.world import (
@@ -386,3 +387,39 @@ async def test_a_long_queue_keeps_its_bytes_in_the_record(world: World, monkeypa
     assert ["dead" if n == 7 else "sent" for n in range(10)] == [state for _, state in world.outbound("reno")]
     assert (0, 0) == (queue.waiting, queue.loaded)
     assert ["XD-SYS-020"] == world.issues()
+
+
+async def test_a_send_begun_before_the_lease_was_lost_does_not_go_out_beside_the_new_one(world: World) -> None:
+    """It asks its partner while the lease goes and comes back: the send taken up anew is the only one that leaves."""
+    sender, partner = world.hub.sender, world.partner("reno")
+    sender._may_start = lambda *_: True
+    partner.takes_effect = False
+    partner.answer(LOST_ANSWER)
+    await world.hand_in("erp", order("SO-1"))
+    before = len(partner.pushed)
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def find(_: Outbound) -> FindResult:
+        if not asked.is_set():
+            asked.set()
+            await gate.wait()
+        return FindResult("absent")
+
+    partner.find = find  # type: ignore[method-assign]
+    world.clock.move_to(world.clock.now() + timedelta(minutes=10))
+    sender.tick()
+    await asyncio.wait_for(asked.wait(), 10)
+
+    sender.drop()
+    now = world.clock.now()
+    sender.dispatch(
+        await world.hub.store.read(lambda connection: recovery.open_sends(connection, ids=world.hub.ids, now=now))
+    )
+    async with asyncio.timeout(10):
+        while len(partner.pushed) == before:
+            await asyncio.sleep(0)
+    gate.set()
+    await world.hub.settle()
+
+    assert 1 == len(partner.pushed) - before
+    assert ("fulfillment_request", "sent") in world.outbound("reno")

@@ -19,7 +19,7 @@ MUTANTS = (
         "nothing looks whether an effect exists already",
         (
             "store.outbound:known_requests",
-            "return {(row[0], connection_id) for row in rows for connection_id in row[1:] if connection_id}",
+            "return {(row[0], row[1]) for row in rows}",
             "return set()",
         ),
     ),

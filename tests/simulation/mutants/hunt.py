@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from crossdock.governance import releases
 
@@ -29,14 +29,21 @@ def caught_at(one: Mutant, seeds_max: int, first: int = 1) -> Caught:
     return one.name, None, ""
 
 
-def hunt(seeds_max: int, *, only: str = "", share: Sequence[Mutant] = ALL) -> list[Caught]:
-    """Hunt every mutant; `only` names some, separated by commas."""
+def hunt(
+    seeds_max: int,
+    *,
+    only: str = "",
+    share: Sequence[Mutant] = ALL,
+    found_so_far: Callable[[list[Caught]], None] = lambda caught: None,
+) -> list[Caught]:
+    """Hunt every mutant; `only` names some, separated by commas. `found_so_far` is told after each."""
     names = [name.strip() for name in only.split(",") if name.strip()]
     found = []
     for one in share:
         if not names or one.name in names:
             found.append(caught_at(one, seeds_max))
             print(f"{found[-1][0]}: {found[-1][1]} {found[-1][2][:90]}", flush=True)
+            found_so_far(found)
             releases.forget_compiled()
     return found
 

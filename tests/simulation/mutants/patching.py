@@ -43,14 +43,18 @@ def changed(where: str, old: str, new: str) -> tuple[Any, str, Any, Any]:
         holder = getattr(holder, one)
     before = inspect.getattr_static(holder, name)
     function = before.__func__ if isinstance(before, staticmethod | classmethod) else before
-    source = textwrap.dedent(inspect.getsource(function))
+    # A function that an earlier change of the same mutant made has its words with it: no file holds them.
+    source = getattr(function, "mutated_source", None) or textwrap.dedent(inspect.getsource(function))
     if old not in source:
         raise WordsGone(f"{where} does not say {old!r}")
     space: dict[str, Any] = {}
     # The module's own names, later changes of them included.
-    text = "from __future__ import annotations\n" + source.replace(old, new)
+    source = source.replace(old, new)
+    text = "from __future__ import annotations\n" + source
     exec(compile(text, f"<{where} mutated>", "exec"), module.__dict__, space)
-    return holder, name, before, space[name]
+    made = space[name]
+    getattr(made, "__func__", made).mutated_source = source
+    return holder, name, before, made
 
 
 @contextlib.contextmanager

@@ -65,6 +65,7 @@ MUTANTS = (
         "not reserved before sending",
         "a send is not entered in the ledger before it happens",
         ("flow.bookings:reserve_sends", "outbound.reserve(connection, ", "(lambda *nothing: None)(connection, "),
+        ("flow.send:Sender.dispatch", "if one.refused:", "if False:"),
     ),
     mutant(
         "reserved is sent again",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from crossdock.durable.identity import Ids, ManualClock, to_micros
-from crossdock.durable.retention import RetentionSpec, faults_of, first_id, periods_of
+from crossdock.durable.retention import SETTLED_INBOUND, RetentionSpec, faults_of, first_id, periods_of
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,10 @@ def test_an_instant_parts_ids_made_before_from_ids_made_after() -> None:
     bound = first_id("msg", to_micros(clock.now()))
 
     assert before < bound <= ids.new("msg")
+
+
+@pytest.mark.parametrize("state", ["superseded", "discarded"])
+def test_what_was_amended_or_given_up_may_go(state: str) -> None:
+    """Nothing more happens to it: it is not kept for ever. What still waits is."""
+    assert state in SETTLED_INBOUND
+    assert "received" not in SETTLED_INBOUND

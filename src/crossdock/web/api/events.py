@@ -55,7 +55,7 @@ async def stream_events(
     web = web_of(request)
     start = after or request.headers.get("last-event-id", "")
     if start:
-        _check(start, await web.hub.store.read(journal.end), "/query/after" if after else "/header/Last-Event-ID")
+        _check(start, await web.hub.store.read(journal.farthest), "/query/after" if after else "/header/Last-Event-ID")
     messages = follow(web.hub, principal.tenant_id, start, type_prefix=type_, subject=subject, closing=web.closing)
     return Stream(messages, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

@@ -15,6 +15,7 @@ from ...store.engine import Connection
 from ...views import restore_list
 from ...views.restore_list import RestoreList
 from ..context import api_principal, web_of
+from ..problems import BadRequest
 
 
 class RestoreLists(msgspec.Struct, frozen=True):
@@ -23,10 +24,11 @@ class RestoreLists(msgspec.Struct, frozen=True):
     items: tuple[RestoreList, ...]
 
 
-class Settled(msgspec.Struct, frozen=True):
-    """A connection whose partner was asked about everything; empty: all of them."""
+class Settled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A connection whose partner was asked about everything, or `all: true` for every one: one of the two."""
 
     connection: str = ""
+    all: bool = False
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -56,6 +58,8 @@ async def close_restore(request: Request[Any, Any, Any], data: JSONBody[Settled]
     principal = await api_principal(request)
     principal.require("restore.close")
     hub = web_of(request).hub
+    if bool(data.connection) == data.all:
+        raise BadRequest("Name the connection that is settled, or say all: true; one of them", pointer="/connection")
     now = hub.clock.now()
 
     def write(connection: Connection) -> int:
