@@ -79,6 +79,7 @@ def listed(
             )
             for row in page["items"]
         ],
+        ids=("DEAD LETTER", "CODE"),
     )
     if page["next_cursor"]:
         typer.echo(f"More: --cursor {page['next_cursor']}", err=True)

@@ -64,6 +64,7 @@ def listed(
             )
             for row in page["items"]
         ],
+        ids=("ISSUE", "CODE"),
     )
 
 

@@ -140,3 +140,38 @@ def test_module_runs_like_the_program() -> None:
 
     assert __version__ == done.stdout.strip()
     assert program.EXIT_PARTLY == 6
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "nope"),
+        ("apply", "nope", "--yes"),
+        ("map", "test", "nope"),
+        ("map", "lint", "nope"),
+        ("edi", "check", "nope"),
+    ],
+)
+def test_what_is_not_there_ends_with_3(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing file or directory is told by the error contract, whatever the command; with `--json` as a problem."""
+    monkeypatch.chdir(tmp_path)
+
+    assert 3 == run(*words)
+    told = capsys.readouterr().err
+    assert ("XD-API-404", True) == (told[:10], "nope" in told)
+    assert 3 == run(*words, "--json")
+    assert "XD-API-404" == json.loads(capsys.readouterr().out)["code"]
+
+
+def test_a_fix_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the place of the error advises is not followed by the catalogue's words for the same."""
+    monkeypatch.chdir(tmp_path)
+
+    assert 1 == run("up", "--role", "web")
+    told = capsys.readouterr().err
+    assert told.startswith("XD-SYS-015")
+    assert (1, 1) == (told.count("Run one"), told.count("Move to PostgreSQL"))

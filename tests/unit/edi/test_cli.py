@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from crossdock import edi
+from crossdock.cli.app import main
 from crossdock.cli.edi import app
 from tests.unit.edi.samples import advice, interchange
 
@@ -82,12 +83,13 @@ def test_ack_of_an_acknowledgment_is_not_due(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["read", "check", "ack"])
-def test_a_missing_file_is_not_found(command: str, tmp_path: Path) -> None:
+def test_a_missing_file_is_not_found(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 3, with what to do."""
-    result = CliRunner().invoke(app, [command, str(tmp_path / "nothing.edi")])
+    with pytest.raises(SystemExit) as ended:
+        main(["edi", command, str(tmp_path / "nothing.edi")])
 
-    assert 3 == result.exit_code
-    assert "Check the path" in result.stderr
+    assert 3 == ended.value.code
+    assert "Check the path" in capsys.readouterr().err
 
 
 def test_what_is_not_edi_cannot_be_read(tmp_path: Path) -> None:
