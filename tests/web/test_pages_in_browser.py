@@ -170,7 +170,8 @@ async def test_the_portal_works_without_javascript(chromium: Browser, url: str) 
     await page.goto(f"{url}/p/northgate")
     await page.fill("#number", "SO-1001")
     await page.fill("#postcode", POSTCODE)
-    await page.click("button")
+    async with page.expect_navigation():
+        await page.click("button")
 
     assert "Delivered" in await page.inner_text("h1")
     assert "Ada Moss" in await page.inner_text("main")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psycopg
@@ -93,7 +94,7 @@ async def test_events_of_another_process_are_shown(world: World) -> None:
 
 async def test_a_follower_that_leaves_is_forgotten(world: World) -> None:
     """Closing the stream ends it and leaves nothing behind."""
-    subscriptions = world.hub._subscriptions
+    subscriptions: Any = world.hub.backbone
     follower = Follower(world, None)
     async with asyncio.timeout(10):
         while not subscriptions._wakes:
