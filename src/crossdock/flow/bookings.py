@@ -147,19 +147,14 @@ def reserve_sends(connection: Connection, ready: list[Ready]) -> None:
     not be entered, because the record gave it to another connection or discarded it, is `refused`: nothing is sent.
     """
     outbound.reserve(connection, [(one.tenant_id, one.message_id, one.connection_id) for one in ready])
-    message_ids: dict[str, list[str]] = {}
+    by_tenant: dict[str, list[Ready]] = {}
     for one in ready:
-        message_ids.setdefault(one.tenant_id, []).append(one.message_id)
-    for tenant_id, asked in message_ids.items():
-        entered = outbound.reserved(connection, tenant_id, asked)
-        for one in ready:
-            if one.tenant_id == tenant_id:
-                one.refused = (one.message_id, one.connection_id) not in entered
-    by_tenant: dict[str, dict[str, Ready]] = {}
-    for one in ready:
-        if not one.loaded:
-            by_tenant.setdefault(one.tenant_id, {})[one.message_id] = one
-    for tenant_id, wanted in by_tenant.items():
+        by_tenant.setdefault(one.tenant_id, []).append(one)
+    for tenant_id, mine in by_tenant.items():
+        entered = outbound.reserved(connection, tenant_id, [one.message_id for one in mine])
+        for one in mine:
+            one.refused = (one.message_id, one.connection_id) not in entered
+        wanted = {one.message_id: one for one in mine if not one.loaded}
         contents, _ = payloads.load_sound(connection, tenant_id, list(wanted))
         for row in outbound.load_many(connection, tenant_id, list(contents)):
             stored, one = ready_of_row(row, contents[row[0]]), wanted[row[0]]
