@@ -128,6 +128,9 @@ async def show(
         return as_json(view, status_code=status_code)
     if here.wants_csv:
         return as_csv(getattr(view, "rows", view), name=here.request.url.path.rpartition("/")[2])
+    state = here.hub.health()
+    if not state.ready:
+        notices = (Notice(state.reason[:1].upper() + state.reason[1:] + ".", "bad", "triangle-alert"), *notices)
     notices = (*notices, *_ignored(here.request))
     tenant_id = here.tenant_id
     open_issues = await here.read(
