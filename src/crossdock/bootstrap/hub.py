@@ -316,6 +316,8 @@ class Hub:
             return HubHealth(False, f"the record stopped after an I/O error: {broken}")
         if self._closing:
             return HubHealth(False, "the hub is shutting down")
+        if full := self.pipeline.trouble() or self.sending.spool.trouble():
+            return HubHealth(False, full)
         if self._ticker.dead():
             return HubHealth(False, "the clockwork stopped: retries, polls and deadlines do not run; restart the hub")
         shared = "" if self.cluster is None else self.cluster.trouble()

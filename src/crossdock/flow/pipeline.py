@@ -110,6 +110,8 @@ class Pipeline:
         """Refuse, before it joins the others, what comes to no door of ours, or more than may wait."""
         if self._store.broken() is not None:
             raise closed()
+        if (refusal := self._troubles.refusal()) is not None:
+            raise refusal
         self._backlog.admit(places, full=self._waiting_sends() >= self._limits.outbound_max)
 
     def resume(self, stored: Sequence[Stored]) -> None:
@@ -263,6 +265,11 @@ class Pipeline:
     def in_doubt(self) -> bool:
         """Tell whether a cycle's commit is of unknown outcome: what it held may still come back."""
         return self._troubles.doubt is not None
+
+    def trouble(self) -> str:
+        """Say in words why nothing can be written at the moment; empty when all is well."""
+        full = self._troubles.full
+        return "" if full is None else f"nothing can be stored, {full}; it goes on by itself when there is room"
 
     async def _step(self, cycle: Cycle) -> None:
         if self._troubles.doubt is not None:

@@ -86,6 +86,15 @@ class Spool:
         """Tell whether intake is refused because of the disk."""
         return self._watermark.full
 
+    def trouble(self) -> str:
+        """Say in words why nothing is taken in; empty when all is well."""
+        if not self._watermark.full:
+            return ""
+        return (
+            f"nothing is taken in: less than {self._watermark.low_bytes:,} bytes are free on the disk of the record;"
+            " it goes on by itself when there is room"
+        )
+
     def look_at_disk(self) -> None:
         """Measure the free space."""
         self._watermark.judge(self._free_bytes())

@@ -113,8 +113,18 @@ _DISK_ERRORS = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
 _RECORD_ERRORS = (apsw.FullError, *_DISK_ERRORS)
 
 
+def _is_full(error: BaseException) -> bool:
+    """Tell whether there was no room. The index of the log grows by a file's page now and then; when there is no room
+    for that, SQLite calls it an I/O error, though nothing is damaged and nothing was in doubt: the log's next
+    transaction goes where this one went.
+    """
+    return isinstance(error, apsw.FullError) or (
+        isinstance(error, apsw.IOError) and error.extendedresult == apsw.SQLITE_IOERR_SHMSIZE
+    )
+
+
 def _meaning_of(error: BaseException) -> StoreUnavailable:
-    if isinstance(error, apsw.FullError):
+    if _is_full(error):
         return StoreFull(f"the disk is full: {error}", hint="Free space; nothing accepted so far is lost")
     return StoreUnavailable(f"the disk failed: {error}")
 
@@ -379,7 +389,7 @@ class SqliteStore:
                 raw.execute("rollback")
             except apsw.Error:
                 self._broken = error
-        if isinstance(error, apsw.FullError):
+        if _is_full(error):
             return _meaning_of(error)
         if isinstance(error, _DISK_ERRORS):
             self._broken = error
