@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from crossdock.edi.documents import document_finding, plain_key
+from crossdock.edi import hierarchy
+from crossdock.edi.documents import CHILDREN, document_finding, plain_key
 from crossdock.edi.model import Delimiters, EdiFinding, PartnerOverlay, Segment, is_number
 from crossdock.edi.schema import ElementRule, Loop, SegmentRule, SetSchema, Use
 from crossdock.edi.sets import schema_for
@@ -85,6 +86,7 @@ class _Renderer:
         self._schema = schema
         self._signs = delimiters
         self._names: dict[str, tuple[str, ...]] = {}
+        self._levels = 0
         self.segments: list[Segment] = []
         self.findings: list[EdiFinding] = []
 
@@ -115,7 +117,10 @@ class _Renderer:
                 self._one(child, record, f"{path}/{key}", plain_key(str(key)))
         elif isinstance(value, list | tuple):
             for at, record in enumerate(value):
-                self._one(child, record, f"{path}/{at}", "")
+                if child.tag == hierarchy.TAG and isinstance(child, Loop) and isinstance(record, Mapping):
+                    self._level(child, record, f"{path}/{at}", "")
+                else:
+                    self._one(child, record, f"{path}/{at}", "")
         else:
             self._wrong_shape(path, "a list", value)
 
@@ -134,6 +139,30 @@ class _Renderer:
         used: set[str] = set()
         self._segment(child.tag, record, path, used, always=False)
         self._report_unused(record, used, path)
+
+    def _level(self, loop: Loop, record: Mapping[str, Any], path: str, above: str) -> None:
+        """Write a level and those below it; their numbers come from the order they stand in."""
+        self._levels += 1
+        number = str(self._levels)
+        below = record.get(CHILDREN) or []
+        numbers = {"number": number, "parent": above, "has_children": "1" if below else "0"}
+        for name, value in numbers.items():
+            given = record.get(name)
+            if given is not None and given != value:
+                place = f"{path}/{name}"
+                message = f"{place} is {given}; the level's place makes it {value or 'empty'}."
+                self.findings.append(document_finding("document-level-number", message, place, given))
+        own = {name: value for name, value in record.items() if name != CHILDREN}
+        self.loop(loop, {**own, **numbers}, path)
+        if not isinstance(below, list | tuple):
+            self._wrong_shape(f"{path}/{CHILDREN}", "a list", below)
+            return
+        for at, child in enumerate(below):
+            place = f"{path}/{CHILDREN}/{at}"
+            if isinstance(child, Mapping):
+                self._level(loop, child, place, number)
+            else:
+                self._wrong_shape(place, "a record", child)
 
     def _segment(self, tag: str, record: Mapping[str, Any], path: str, used: set[str], *, always: bool) -> None:
         rule = self._schema.segments[tag]

@@ -6,16 +6,37 @@ Compiled when first asked for and kept; nothing is read from disk.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
-from crossdock.edi.schema import SegmentRule, SetSchema, compile_segments, compile_sets, patch
-from crossdock.edi.sets import acknowledgments, releases, segments, shipping_advice, shipping_order
+from crossdock.edi.schema import SegmentRule, SetSchema, compile_codes, compile_segments, compile_sets, patch
+from crossdock.edi.sets import (
+    acknowledgments,
+    freight,
+    inventory,
+    invoice,
+    purchase_orders,
+    receipts,
+    releases,
+    returns,
+    segments,
+    segments_freight,
+    segments_trade,
+    ship_notice,
+    shipping_advice,
+    shipping_order,
+)
 
-_SEGMENTS = compile_segments(segments.GRAMMAR + acknowledgments.SEGMENTS)
-_TEXTS = (shipping_order.GRAMMAR, shipping_advice.GRAMMAR, acknowledgments.GRAMMAR)
-_BASE: dict[str, SetSchema] = {}
-for _text in _TEXTS:
-    _BASE.update(compile_sets(_text, _SEGMENTS))
+_SEGMENTS = compile_segments(
+    "\n".join((segments.GRAMMAR, segments_trade.GRAMMAR, segments_freight.GRAMMAR, acknowledgments.SEGMENTS))
+)
+_CODED = (purchase_orders, ship_notice, invoice, inventory, receipts, returns, freight)
+_TEXTS = (shipping_order.GRAMMAR, shipping_advice.GRAMMAR, acknowledgments.GRAMMAR, *(one.GRAMMAR for one in _CODED))
+_TEXT_OF = {code: text for text in _TEXTS for code in re.findall(r"^(\d{3}) ", text, flags=re.MULTILINE)}
+
+# Our words for the codes we interpret: set -> `TAG.NN` -> code -> words.
+CODE_MEANINGS = compile_codes("\n".join(one.CODES for one in _CODED))
+
 
 KNOWN_TAGS = frozenset(_SEGMENTS)
 
@@ -34,16 +55,21 @@ def segment_rule(tag: str) -> SegmentRule | None:
 
 def known_sets() -> list[str]:
     """Return the codes of all sets with a schema."""
-    return sorted(_BASE)
+    return sorted(_TEXT_OF)
+
+
+@lru_cache(maxsize=None)
+def _compiled(text: str) -> dict[str, SetSchema]:
+    return compile_sets(text, _SEGMENTS, CODE_MEANINGS)
 
 
 @lru_cache(maxsize=512)
 def schema_for(code: str, release: str = "004010", overlay: str = "") -> SetSchema | None:
     """Return the schema of a set under a release (GS08) and a partner's overlay text, or None when none is held."""
-    base = _BASE.get(code)
-    if base is None:
+    text = _TEXT_OF.get(code)
+    if text is None:
         return None
-    schema = base
+    schema = _compiled(text)[code]
     for since, text in releases.PATCHES:
         if release[:6] >= since:
             schema = patch(schema, text)
