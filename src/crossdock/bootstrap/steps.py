@@ -40,6 +40,7 @@ class Steps:
             "doubts": self._hub.doubts.tick,
             "retention": self._retention,
             "outages": self._outages,
+            "contracts": lambda: self._hub.contracts.tick(),
             "jobs": lambda: self._hub.repair.tick(),
         }
 

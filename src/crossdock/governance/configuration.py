@@ -21,6 +21,7 @@ import msgspec
 from .. import formats, mapping
 from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
+from ..processes.contracts import Contract
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
 from ..processes.registry import PROCESSES
@@ -34,7 +35,7 @@ T = TypeVar("T")
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
     "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "brand.yaml",
-    *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
+    "contracts/", *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
 )  # fmt: skip
 
 # Parts of the order policy: the file each stands in, and the key around it there.
@@ -80,6 +81,7 @@ class Pack(msgspec.Struct):
         default_factory=lambda: {kind: one.policy() for kind, one in PROCESSES.items() if one.policy is not None}
     )
     brand: BrandSpec = BrandSpec()
+    contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
     # Maps that are there and do not compile: who names one is not told that there is none.
@@ -90,8 +92,8 @@ class Configuration:
     """Everything one release of one tenant says, ready to run. Never changed after it is made."""
 
     __slots__ = (
-        "_inbound", "_routes", "brand", "compiled_policy", "connections", "files", "head", "lookups", "maps",
-        "partners", "policy", "release_id", "routes", "rules", "sites", "tenant_id", "warnings",
+        "_inbound", "_routes", "brand", "compiled_policy", "connections", "contracts", "files", "head", "lookups",
+        "maps", "partners", "policy", "release_id", "routes", "rules", "sites", "tenant_id", "warnings",
     )  # fmt: skip
 
     def __init__(
@@ -115,6 +117,7 @@ class Configuration:
         self.compiled_policy = policy
         self.rules: Mapping[str, Any] = pack.rules
         self.brand = pack.brand
+        self.contracts: Mapping[str, Contract] = pack.contracts
         self.routes = tuple(pack.routes)
         self.sites: dict[str, Site] = {site.site: site for site in pack.policy.sites}
         self.files: Mapping[str, str] = MappingProxyType(dict(files))
@@ -229,6 +232,8 @@ def _read(reader: PackReader, files: Mapping[str, str]) -> Pack:
                 _collect(reader, pack, path, text, PartnerSpec, "partner", pack.partners)
             case "connections/":
                 _collect(reader, pack, path, text, ConnectionSpec, "connection", pack.connections)
+            case "contracts/":
+                _collect(reader, pack, path, text, Contract, "contract", pack.contracts)
             case "routes.yaml":
                 for number, (route, item) in enumerate(reader.structs(path, text, Route, under="routes")):
                     pack.routes.append(route)

@@ -64,6 +64,13 @@ class CompiledPolicy:
         """Return the zone, calendar and times of a site under a service level."""
         return self._clocks.get((site, service)) or self._clocks[site, ""]
 
+    def clock_or_usual(self, site: str) -> SiteClock:
+        """Return the clock of a site; without one every working day from Monday to Friday, in the tenant's own zone."""
+        found = self._clocks.get((site, ""))
+        return found or SiteClock(
+            self.zone, _EVERY_WORKDAY, wall_clock("08:00"), wall_clock("16:00"), wall_clock("18:00")
+        )
+
     def ship_by(self, site: str, service: str, now: datetime) -> ShipBy:
         """Return when an order given to the site at `now` has to leave; remembered until the next cut-off."""
         remembered = self._ship_by.get((site, service))
