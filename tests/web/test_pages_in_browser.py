@@ -51,6 +51,8 @@ PAGES = {
     "issues-class": "/console/issues?class=data",
     "dead-letters": "/console/dead-letters",
     "replays": "/console/replays",
+    "contracts": "/console/contracts",
+    "impact": "/console/impact/partner/swift",
     "find": "/console/find?q=zzzz",
     "not-found": "/console/orders/NOPE",
     "error-code": "/docs/errors/XD-MAP-014",

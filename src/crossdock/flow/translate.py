@@ -419,6 +419,8 @@ def _run_one(
 ) -> None:
     try:
         _convert(paper, compiled.run(document, context), spec)
+        if paper.trouble is not None:
+            paper.names = _names(paper.object, compiled, document, context)
     except HeldAwaiting as error:
         paper.state, paper.awaits = "held", error.awaits
         paper.findings = (*paper.findings, *error.findings)

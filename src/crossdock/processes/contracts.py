@@ -64,7 +64,8 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     """One expectation of a partner: a file of `contracts/`.
 
     `site` gives the calendar and the time zone of `by` and `every_day_by`. `by` is the site's `cutoff`, its
-    `last_pickup`, or a wall-clock time: what is asked before it counts for the same working day, else for the next.
+    `last_pickup`, or a wall-clock time: what is asked before it counts for the same working day, else for the next;
+    with `at_least` what is asked later than so long before it counts for the next.
     `within` is a span from the moment we asked. `every` bounds the silence of a feed between `from` and `until` of
     working days (empty: at all times); with `while` `parcels_move` only while something is under way.
     `warn_before` is how long before the breach a warning is given.
@@ -75,6 +76,7 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     title: Annotated[str, msgspec.Meta(max_length=200)] = ""
     after: Asked | None = None
     within: OptionalSpan = ""
+    at_least: OptionalSpan = ""
     by: Annotated[str, msgspec.Meta(pattern=rf"(^(cutoff|last_pickup)?$)|({WALL})")] = ""
     every_day_by: Annotated[str, msgspec.Meta(pattern=rf"(^$)|({WALL})")] = ""
     since: Annotated[str, msgspec.Meta(pattern=WALL)] = "00:00"
@@ -143,15 +145,15 @@ def due_of(contract: Contract, since_at: datetime, clock: SiteClock) -> datetime
     instants = [since_at + span_of(contract.within)] if contract.within else []
     if contract.by:
         at = {"cutoff": clock.cutoff, "last_pickup": clock.last_pickup}.get(contract.by) or wall_clock(contract.by)
-        instants.append(_next_working(clock, since_at, at))
+        instants.append(_next_working(clock, since_at + span_of(contract.at_least), at))
     return min(instants)
 
 
 def _next_working(clock: SiteClock, since_at: datetime, at: time) -> datetime:
-    """Return the first instant after `since_at` at which a working day of the site reaches a time of day."""
+    """Return the first instant at or after `since_at` at which a working day of the site reaches a time of day."""
     day = since_at.astimezone(clock.zone).date()
     due = local_instant(clock.zone, working_day_from(clock.calendar, day), at)
-    if due > since_at:
+    if due >= since_at:
         return due
     return local_instant(clock.zone, working_day_from(clock.calendar, day + timedelta(days=1)), at)
 

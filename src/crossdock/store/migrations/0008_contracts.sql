@@ -114,3 +114,6 @@ create table own_changes (
     told_at {big} not null,
     primary key (tenant_id, connection_id, object, key, digest)
 ){without_rowid};
+
+-- The open faults of an order, whatever object they are of.
+create index exceptions_by_subject on exceptions (tenant_id, subject) where state = 'open' and subject <> '';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .contracts import get_impact, list_contracts, propose_contracts
 from .credentials import create_key, list_keys, list_secrets, put_secret, remove_secret, revoke_key
 from .dead_letters import amend as amend_dead_letters
 from .dead_letters import discard as discard_dead_letters
@@ -45,6 +46,9 @@ HANDLERS = [
     fix,
     replay_issue,
     source_issue,
+    list_contracts,
+    propose_contracts,
+    get_impact,
     list_outages,
     declare_outage,
     end_outage,

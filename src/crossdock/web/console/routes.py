@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .contracts import contracts, impact
 from .dead_letters import act as act_on_dead_letters
 from .dead_letters import amend as amend_dead_letter
 from .dead_letters import dead_letter, dead_letters
@@ -40,6 +41,8 @@ HANDLERS = [
     replay,
     fix,
     source_issue,
+    contracts,
+    impact,
     dead_letters,
     dead_letter,
     act_on_dead_letters,
