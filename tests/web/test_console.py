@@ -27,6 +27,7 @@ PAGES = (
     "/console/dead-letters?kind=outbound&class=partner",
     "/console/replays",
     "/console/contracts",
+    "/console/shapes",
     "/console/impact/partner/swift",
     "/console/impact/contract/cargoline-tells",
     "/console/find?q=zzzz",

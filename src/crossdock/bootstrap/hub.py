@@ -46,6 +46,7 @@ from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
 from .sending import Sending
+from .shapes import ShapeDecisions
 from .steps import Steps, next_deadline
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -149,6 +150,7 @@ class Hub:
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self.chore)
         self.repair = Repair(self)
         self.again = Again(self)
+        self.shape_decisions = ShapeDecisions(self)
 
     # -- life
 

@@ -57,6 +57,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "crossdock.cli.contracts", "What partners owe and by when; proposals from history.", _ASK, group=True
     ),
     "impact": CommandEntry("crossdock.cli.impact", "Show what hangs on a partner, map or certificate.", _ASK),
+    "shapes": CommandEntry(
+        "crossdock.cli.shapes", "Show which partner changed its documents; approve or refuse.", _ASK, group=True
+    ),
     "dead": CommandEntry(
         "crossdock.cli.dead", "List, show, amend, requeue and discard dead letters.", _ASK, group=True
     ),

@@ -15,7 +15,7 @@ import msgspec
 
 from ..canonical.events import Event
 from ..durable.identity import Ids, to_micros
-from ..store import aggregates, issues, journal, messages, outbound, payloads, stock
+from ..store import aggregates, issues, journal, messages, outbound, payloads, shapes, stock
 from ..store.engine import Connection, Row
 
 
@@ -116,6 +116,7 @@ class Batch:
         self.reports: list[tuple[str, str, str, bytes, str, int]] = []
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
+        self.shapes: list[shapes.ShapeRow] = []
 
     def event(
         self,
@@ -256,5 +257,7 @@ class Batch:
             issues.resolve_other_causes(
                 connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
             )
+        if self.shapes:
+            shapes.save(connection, self.shapes)
         if self.faults:
             issues.raise_faults(connection, self.faults, ids=self.ids, now_micros=self.now_micros)

@@ -24,6 +24,7 @@ from .replays import get_replay, list_replays, move_replay, plan_replay, start_r
 from .restores import close_restore, list_restores
 from .retention import run_retention
 from .search import search
+from .shapes import decide_shape, list_shapes
 
 HANDLERS = [
     health,
@@ -49,6 +50,8 @@ HANDLERS = [
     list_contracts,
     propose_contracts,
     get_impact,
+    list_shapes,
+    decide_shape,
     list_outages,
     declare_outage,
     end_outage,

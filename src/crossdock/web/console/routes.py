@@ -16,6 +16,7 @@ from .order import order
 from .orders import orders
 from .overview import overview
 from .replays import move_replay, plan_replay, replay_job, replays, start_replay
+from .shapes import decide_shape, shapes
 from .sign_in import home, login, login_link, sign_in, sign_out
 from .source_again import source_issue, source_order
 
@@ -43,6 +44,8 @@ HANDLERS = [
     source_issue,
     contracts,
     impact,
+    shapes,
+    decide_shape,
     dead_letters,
     dead_letter,
     act_on_dead_letters,
