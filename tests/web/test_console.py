@@ -27,6 +27,8 @@ PAGES = (
     "/console/dead-letters?kind=outbound&class=partner",
     "/console/replays",
     "/console/contracts",
+    "/console/cases",
+    "/console/cases?stale=true",
     "/console/shapes",
     "/console/impact/partner/swift",
     "/console/impact/contract/cargoline-tells",

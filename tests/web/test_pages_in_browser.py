@@ -52,6 +52,7 @@ PAGES = {
     "dead-letters": "/console/dead-letters",
     "replays": "/console/replays",
     "contracts": "/console/contracts",
+    "cases": "/console/cases",
     "shapes": "/console/shapes",
     "impact": "/console/impact/partner/swift",
     "find": "/console/find?q=zzzz",

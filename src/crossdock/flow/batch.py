@@ -15,7 +15,7 @@ import msgspec
 
 from ..canonical.events import Event
 from ..durable.identity import Ids, to_micros
-from ..store import aggregates, issues, journal, messages, outbound, payloads, shapes, stock
+from ..store import aggregates, case_counts, issues, journal, messages, outbound, payloads, shapes, stock
 from ..store.engine import Connection, Row
 
 
@@ -117,6 +117,7 @@ class Batch:
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
         self.shapes: list[shapes.ShapeRow] = []
+        self.cases_opened: dict[tuple[str, str], int] = {}
 
     def event(
         self,
@@ -257,6 +258,8 @@ class Batch:
             issues.resolve_other_causes(
                 connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
             )
+        if self.cases_opened:
+            case_counts.count(connection, self.cases_opened)
         if self.shapes:
             shapes.save(connection, self.shapes)
         if self.faults:

@@ -17,7 +17,8 @@ from ..durable.identity import from_micros, to_micros
 from ..durable.retention import first_id
 from ..governance.configuration import Configuration
 from ..processes.calendars import SiteClock
-from ..processes.contracts import Contract, Heard, Outstanding, Verdict, due_of, judge, span_of
+from ..processes.contracts import Contract, Heard, Outstanding, Verdict, due_of, judge
+from ..processes.spans import span_of
 from ..store import contracts as store
 from ..store import issues
 from ..store.contracts import ContractStateRow, ExpectationRow

@@ -21,6 +21,7 @@ import msgspec
 from .. import formats, mapping
 from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
+from ..processes.case_rules import CaseRules
 from ..processes.contracts import Contract
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
@@ -34,7 +35,7 @@ T = TypeVar("T")
 # What a pack may hold. A name that ends in a slash is a directory of such files.
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
-    "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "brand.yaml",
+    "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "rules/case.yaml", "brand.yaml",
     "contracts/", *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
 )  # fmt: skip
 
@@ -46,6 +47,7 @@ _POLICY_FILES = {
     "service_levels": ("service_levels.yaml", "service_levels"),
     "sourcing": ("rules/sourcing.yaml", "rules"),
     "timezone": ("pack.yaml", "timezone"),
+    "case": ("rules/case.yaml", ""),
 }
 
 _SITE_IS = re.compile(r"""site\s*==\s*(["'])([^"'\\]*)\1""")
@@ -266,6 +268,8 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy["sourcing"] = sourcing.rules
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
+    elif path == "rules/case.yaml" and (cases := _one(reader, path, text, CaseRules)):
+        policy["case"] = cases
     else:
         kind = path.removeprefix("rules/").removesuffix(".yaml")
         if kind in pack.rules and (found := _one(reader, path, text, PROCESSES[kind].policy)) is not None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ..canonical.catalog import EVENT_TYPES, OBJECTS
 from ..canonical.requests import REQUEST_OBJECTS
-from ..processes.contracts import Contract, span_of
+from ..processes.contracts import Contract
+from ..processes.spans import span_of
 from .pack_files import PackReader
 
 if TYPE_CHECKING:

@@ -19,16 +19,12 @@ from typing import Annotated, Literal
 import msgspec
 
 from .calendars import SiteClock, is_working_day, local_instant, wall_clock, working_day_from
+from .spans import OptionalSpan, span_of
 
 VerdictState = Literal["waiting", "warning", "breached", "met"]
 Kind = Literal["answer", "daily", "feed"]
 
-SPAN = r"^[1-9][0-9]{0,4}[mhd]$"
 WALL = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
-_UNITS = {"m": 1, "h": 60, "d": 1_440}
-
-Span = Annotated[str, msgspec.Meta(pattern=SPAN)]
-OptionalSpan = Annotated[str, msgspec.Meta(pattern=rf"({SPAN})|(^$)")]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -126,15 +122,6 @@ class Verdict(msgspec.Struct, frozen=True):
     due_at: datetime | None = None
     level: int = 0
     next_at: datetime | None = None
-
-
-def span_of(text: str) -> timedelta:
-    """Return the span that `30m`, `2h` or `1d` names; nothing for an empty text.
-
-    >>> span_of("90m"), span_of("")
-    (datetime.timedelta(seconds=5400), datetime.timedelta(0))
-    """
-    return timedelta(minutes=int(text[:-1]) * _UNITS[text[-1]]) if text else timedelta()
 
 
 def due_of(contract: Contract, since_at: datetime, clock: SiteClock) -> datetime:

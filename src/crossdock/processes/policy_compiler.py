@@ -18,6 +18,7 @@ import holidays
 
 from ..errors import ConfigurationError, CrossdockError, Finding
 from .calendars import ShipBy, SiteClock, later_today, ship_by, wall_clock
+from .case_rules import CompiledCaseRules
 from .policy import Calendar, OrderPolicy, OrderRules, ServiceLevel, Site, SourcingRule
 
 Condition = Callable[[Mapping[str, Any]], Any]
@@ -31,7 +32,12 @@ _MEMORY_MAX = 10_000
 class CompiledPolicy:
     """A checked policy with its rules compiled. Make one with `compile_policy`; it may be shared by all workers."""
 
-    def __init__(self, policy: OrderPolicy, conditions: dict[int, Condition]) -> None:
+    def __init__(
+        self,
+        policy: OrderPolicy,
+        conditions: dict[int, Condition],
+        case_conditions: tuple[Condition | None, ...] | None = None,
+    ) -> None:
         calendars = {calendar.calendar: calendar for calendar in policy.calendars}
         self.source = policy
         self.rules: OrderRules = policy.orders
@@ -43,6 +49,8 @@ class CompiledPolicy:
         )
         self.needs_variables = bool(conditions)
         self.cases = {case.cause: case for case in policy.orders.cases}
+        relevance = policy.case.relevance
+        self.case_rules = CompiledCaseRules(policy.case, case_conditions or (None,) * len(relevance))
         self._region_of = {code: name for name, codes in policy.regions.items() for code in codes}
         self._clocks: dict[tuple[str, str], SiteClock] = {}
         for site in policy.sites:
@@ -102,9 +110,16 @@ def compile_policy(policy: OrderPolicy, *, compile_condition: ConditionCompiler 
             conditions[index] = compile_condition(rule.when, f"rules/sourcing.yaml {rule.rule}")
         except CrossdockError as error:
             findings.append(_finding(pointer, f"rule {rule.rule}: {error}", rule.when))
+    cases: list[Condition | None] = []
+    for index, relevance in enumerate(policy.case.relevance):
+        try:
+            place = f"rules/case.yaml rule {index + 1}"
+            cases.append(compile_condition(relevance.when, place) if relevance.when and compile_condition else None)
+        except CrossdockError as error:
+            findings.append(_finding(f"/case/relevance/{index}/when", f"rule {index + 1}: {error}", relevance.when))
     if findings:
         raise ConfigurationError(f"the order policy has {len(findings)} faults", findings=tuple(findings))
-    return CompiledPolicy(policy, conditions)
+    return CompiledPolicy(policy, conditions, tuple(cases))
 
 
 def _clock(site: Site, calendar: Calendar, cutoff_text: str) -> SiteClock:

@@ -195,7 +195,10 @@ def _feeds(
             if len(gaps) < SAMPLES_MIN:
                 continue
             every = max(_percentile(gaps), 60_000_000 * 5)
-            evidence = f"{connection} rested no longer than {_words(every)} within a day in {SHARE:.0%} of {len(gaps):,} pauses"
+            evidence = (
+                f"{connection} rested no longer than {_words(every)} within a day"
+                f" in {SHARE:.0%} of {len(gaps):,} pauses"
+            )
             name = _name(connection, "feed", "", "")
             lines = [
                 f"contract: {name}",

@@ -31,7 +31,10 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OrderRow(msgspec.Struct, frozen=True):
-    """One row. `minutes_left` counts to the next deadline, below zero when it has passed. `silent`: there is no update on it."""
+    """One row. `minutes_left` counts to the next deadline, below zero when it has passed.
+
+    `silent`: there is no update on it, because the feed that should tell of it is silent.
+    """
 
     number: str
     aggregate_id: str

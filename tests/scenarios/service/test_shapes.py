@@ -1,4 +1,4 @@
-"""Partners that change their documents without notice: seen at the first one, held by policy, released, nothing lost."""
+"""Partners that change their documents without notice: seen at the first, held by policy, released, nothing lost."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ async def test_a_changed_shape_is_held_by_policy_and_released_by_approval(world:
     assert ["XD-PTR-064"] == world.issues()
     assert ["/lines/[]/qty was number, is text; new field /lines/[]/uom (text)"] * 2 == details(world)
     assert [] == world.column(
-        "select subject from events where type = 'crossdock.shipment.departed.v1' and subject in ('order/SO-1', 'order/SO-2')"
+        "select subject from events where type = 'crossdock.shipment.departed.v1'"
+        " and subject in ('order/SO-1', 'order/SO-2')"
     )
 
     # What is of the old shape goes on meanwhile.

@@ -51,6 +51,14 @@ create table document_shapes (
     primary key (tenant_id, connection_id, document_type, digest)
 ){without_rowid};
 
+-- How many cases were opened on a day of the tenant, for the noise budget.
+create table case_counts (
+    tenant_id text not null,
+    on_day text not null,
+    opened integer not null,
+    primary key (tenant_id, on_day)
+){without_rowid};
+
 -- What people are told: each thing once for each of them. state waiting, sent, merged (into a digest) or suppressed.
 create table notices (
     tenant_id text not null,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .cases import list_cases, simulate_cases
 from .contracts import get_impact, list_contracts, propose_contracts
 from .credentials import create_key, list_keys, list_secrets, put_secret, remove_secret, revoke_key
 from .dead_letters import amend as amend_dead_letters
@@ -47,6 +48,8 @@ HANDLERS = [
     fix,
     replay_issue,
     source_issue,
+    list_cases,
+    simulate_cases,
     list_contracts,
     propose_contracts,
     get_impact,

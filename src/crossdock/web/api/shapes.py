@@ -58,7 +58,7 @@ async def list_shapes(request: Request[Any, Any, Any]) -> ShapesPage:
 async def decide_shape(
     request: Request[Any, Any, Any], data: JSONBody[ShapeDecision], idempotency_key: IdempotencyKey = None
 ) -> Response[bytes]:
-    """Approve: documents held for it are released by themselves. Refuse: they are rejected, and so are those to come."""
+    """Approve: documents held for it are released by themselves. Refuse: they and those to come are rejected."""
     principal = await api_principal(request)
     principal.require("issue.fix")
     hub = web_of(request).hub

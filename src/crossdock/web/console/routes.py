@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .cases import cases
 from .contracts import contracts, impact
 from .dead_letters import act as act_on_dead_letters
 from .dead_letters import amend as amend_dead_letter
@@ -42,6 +43,7 @@ HANDLERS = [
     replay,
     fix,
     source_issue,
+    cases,
     contracts,
     impact,
     shapes,
