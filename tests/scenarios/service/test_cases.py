@@ -120,7 +120,8 @@ async def test_which_case_is_based_on_stale_tracking_data(world: World) -> None:
     await world.hand_in("erp", order("SO-1", ("HAMMER", 5), ("DRILL", 5)))
     await world.hand_in("erp", order("SO-2", ("DRILL", 5)))
     await world.hand_in("reno", shipment("S-1", "SO-1"))
-    await world.later(hours=33, minutes=30)
+    await world.later(minutes=61)
+    await world.later(hours=8, minutes=30)
     configuration = world.hub.configuration("acme")
     assert configuration is not None
 
