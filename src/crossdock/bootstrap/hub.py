@@ -42,6 +42,7 @@ from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .contracts import Contracts
 from .doubts import Doubts
+from .notices import Notices
 from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
@@ -79,6 +80,7 @@ class Hub:
         self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self.doubts = Doubts(store)
         self.contracts = Contracts(self)
+        self.notices = Notices(self)
         self._ticker = Ticker(clock, Steps(self).by_name())
         self._closing = False
         self._chores: set[asyncio.Task[Any]] = set()
@@ -271,6 +273,7 @@ class Hub:
             self.collector.next_due_at(),
             self.repair.next_due_at(),
             self.contracts.next_due_at(),
+            self.notices.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
             self.sending.outages.next_due_at(),
         ]

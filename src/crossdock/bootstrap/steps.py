@@ -41,6 +41,7 @@ class Steps:
             "retention": self._retention,
             "outages": self._outages,
             "contracts": lambda: self._hub.contracts.tick(),
+            "notices": lambda: self._hub.notices.tick(),
             "jobs": lambda: self._hub.repair.tick(),
         }
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
 from ..processes.case_rules import CaseRules
 from ..processes.contracts import Contract
+from ..processes.notices import NoticeRule, NoticeRules
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
 from ..processes.registry import PROCESSES
@@ -36,7 +37,8 @@ T = TypeVar("T")
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
     "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "rules/case.yaml", "brand.yaml",
-    "contracts/", *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
+    "contracts/", "notifications.yaml",
+    *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
 )  # fmt: skip
 
 # Parts of the order policy: the file each stands in, and the key around it there.
@@ -84,6 +86,7 @@ class Pack(msgspec.Struct):
     )
     brand: BrandSpec = BrandSpec()
     contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
+    notices: NoticeRules = NoticeRules()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
     # Maps that are there and do not compile: who names one is not told that there is none.
@@ -94,8 +97,27 @@ class Configuration:
     """Everything one release of one tenant says, ready to run. Never changed after it is made."""
 
     __slots__ = (
-        "_inbound", "_routes", "brand", "compiled_policy", "connections", "contracts", "files", "head", "lookups",
-        "maps", "partners", "policy", "release_id", "routes", "rules", "sites", "tenant_id", "warnings",
+        "_inbound",
+        "_notices",
+        "_owners",
+        "_routes",
+        "brand",
+        "compiled_policy",
+        "connections",
+        "contracts",
+        "files",
+        "head",
+        "lookups",
+        "maps",
+        "notices",
+        "partners",
+        "policy",
+        "release_id",
+        "routes",
+        "rules",
+        "sites",
+        "tenant_id",
+        "warnings",
     )  # fmt: skip
 
     def __init__(
@@ -120,6 +142,11 @@ class Configuration:
         self.rules: Mapping[str, Any] = pack.rules
         self.brand = pack.brand
         self.contracts: Mapping[str, Contract] = pack.contracts
+        self.notices = pack.notices
+        self._notices: dict[str, list[tuple[NoticeRule, Any]]] = {}
+        for rule in pack.notices.rules:
+            self._notices.setdefault(rule.on, []).append((rule, _expression(rule.when, "notifications.yaml", 1)))
+        self._owners = [(one, _expression(one.when, "notifications.yaml", 1)) for one in pack.notices.owners]
         self.routes = tuple(pack.routes)
         self.sites: dict[str, Site] = {site.site: site for site in pack.policy.sites}
         self.files: Mapping[str, str] = MappingProxyType(dict(files))
@@ -134,6 +161,20 @@ class Configuration:
     def policy_of(self, kind: str) -> Any:
         """Return the rules by which a process decides: the compiled order policy, or what `rules/<kind>.yaml` says."""
         return self.compiled_policy if kind == "order" else self.rules.get(kind)
+
+    def notice_rules(self, event_type: str) -> Sequence[tuple[NoticeRule, Any]]:
+        """Return the notification rules of a type of event, each with its condition (None: always)."""
+        return self._notices.get(event_type, ())
+
+    def channel_owners(self, event_type: str, audience: str, variables: Mapping[str, Any]) -> list[str]:
+        """Return the systems that tell an audience of an event already."""
+        return [
+            one.system
+            for one, condition in self._owners
+            if one.on == event_type
+            and one.audience == audience
+            and (condition is None or condition.evaluate(variables) is True)
+        ]
 
     def takes(self, kind: str) -> bool:
         """Tell whether any route names this kind of request or event."""
@@ -268,6 +309,9 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy["sourcing"] = sourcing.rules
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
+    elif path == "notifications.yaml" and (root := reader.tree(path, text)) is not None:
+        pack.notices = reader.struct(path, root, NoticeRules) or pack.notices
+        pack.trees[("notices", path)] = root
     elif path == "rules/case.yaml" and (cases := _one(reader, path, text, CaseRules)):
         policy["case"] = cases
     else:
@@ -349,6 +393,8 @@ def _check_expressions(reader: PackReader, pack: Pack) -> None:
     for connection in pack.connections.values():
         place = pack.places[("connection", connection.connection)]
         wanted += [(*place, rule.when) for rule in connection.inbound]
+    for index, rule in enumerate((*pack.notices.rules, *pack.notices.owners)):
+        wanted.append(("notifications.yaml", index + 1, rule.when))
     for file, line, text in wanted:
         try:
             _expression(text, file, line)

@@ -86,6 +86,12 @@ create index notices_due on notices (tenant_id, due_at) where state = 'waiting';
 
 create index notices_by_subject on notices (tenant_id, subject) where subject <> '';
 
+-- How far the notification rules of a tenant have read the journal.
+create table notice_cursors (
+    tenant_id text primary key,
+    cursor text not null
+){without_rowid};
+
 -- Who does not want to be told of a topic ('' is every topic). Kept when the rules change.
 create table unsubscribes (
     tenant_id text not null,

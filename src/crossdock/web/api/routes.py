@@ -16,6 +16,7 @@ from .issues import replay as replay_issue
 from .issues import source as source_issue
 from .messages import get_bytes, get_message, list_attempts, list_messages
 from .messages import replay as replay_message
+from .notices import list_notices, unsubscribe
 from .openapi import api_page, serve_document, serve_schema
 from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
@@ -53,6 +54,8 @@ HANDLERS = [
     list_contracts,
     propose_contracts,
     get_impact,
+    list_notices,
+    unsubscribe,
     list_shapes,
     decide_shape,
     list_outages,
