@@ -24,6 +24,7 @@ def _ids(world: World) -> dict[str, str]:
     return {
         "number": "SO-1001",
         "message_id": world.held,
+        "name": "swift",
         "dead_letter_id": world.dead,
         "job_id": world.job,
         "outage_id": world.one("select outage_id from outages where tenant_id = ? limit 1", TENANT),
@@ -39,6 +40,7 @@ def _paths(world: World) -> list[tuple[str, str]]:
             filled = (
                 path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001")
                 .replace("{verb}", "pause")
+                .replace("{kind}", "partner")
                 .format(**_ids(world))
             )
             found += [(method.upper(), filled) for method in item if method in ("get", "post")]
