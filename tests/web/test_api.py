@@ -24,6 +24,7 @@ def _ids(world: World) -> dict[str, str]:
     return {
         "number": "SO-1001",
         "message_id": world.held,
+        "name": "swift",
         "dead_letter_id": world.dead,
         "job_id": world.job,
         "outage_id": world.one("select outage_id from outages where tenant_id = ? limit 1", TENANT),
@@ -40,6 +41,7 @@ def _paths(world: World) -> list[tuple[str, str]]:
                 path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001")
                 .replace("/v1/fulfillments/{number}", "/v1/fulfillments/SO-1001-1")
                 .replace("{verb}", "pause")
+                .replace("{kind}", "partner")
                 .format(**_ids(world))
             )
             found += [(method.upper(), filled) for method in item if method in ("get", "post")]

@@ -40,11 +40,14 @@ from . import logs, sharing
 from .again import Again
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
+from .contracts import Contracts
 from .doubts import Doubts
+from .notices import Notices
 from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
 from .sending import Sending
+from .shapes import ShapeDecisions
 from .steps import Steps, next_deadline
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -76,6 +79,8 @@ class Hub:
         self._root_key = load_root_key(settings, create=True)
         self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self.doubts = Doubts(store)
+        self.contracts = Contracts(self)
+        self.notices = Notices(self)
         self._ticker = Ticker(clock, Steps(self).by_name())
         self._closing = False
         self._chores: set[asyncio.Task[Any]] = set()
@@ -147,6 +152,7 @@ class Hub:
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self.chore)
         self.repair = Repair(self)
         self.again = Again(self)
+        self.shape_decisions = ShapeDecisions(self)
 
     # -- life
 
@@ -266,6 +272,8 @@ class Hub:
             self.store.read_now(next_deadline),
             self.collector.next_due_at(),
             self.repair.next_due_at(),
+            self.contracts.next_due_at(),
+            self.notices.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
             self.sending.outages.next_due_at(),
         ]

@@ -15,7 +15,7 @@ import msgspec
 
 from ..canonical.events import Event
 from ..durable.identity import Ids, to_micros
-from ..store import aggregates, issues, journal, messages, outbound, payloads, stock
+from ..store import aggregates, case_counts, issues, journal, messages, outbound, payloads, shapes, stock
 from ..store.engine import Connection, Row
 
 
@@ -118,6 +118,8 @@ class Batch:
         self.reports: list[tuple[str, str, str, bytes, str, int]] = []
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
+        self.shapes: list[shapes.ShapeRow] = []
+        self.cases_opened: dict[tuple[str, str], int] = {}
 
     def event(
         self,
@@ -276,5 +278,9 @@ class Batch:
             issues.resolve_other_causes(
                 connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
             )
+        if self.cases_opened:
+            case_counts.count(connection, self.cases_opened)
+        if self.shapes:
+            shapes.save(connection, self.shapes)
         if self.faults:
             issues.raise_faults(connection, self.faults, ids=self.ids, now_micros=self.now_micros)

@@ -24,7 +24,7 @@ from ..governance.configuration import Configuration
 from ..processes.order_state import OrderState
 from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition, Tell
 from ..processes.registry import PROCESSES, Process
-from ..store import aggregates, issues, messages, workers
+from ..store import aggregates, case_counts, issues, messages, workers
 from ..store.engine import Row
 from .batch import Batch
 from .inventory import apply_stock, commitments, contradiction, report_key
@@ -152,6 +152,7 @@ class Orchestration:
         self._changed: dict[tuple[str, str], _Entry] = {}
         self.freed: list[Item] = []
         self._restocked: dict[str, Configuration] = {}
+        self._cases_before: dict[tuple[str, str], int] = {}
         self.duplicates = 0
         self.parked_now = False
 
@@ -414,8 +415,26 @@ class Orchestration:
             self._health(tenant_id),
             load=_Load(self._batch, configuration) if configuration.compiled_policy.limited else NO_LOAD,
             others=self._others(process, entry.state, event),
+            cases_today=self._cases_today(tenant_id, configuration),
         )
         return process.decide(entry.state, event, context)
+
+    def _cases_today(self, tenant_id: str, configuration: Configuration) -> int:
+        """Return how many cases the tenant opened today; nobody counts where no rule limits them."""
+        policy = configuration.compiled_policy
+        if not policy.case_rules.rules.per_day:
+            return 0
+        place = (tenant_id, self._batch.now.astimezone(policy.zone).date().isoformat())
+        known = self._cases_before.get(place)
+        if known is None:
+            known = self._cases_before[place] = case_counts.opened(self._batch.connection, *place)
+        return known + self._batch.cases_opened.get(place, 0)
+
+    def _count_case(self, tenant_id: str, configuration: Configuration) -> None:
+        policy = configuration.compiled_policy
+        if policy.case_rules.rules.per_day:
+            place = (tenant_id, self._batch.now.astimezone(policy.zone).date().isoformat())
+            self._batch.cases_opened[place] = self._batch.cases_opened.get(place, 0) + 1
 
     def _others(self, process: Process, state: Any, event: Event) -> Mapping[str, Any]:
         subjects = process.others(state, event)
@@ -449,6 +468,8 @@ class Orchestration:
                 )
             )
         for request in outcome.requests:
+            if request.kind == "service_case" and getattr(request.document, "action", "") == "open":
+                self._count_case(tenant_id, configuration)
             self.requests.append(
                 PlacedRequest(tenant_id, configuration, request, subject, event.id, event.message_id, event.traceparent)
             )

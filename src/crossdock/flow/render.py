@@ -101,6 +101,9 @@ def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
     routes = configuration.routes_for(request.kind, variables)
     if not routes:
         batch.faults.append(_unrouted(placed))
+    if request.kind == "service_case" and configuration.policy.case.one_desk:
+        # Two desks that both open a case for one cause are noise twice over: the first route that takes it has it.
+        routes = routes[:1]
     return [_draft(placed, route, document, canonical) for route in routes]
 
 

@@ -29,6 +29,7 @@ from .ingest import AgainDocument, Stored, still_to_run
 from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
 from .render import SendMode, finish, render_requests
+from .shapes import Shapes
 from .translate import FREE, Budget, translate
 
 log = structlog.get_logger()
@@ -65,6 +66,7 @@ class Stages:
         self._health = health
         self._mode_of = mode_of
         self.parked = True
+        self.shapes = Shapes()
 
     # -- work
 
@@ -81,6 +83,7 @@ class Stages:
         except Exception as error:  # noqa: BLE001 - the worker: whatever escapes is recorded against its message
             connection.execute("rollback to savepoint work")
             connection.execute("release savepoint work")
+            self.shapes.forget()
             return self._work_one_by_one(connection, stored, now, error)
         connection.execute("release savepoint work")
         return worked
@@ -133,9 +136,10 @@ class Stages:
         items: list[Item] = []
         done: list[Translation] = []
         configuration_of = self._asked_once(connection)
+        self.shapes.begin(connection, batch.now_micros)
         for message in still_to_run(connection, stored):
             configuration = configuration_of(message.tenant_id, message.release_id)
-            translation = translate(message, configuration, self._budget)
+            translation = translate(message, configuration, self._budget, self.shapes.look)
             done.append(translation)
             items += self._items(batch, translation, configuration)
         orchestration = Orchestration(batch, self._health, parked=self.parked)
@@ -146,6 +150,8 @@ class Stages:
             settle_stored(batch, item.tenant_id, item.configuration.release_id, item.paper)
         orchestration.finish()
         render_requests(batch, orchestration.requests, self._mode_of)
+        batch.shapes, faults = self.shapes.take()
+        batch.faults += faults
         batch.save()
         self.parked = self.parked or orchestration.parked_now
         return Worked(batch.ready, batch.events, orchestration.duplicates, orchestration.parked_now)

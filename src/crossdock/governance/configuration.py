@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -21,6 +21,9 @@ import msgspec
 from .. import formats, mapping
 from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
+from ..processes.case_rules import CaseRules
+from ..processes.contracts import Contract
+from ..processes.notices import NoticeRule, NoticeRules
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
 from ..processes.registry import PROCESSES
@@ -33,7 +36,8 @@ T = TypeVar("T")
 # What a pack may hold. A name that ends in a slash is a directory of such files.
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
-    "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "brand.yaml",
+    "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "rules/case.yaml", "brand.yaml",
+    "contracts/", "notifications.yaml",
     *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
 )  # fmt: skip
 
@@ -46,6 +50,7 @@ _POLICY_FILES = {
     "sourcing": ("rules/sourcing.yaml", "rules"),
     "substitutes": ("rules/sourcing.yaml", "substitutes"),
     "timezone": ("pack.yaml", "timezone"),
+    "case": ("rules/case.yaml", ""),
 }
 
 _SITE_IS = re.compile(r"""site\s*==\s*(["'])([^"'\\]*)\1""")
@@ -81,6 +86,8 @@ class Pack(msgspec.Struct):
         default_factory=lambda: {kind: one.policy() for kind, one in PROCESSES.items() if one.policy is not None}
     )
     brand: BrandSpec = BrandSpec()
+    contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
+    notices: NoticeRules = NoticeRules()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
     # Maps that are there and do not compile: who names one is not told that there is none.
@@ -91,8 +98,27 @@ class Configuration:
     """Everything one release of one tenant says, ready to run. Never changed after it is made."""
 
     __slots__ = (
-        "_inbound", "_routes", "brand", "compiled_policy", "connections", "files", "head", "lookups", "maps",
-        "partners", "policy", "release_id", "routes", "rules", "sites", "tenant_id", "warnings",
+        "_inbound",
+        "_notices",
+        "_owners",
+        "_routes",
+        "brand",
+        "compiled_policy",
+        "connections",
+        "contracts",
+        "files",
+        "head",
+        "lookups",
+        "maps",
+        "notices",
+        "partners",
+        "policy",
+        "release_id",
+        "routes",
+        "rules",
+        "sites",
+        "tenant_id",
+        "warnings",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +142,12 @@ class Configuration:
         self.compiled_policy = policy
         self.rules: Mapping[str, Any] = pack.rules
         self.brand = pack.brand
+        self.contracts: Mapping[str, Contract] = pack.contracts
+        self.notices = pack.notices
+        self._notices: dict[str, list[tuple[NoticeRule, Any]]] = {}
+        for rule in pack.notices.rules:
+            self._notices.setdefault(rule.on, []).append((rule, _expression(rule.when, "notifications.yaml", 1)))
+        self._owners = [(one, _expression(one.when, "notifications.yaml", 1)) for one in pack.notices.owners]
         self.routes = tuple(pack.routes)
         self.sites: dict[str, Site] = {site.site: site for site in pack.policy.sites}
         self.files: Mapping[str, str] = MappingProxyType(dict(files))
@@ -130,6 +162,20 @@ class Configuration:
     def policy_of(self, kind: str) -> Any:
         """Return the rules by which a process decides: the compiled order policy, or what `rules/<kind>.yaml` says."""
         return self.compiled_policy if kind == "order" else self.rules.get(kind)
+
+    def notice_rules(self, event_type: str) -> Sequence[tuple[NoticeRule, Any]]:
+        """Return the notification rules of a type of event, each with its condition (None: always)."""
+        return self._notices.get(event_type, ())
+
+    def channel_owners(self, event_type: str, audience: str, variables: Mapping[str, Any]) -> list[str]:
+        """Return the systems that tell an audience of an event already."""
+        return [
+            one.system
+            for one, condition in self._owners
+            if one.on == event_type
+            and one.audience == audience
+            and (condition is None or condition.evaluate(variables) is True)
+        ]
 
     def takes(self, kind: str) -> bool:
         """Tell whether any route names this kind of request or event."""
@@ -230,6 +276,8 @@ def _read(reader: PackReader, files: Mapping[str, str]) -> Pack:
                 _collect(reader, pack, path, text, PartnerSpec, "partner", pack.partners)
             case "connections/":
                 _collect(reader, pack, path, text, ConnectionSpec, "connection", pack.connections)
+            case "contracts/":
+                _collect(reader, pack, path, text, Contract, "contract", pack.contracts)
             case "routes.yaml":
                 for number, (route, item) in enumerate(reader.structs(path, text, Route, under="routes")):
                     pack.routes.append(route)
@@ -262,6 +310,11 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy.update(sourcing=sourcing.rules, substitutes=sourcing.substitutes)
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
+    elif path == "notifications.yaml" and (root := reader.tree(path, text)) is not None:
+        pack.notices = reader.struct(path, root, NoticeRules) or pack.notices
+        pack.trees[("notices", path)] = root
+    elif path == "rules/case.yaml" and (cases := _one(reader, path, text, CaseRules)):
+        policy["case"] = cases
     else:
         kind = path.removeprefix("rules/").removesuffix(".yaml")
         if kind in pack.rules and (found := _one(reader, path, text, PROCESSES[kind].policy)) is not None:
@@ -341,6 +394,8 @@ def _check_expressions(reader: PackReader, pack: Pack) -> None:
     for connection in pack.connections.values():
         place = pack.places[("connection", connection.connection)]
         wanted += [(*place, rule.when) for rule in connection.inbound]
+    for index, rule in enumerate((*pack.notices.rules, *pack.notices.owners)):
+        wanted.append(("notifications.yaml", index + 1, rule.when))
     for file, line, text in wanted:
         try:
             _expression(text, file, line)

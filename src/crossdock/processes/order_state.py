@@ -163,7 +163,12 @@ class MilestoneFact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CaseRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The case of one cause. `opened` and `updates` number the requests, so that no key comes twice."""
+    """The case of one cause. `opened` and `updates` number the requests, so that no key comes twice.
+
+    `state` is waiting (within its grace, since `since`), open, closed, closed_by_desk or suppressed (beyond the noise
+    budget). `level` counts the steps of its escalation. `owner`, `status` and `note` are the desk's own words, the last
+    of `changed_at`. `tracking_as_of` is the newest word of a carrier when the desk was last told.
+    """
 
     cause: str
     state: str
@@ -171,6 +176,16 @@ class CaseRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     opened: int = 1
     updates: int = 0
     ref: str = ""
+    since: datetime | None = None
+    grace_seconds: float = 0.0
+    opened_at: datetime | None = None
+    priority: str = ""
+    level: int = 0
+    owner: str = ""
+    status: str = ""
+    note: str = ""
+    changed_at: datetime | None = None
+    tracking_as_of: datetime | None = None
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -225,6 +240,8 @@ class OrderState(msgspec.Struct, frozen=True, omit_defaults=True):
     raised: tuple[Raised, ...] = ()
     timers: tuple[Timer, ...] = ()
     change: PendingChange | None = None
+    # The day (in the tenant's zone) of the newest case, and how many were opened on it.
+    cases_opened: tuple[str, int] = ("", 0)
     shape: int = 1
 
 

@@ -5,7 +5,7 @@ the `CompiledPolicy` that `decide` works with. The rules themselves run in `sour
 
     sites.yaml              SitesFile            service_levels.yaml    ServiceLevelsFile
     calendars/*.yaml        Calendar             rules/sourcing.yaml    SourcingFile
-    rules/orders.yaml       OrderRules
+    rules/orders.yaml       OrderRules           rules/case.yaml        CaseRules
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Literal
 
 import msgspec
+
+from .case_rules import CaseRules
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -218,5 +220,6 @@ class OrderPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     sourcing: tuple[SourcingRule, ...] = ()
     regions: dict[str, tuple[str, ...]] = {}
     orders: OrderRules = OrderRules()
+    case: CaseRules = CaseRules()
     timezone: str = "UTC"
     substitutes: tuple[Substitute, ...] = ()

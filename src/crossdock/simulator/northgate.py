@@ -12,6 +12,7 @@ from .carrier import Carrier
 from .clock import Timeline, dice
 from .erp import Erp
 from .hub_port import HubPort
+from .mail_spool import MailSpool
 from .pack_source import pack_files, with_addresses
 from .service_desk import ServiceDesk
 from .shop import Shop
@@ -51,6 +52,7 @@ class Northgate:
         self.swift = ThreePlSwift(seed, timeline, self.carrier, folder / "swift", self._secrets["swift-password"])
         self.harbor = ThreePlHarbor(seed, timeline, self.carrier, self._secrets["harbor-token"])
         self.desk = ServiceDesk(timeline, self._secrets["desk-token"])
+        self.mail = MailSpool(timeline, folder / "mail")
         self._services = (self.erp.service, self.shop.service, self.harbor.service, self.desk.service)
 
     async def start(self) -> None:
@@ -61,6 +63,7 @@ class Northgate:
         self.reno.open(OPENS, CLOSES)
         self.swift.open(OPENS, CLOSES)
         self.harbor.open(OPENS, CLOSES)
+        self.mail.open(OPENS, CLOSES)
 
     async def stop(self) -> None:
         """Close every socket."""
@@ -107,6 +110,7 @@ class Northgate:
             "port: 22": f"port: {self.swift.port}",
             "SWIFT_HOST_KEY": self.swift.host_key,
             "/srv/northgate/reno": str(self.reno.inbox.parent),
+            "/srv/northgate/mail": str(self.mail.root),
         }
 
     async def place(self, order: PlannedOrder) -> None:

@@ -84,7 +84,10 @@ class DeliveryProof(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Tracking(msgspec.Struct, frozen=True):
-    """The customer's page. `answer` is the one-line answer; `step` counts 0 to 4 of the five-step bar."""
+    """The customer's page. `answer` is the one-line answer; `step` counts 0 to 4 of the five-step bar.
+
+    `silent`: the carrier's feed is silent, so there is no update; nothing is known to be late.
+    """
 
     number: str
     answer: str
@@ -95,6 +98,7 @@ class Tracking(msgspec.Struct, frozen=True):
     parcels: tuple[TrackedParcel, ...]
     timeline: tuple[TrackedEvent, ...]
     proofs: tuple[DeliveryProof, ...]
+    silent: bool = False
 
 
 def look_up(connection: Connection, tenant_id: str, number: str, postcode: str) -> Tracking | None:
@@ -142,6 +146,7 @@ def fold(facts: OrderFacts) -> Tracking:
         parcels=parcels,
         timeline=_timeline(facts.events, {proof.parcel for proof in proofs}),
         proofs=proofs,
+        silent=facts.silent,
     )
 
 

@@ -20,6 +20,8 @@ from ..store import journal
 from ..store.engine import Connection, Row
 
 ROWS_MAX = 1_000
+# The code of a feed that is silent.
+NO_UPDATE = "XD-PTR-063"
 
 _state = msgspec.json.Decoder(OrderState)
 
@@ -110,6 +112,11 @@ class OrderFacts(msgspec.Struct, frozen=True):
     def subject(self) -> str:
         return f"order/{self.number}"
 
+    @property
+    def silent(self) -> bool:
+        """Whether a feed that should tell of it is silent: nobody knows more, and nothing is known to be late."""
+        return any(fault.code == NO_UPDATE for fault in self.faults)
+
 
 def find_number(connection: Connection, tenant_id: str, text: str) -> str:
     """Return the number of the order that `text` names: its number, our id, or any name it is found under.
@@ -156,7 +163,7 @@ def load(connection: Connection, tenant_id: str, number: str) -> OrderFacts:
         events=tuple(journal.of_subject(connection, tenant_id, subject)),
         outbound=outbound,
         documents=documents,
-        faults=_faults(connection, tenant_id, [subject, number, row[0]], outbound, documents),
+        faults=_faults(connection, tenant_id, subject, [subject, number, row[0]], outbound, documents),
         names=tuple(
             Name(name[0], name[1])
             for name in connection.query(
@@ -205,6 +212,7 @@ def load_documents(connection: Connection, tenant_id: str, subject: str) -> tupl
 def _faults(
     connection: Connection,
     tenant_id: str,
+    subject: str,
     objects: list[str],
     outbound: tuple[OutboundFact, ...],
     documents: tuple[DocumentFact, ...],
@@ -215,6 +223,12 @@ def _faults(
         " where tenant_id = ? and state = 'open' and object_id in ({})",
         [tenant_id],
         objects,
+    )
+    # What a contract or a feed owes this order stands under another object.
+    rows += connection.query(
+        "select exception_id, issue_id, object_kind, object_id, code, detail, created_at from exceptions"
+        " where tenant_id = ? and state = 'open' and subject <> '' and subject = ? and object_kind = 'contract'",
+        (tenant_id, subject),
     )
     found = {row[0]: Fault(row[0], row[1], row[2], row[3], row[4], row[5], from_micros(row[6])) for row in rows}
     return tuple(found[key] for key in sorted(found))

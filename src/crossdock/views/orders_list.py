@@ -15,6 +15,7 @@ from ..durable.identity import from_micros
 from ..errors import CrossdockError
 from ..governance.configuration import Configuration
 from ..store.engine import Connection, Row
+from .order_facts import NO_UPDATE
 
 PAGE_MAX = 200
 ORDERS = "tenant_id = ? and kind = 'order'"
@@ -30,7 +31,10 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OrderRow(msgspec.Struct, frozen=True):
-    """One row. `minutes_left` counts to the next deadline, below zero when it has passed."""
+    """One row. `minutes_left` counts to the next deadline, below zero when it has passed.
+
+    `silent`: there is no update on it, because the feed that should tell of it is silent.
+    """
 
     number: str
     aggregate_id: str
@@ -44,6 +48,7 @@ class OrderRow(msgspec.Struct, frozen=True):
     value_cents: int
     created_at: datetime
     updated_at: datetime
+    silent: bool = False
 
 
 class Facets(msgspec.Struct, frozen=True):
@@ -161,16 +166,27 @@ def _rows(connection: Connection, tenant_id: str, keys: list[str], now: datetime
         [tenant_id],
         keys,
     )
-    by_key = {row[0]: _row(row, now) for row in found}
+    silent = {
+        str(row[0]).partition("/")[2]
+        for row in connection.many(
+            "select subject from exceptions where tenant_id = ? and state = 'open' and code = ? and subject <> ''"
+            " and subject in ({})",
+            [tenant_id, NO_UPDATE],
+            [f"order/{key}" for key in keys],
+        )
+    }
+    by_key = {row[0]: _row(row, now, silent=row[0] in silent) for row in found}
     return tuple(by_key[key] for key in keys)
 
 
-def _row(row: Row, now: datetime) -> OrderRow:
+def _row(row: Row, now: datetime, *, silent: bool) -> OrderRow:
     due_at = from_micros(row[6]) if row[6] is not None else None
     left = int((due_at - now).total_seconds() // 60) if due_at else None
     made_at, changed_at = from_micros(row[9]), from_micros(row[10])
     sites, at_risk = _split(row[5]), bool(row[7])
-    return OrderRow(row[0], row[1], row[2], row[3], row[4], sites, due_at, left, at_risk, row[8], made_at, changed_at)
+    return OrderRow(
+        *(row[0], row[1], row[2], row[3], row[4], sites, due_at, left, at_risk, row[8], made_at, changed_at, silent)
+    )
 
 
 def _split(sites: str) -> tuple[str, ...]:

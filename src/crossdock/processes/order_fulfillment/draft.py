@@ -67,6 +67,7 @@ class Draft:
         self.told = state.told
         self.invoices = state.invoices
         self.cases: dict[str, CaseRecord] = {case.cause: case for case in state.cases}
+        self.cases_opened = state.cases_opened
         self.risks = state.risks
         self.raised: dict[tuple[str, str], Raised] = {(one.code, one.cause): one for one in state.raised}
         self.timers: dict[str, datetime] = {timer.name: timer.due_at for timer in state.timers}
@@ -140,6 +141,11 @@ class Draft:
             or any(map(operator.is_not, self.shipments.values(), before.shipments))
         )
 
+    @property
+    def today(self) -> str:
+        """Return the day of the decision in the tenant's zone."""
+        return self.now.astimezone(self.policy.zone).date().isoformat()
+
     def current_status(self) -> str:
         return status_of(self.hold, self.lines.values(), self.fulfillments.values())
 
@@ -164,6 +170,7 @@ class Draft:
             raised=tuple(self.raised.values()),
             timers=tuple([Timer(name, due_at) for name, due_at in self.timers.items()]),
             change=self.change,
+            cases_opened=self.cases_opened,
         )
         return Outcome(
             state,

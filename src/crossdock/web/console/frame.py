@@ -24,6 +24,8 @@ NAV = (
     ("orders", "Orders", "/console/orders", "package", "order.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
+    ("cases", "Cases", "/console/cases", "users", "issue.read"),
+    ("contracts", "Contracts", "/console/contracts", "timer", "issue.read"),
     ("dead", "Dead letters", "/console/dead-letters", "ban", "message.read"),
     ("replays", "Replays", "/console/replays", "history", "job.read"),
 )

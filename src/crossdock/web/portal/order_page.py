@@ -141,6 +141,8 @@ def _silence(view: Tracking, now: datetime) -> str:
     if view.step not in (2, 3) or not view.timeline:
         return ""
     quiet = now - view.timeline[-1].at
+    if view.silent and quiet < SILENT_AFTER:
+        return "There is no update from the carrier at the moment. Nothing says that your order is late."
     if quiet < SILENT_AFTER:
         return ""
     return f"No scan by the carrier for {int(quiet.total_seconds() // 3600)} hours. We are asking them."
