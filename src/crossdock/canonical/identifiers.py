@@ -43,6 +43,7 @@ ID_PREFIXES = {
     "event": "evt",
     "order": "ord",
     "fulfillment": "ful",
+    "purchase": "pur",
     "shipment": "shp",
     "attempt": "att",
     "issue": "iss",

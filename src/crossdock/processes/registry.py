@@ -16,6 +16,9 @@ from . import order_fulfillment
 from .order_state import OrderState
 from .order_state import summary as order_summary
 from .outcome import AggregateSummary, DecisionContext, Outcome
+from .receiving import decide as decide_purchase
+from .receiving import state as purchase_state
+from .receiving.policy import PurchaseRules
 
 
 def _none(state: Any) -> tuple[str, ...]:
@@ -59,4 +62,14 @@ ORDERS = Process(
     sites=_order_sites,
 )
 
-PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS,)}
+PURCHASES = Process(
+    kind="purchase",
+    prefix="pur",
+    state=purchase_state.PurchaseState,
+    decide=decide_purchase,
+    summary=purchase_state.summary,
+    policy=PurchaseRules,
+    sites=purchase_state.sites,
+)
+
+PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, PURCHASES)}
