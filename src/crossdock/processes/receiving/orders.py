@@ -8,7 +8,9 @@ from decimal import Decimal
 import msgspec
 
 from ...canonical.events import Event
+from ...canonical.identifiers import Reference
 from ...canonical.receiving import (
+    PURCHASE,
     PurchaseConfirmation,
     PurchaseLine,
     PurchaseOrder,
@@ -35,8 +37,8 @@ def take_on(order: PurchaseOrder, context: DecisionContext) -> Draft | Outcome:
     draft.first_asked_at = context.now
     draft.request("purchase_order", "", order)
     draft.emit("purchase.requested", {"number": order.number, "supplier": order.supplier, "lines": len(order.lines)})
-    for reference in order.refs:
-        draft.references.append(reference)
+    draft.references.append(Reference(PURCHASE, order.number))
+    draft.references.extend(order.refs)
     return draft
 
 
