@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from . import receiving
+from . import claims, freight, receiving
 from .acknowledgments import Ack
 from .inventory import InventoryAdjustment, InventorySnapshot
 from .nouns import Belongs, EventType, Fault, Noun
@@ -124,7 +124,7 @@ _ROWS = (
 )
 
 # The nouns that bring their own: `from . import returns`, then `returns.NOUN`.
-_NOUNS: tuple[Noun, ...] = (receiving.NOUN,)
+_NOUNS: tuple[Noun, ...] = (receiving.NOUN, freight.NOUN, claims.NOUN)
 
 for _noun in _NOUNS:
     OBJECTS.update(_noun.objects)

@@ -44,6 +44,8 @@ ID_PREFIXES = {
     "order": "ord",
     "fulfillment": "ful",
     "purchase": "pur",
+    "load": "lod",
+    "claim": "clm",
     "shipment": "shp",
     "attempt": "att",
     "issue": "iss",

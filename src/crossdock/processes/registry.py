@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from ..canonical.events import Event
-from . import order_fulfillment
+from . import claims, freight, order_fulfillment
+from .freight import state as load_state
+from .freight.policy import LoadRules
 from .order_state import OrderState
 from .order_state import summary as order_summary
 from .outcome import AggregateSummary, DecisionContext, Outcome
@@ -72,4 +74,23 @@ PURCHASES = Process(
     sites=purchase_state.sites,
 )
 
-PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, PURCHASES)}
+LOADS = Process(
+    kind="load",
+    prefix="lod",
+    state=load_state.LoadState,
+    decide=freight.decide,
+    summary=load_state.summary,
+    policy=LoadRules,
+    sites=load_state.sites,
+)
+
+CLAIMS = Process(
+    kind="claim",
+    prefix="clm",
+    state=claims.ClaimState,
+    decide=claims.decide,
+    summary=claims.summary,
+    policy=claims.ClaimRules,
+)
+
+PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, PURCHASES, LOADS, CLAIMS)}
