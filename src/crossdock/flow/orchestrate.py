@@ -579,7 +579,11 @@ class Orchestration:
             for name in names:
                 items += self._taken_up(tenant_id, name)
             rows = messages.documents_awaiting(self._batch.connection, tenant_id, names)
-            freed = [self._parked_item(row, configuration_of(tenant_id, row[14])) for row in rows]
+            # Who sent a paper decides what it may say: parked papers keep their sender.
+            senders = messages.partners_of(self._batch.connection, tenant_id, sorted({row[1] for row in rows}))
+            freed = [
+                self._parked_item(row, configuration_of(tenant_id, row[14]), senders.get(row[1], "")) for row in rows
+            ]
             self.freed += freed
             items += freed
         self._fresh_names = {}
@@ -625,10 +629,10 @@ class Orchestration:
             self._batch.set_timer(tenant_id, f"document/{item.paper.document_id}", "parked", None)
         return items
 
-    def _parked_item(self, row: Row, configuration: Configuration) -> Item:
+    def _parked_item(self, row: Row, configuration: Configuration, partner: str) -> Item:
         paper = paper_of_row(row)
         self._batch.set_timer(row[19], f"document/{row[0]}", "parked", None)
-        return Item(row[19], configuration, paper, row[1], partner="", received_at=self._batch.now)
+        return Item(row[19], configuration, paper, row[1], partner, received_at=self._batch.now)
 
 
 def _aggregate_row(tenant_id: str, key: str, entry: _Entry, now_micros: int) -> aggregates.AggregateRow:

@@ -232,6 +232,18 @@ def awaited(connection: Connection, tenant_id: str, state: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+def partners_of(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> dict[str, str]:
+    """Return which partner sent each of some messages."""
+    if not message_ids:
+        return {}
+    rows = connection.many(
+        "select message_id, partner from inbound_messages where tenant_id = ? and message_id in ({})",
+        [tenant_id],
+        message_ids,
+    )
+    return dict(rows)
+
+
 def documents_awaiting(connection: Connection, tenant_id: str, awaits: Sequence[str]) -> list[Row]:
     """Return the held and parked documents that wait for any of some things (DOCUMENT_COLUMNS), oldest first."""
     if not awaits:
