@@ -33,8 +33,10 @@ from .engine import (
     one_process_only,
     placeholder_lists,
 )
+from . import under_way
 from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
+from .under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -160,6 +162,7 @@ class SqliteStore:
         self._commits = 0
         self._broken: BaseException | None = None
         self._lock: IO[str] | None = None
+        self.under_way: UnderWay | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
         self._start(readers)
@@ -219,6 +222,12 @@ class SqliteStore:
                 self._lock.close()
                 raise already_worked() from error
         self._settle_log()
+        self.under_way = self._open_under_way()
+
+    def _open_under_way(self) -> UnderWay:
+        if self._path == ":memory:" or self._vfs is not None:
+            return UnderWay(bytearray(under_way.SIZE))
+        return UnderWay.at(Path(self._path + ".running"))
 
     def _settle_log(self) -> None:
         """Bring what the last process left in the log into the database file, before anyone is answered by it.
@@ -302,6 +311,8 @@ class SqliteStore:
         for _ in range(self._reader_count):
             self._readers.get().raw.close()
         self._connection.raw.close()
+        if self.under_way is not None:
+            self.under_way.close()
         if self._lock is not None:
             self._lock.close()
 
