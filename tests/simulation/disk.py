@@ -13,6 +13,8 @@ from typing import Any
 
 import apsw
 
+from crossdock.store import under_way
+
 SECTOR = 512
 
 # One thing that happened: ("write", file, offset, bytes), ("cut", file, size), ("sync", file), ("gone", file),
@@ -67,6 +69,8 @@ class Disk:
 
     def __init__(self, files: dict[str, bytes] | None = None) -> None:
         self.files: dict[str, Inode] = {name: Inode(data, synced=True) for name, data in (files or {}).items()}
+        # What a process maps into its memory beside the files, and never syncs.
+        self.beside = bytearray(under_way.SIZE)
         self.life = 0
         self.writes = 0
         self.log: list[Operation] | None = None

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import apsw
 
 from crossdock.store.sqlite import SqliteConnection, SqliteStore
+from crossdock.store.under_way import UnderWay
 
 from .disk import Disk, MemoryVfs
 
@@ -31,12 +32,17 @@ class InlineStore(SqliteStore):
     def __init__(self, disk: Disk) -> None:
         name = f"memory{next(_names)}"
         self._registered = MemoryVfs(name, disk)
+        # Mapped memory: it outlives a kill, and here a power cut as well.
+        self._beside = disk.beside
         self.before_commit: Callable[[], None] | None = None
         self.after_commit: Callable[[], None] | None = None
         super().__init__(FILE, readers=1, vfs=name)
 
     def _start(self, readers: int) -> None:
         self._asked = False
+
+    def _open_under_way(self) -> UnderWay:
+        return UnderWay(self._beside)
 
     async def write(self, function: Callable[[SqliteConnection], T]) -> T:
         loop = asyncio.get_running_loop()

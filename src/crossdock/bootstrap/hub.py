@@ -263,6 +263,7 @@ class Hub:
                 await asyncio.sleep(0)
             else:
                 quiet = 0
+                self.pipeline.book_now()
                 await asyncio.sleep(0.0005)
 
     def next_due_at(self) -> datetime | None:

@@ -87,8 +87,16 @@ class Position:
 class Batch:
     """The writes of one cycle."""
 
-    def __init__(self, connection: Connection, ids: Ids, now: datetime) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        ids: Ids,
+        now: datetime,
+        unwritten: Mapping[str, messages.InboundRow] | None = None,
+    ) -> None:
         self.connection = connection
+        # Rows of messages that are stored and settled in one transaction.
+        self._unwritten = unwritten or {}
         self.ids = ids
         self.now = now
         self.now_micros = to_micros(now)
@@ -222,7 +230,7 @@ class Batch:
         if self.documents_settled:
             messages.settle_documents(connection, self.documents_settled)
         if self.inbound_settled:
-            messages.settle_inbound(connection, self.inbound_settled)
+            self._save_inbound()
         if self.created:
             aggregates.create(connection, self.created)
         if self.aggregates:
@@ -240,6 +248,24 @@ class Batch:
         if self.sets:
             outbound.remember_sets(connection, self.sets)
         self._save_rare()
+
+    def _save_inbound(self) -> None:
+        unwritten = self._unwritten
+        if not unwritten:
+            messages.settle_inbound(self.connection, self.inbound_settled)
+            return
+        written: list[messages.InboundRow] = []
+        stored: list[Any] = []
+        for settled in self.inbound_settled:
+            row = unwritten.get(settled[-1])
+            if row is None:
+                stored.append(settled)
+                continue
+            (row.state, row.processed_at, row.document_count, row.error_code, row.error, row.release_id, *_) = settled
+            written.append(row)
+        messages.insert_inbound(self.connection, written)
+        if stored:
+            messages.settle_inbound(self.connection, stored)
 
     def _save_rare(self) -> None:
         connection = self.connection

@@ -44,6 +44,8 @@ class Outcome(msgspec.Struct):
     policy: RetryPolicy
     # How many earlier attempts ended in each class of error, as it was when this one was over.
     tries: dict[str, int] | None = None
+    # The partner acts once for one identity: were this outcome lost, the attempt would be made again and harm nobody.
+    may_wait: bool = False
 
     def next_step(self) -> Any:
         """Return what follows under the connection's policy."""

@@ -721,8 +721,17 @@ class Sender:
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
         subject = ready.lane if "/" in ready.lane else ""
+        partner = self._partners.get(place)
         outcome = Outcome(
-            ready, ready.attempts + 1, sound(result), started_at, queue.partner, subject, queue.policy, ready.tries
+            ready,
+            ready.attempts + 1,
+            sound(result),
+            started_at,
+            queue.partner,
+            subject,
+            queue.policy,
+            ready.tries,
+            result.outcome == "done" and partner is not None and partner.idempotent,
         )
         self._land(queue, ready)
         if self._queues.get(place) is not queue:

@@ -217,6 +217,7 @@ class PostgresStore:
     """Open with `engine.open_store`."""
 
     engine = "postgresql"
+    under_way = None
 
     def __init__(self, url: str, *, threads: int = 4) -> None:
         self.url = url

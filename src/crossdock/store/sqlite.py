@@ -22,6 +22,7 @@ from typing import IO, Any, ClassVar, TypeVar
 import apsw
 
 from ..errors import ConfigurationError
+from . import under_way
 from .engine import (
     CommitUnknown,
     Row,
@@ -35,6 +36,7 @@ from .engine import (
 )
 from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
+from .under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -170,6 +172,7 @@ class SqliteStore:
         self._commits = 0
         self._broken: BaseException | None = None
         self._lock: IO[str] | None = None
+        self.under_way: UnderWay | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
         self._start(readers)
@@ -229,6 +232,12 @@ class SqliteStore:
                 self._lock.close()
                 raise already_worked() from error
         self._settle_log()
+        self.under_way = self._open_under_way()
+
+    def _open_under_way(self) -> UnderWay:
+        if self._path == ":memory:" or self._vfs is not None:
+            return UnderWay(bytearray(under_way.SIZE))
+        return UnderWay.at(Path(self._path + ".running"))
 
     def _settle_log(self) -> None:
         """Bring what the last process left in the log into the database file, before anyone is answered by it.
@@ -312,6 +321,8 @@ class SqliteStore:
         for _ in range(self._reader_count):
             self._readers.get().raw.close()
         self._connection.raw.close()
+        if self.under_way is not None:
+            self.under_way.close()
         if self._lock is not None:
             self._lock.close()
 

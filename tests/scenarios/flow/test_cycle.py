@@ -128,6 +128,8 @@ async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(
     world: World, cycle: int, after: bool
 ) -> None:
     """Storing, deciding, booking: the record is asked what became of it, and the work goes on from there."""
+    if cycle == 3 and world.hub.store.under_way is not None:
+        pytest.skip("what is stored and decided in one transaction is booked by the second")
     losing_commits(world, lambda count: count == cycle, after=after)
     told = await answer_of(world, InboundOffer("acme", "erp", json.dumps(order("SO-1")).encode(), receipt_key="k1"))
     await world.hub.settle()
