@@ -146,6 +146,15 @@ def number(value: Any) -> str:
     return f"{value:,}"
 
 
+def number_up_to(value: int, most: int) -> str:
+    """Return a count that stops somewhere; where it stopped it is "or more".
+
+    >>> number_up_to(9_999, 10_000), number_up_to(10_000, 10_000)
+    ('9,999', '10,000+')
+    """
+    return f"{value:,}" + ("+" if value >= most else "")
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     if count < 1_000:
@@ -216,6 +225,7 @@ def environment() -> jinja2.Environment:
         "last_day": last_day,
         "local": local,
         "number": number,
+        "number_up_to": number_up_to,
         "size": size,
         "money": money,
         "amount": amount,
