@@ -195,17 +195,23 @@ def do_next(
         for one in partners
         if one.health in ("down", "silent")
     ][:2]
-    for issue in problems[: DO_NEXT_MAX - 1]:
+    # What waits for what another issue keeps out needs nothing of its own.
+    for issue in [one for one in problems if not one.explained][: DO_NEXT_MAX - 1]:
         impact = issue.impact
-        due = f", first deadline {impact.first_due_at:%H:%M} UTC" if impact.first_due_at else ""
-        steps.append(
-            NextStep("issue", issue.issue_id, issue.title, f"{impact.orders} orders, {impact.members} papers{due}")
-        )
+        counts = [_counted(impact.orders, "order")] if impact.orders else []
+        counts.append(_counted(impact.members, "record"))
+        if impact.first_due_at:
+            counts.append(f"first deadline {impact.first_due_at:%H:%M} UTC")
+        steps.append(NextStep("issue", issue.issue_id, issue.title, ", ".join(counts)))
     for order in risky:
         left = order.minutes_left
         when = "no deadline" if left is None else f"{-left} min late" if left < 0 else f"{left} min left"
         steps.append(NextStep("order", order.number, f"Order {order.number} is {order.status.replace('_', ' ')}", when))
     return tuple(steps[:DO_NEXT_MAX])
+
+
+def _counted(value: int, word: str) -> str:
+    return f"{value:,} {word}" if value == 1 else f"{value:,} {word}s"
 
 
 def _first_position(connection: Connection, since: int) -> int | None:

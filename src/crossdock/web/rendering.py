@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -99,6 +100,20 @@ def count_of(value: int, word: str) -> str:
     ('1 order', '1,200 orders')
     """
     return f"{value:,} {word}" if value == 1 else f"{value:,} {word}s"
+
+
+def who(actor: str) -> str:
+    """Return an actor as people know it: a key by its name, never by its id; one without a name by its last signs.
+
+    >>> who("dana@northgate.example"), who("ci robot (key_01M84J5E005RVGAVMAYXDBRT14)")
+    ('dana@northgate.example', 'ci robot')
+    >>> who("key_01M84J5E005RVGAVMAYXDBRT14")
+    'unnamed key …DBRT14'
+    """
+    name, found, key = actor.rpartition("key_")
+    if not found or not re.fullmatch(r"[0-9A-Z]{26}\)?", key):
+        return actor
+    return name.removesuffix("(").strip() or f"unnamed key …{key.removesuffix(')')[-6:]}"
 
 
 def sentence(text: str) -> str:
@@ -222,6 +237,7 @@ def environment() -> jinja2.Environment:
         "duration": duration,
         "count_of": count_of,
         "sentence": sentence,
+        "who": who,
         "last_day": last_day,
         "local": local,
         "number": number,
