@@ -128,7 +128,7 @@ def today(connection: Connection, tenant_id: str, since: datetime) -> Today:
                 (tenant_id, name, start),
             )
     floor = _id_from(since)
-    taken = dict(
+    taken: dict[int, int] = dict(
         connection.query(
             "select state, count(*) from (select case state when 'duplicate' then 1 else 0 end as state"
             " from inbound_messages where tenant_id = ? and message_id >= ? limit ?) counted group by state",
