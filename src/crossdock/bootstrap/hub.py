@@ -103,6 +103,7 @@ class Hub:
             booked=lambda outcome: self.pipeline.booked(outcome),
             reserve=lambda ready: self.pipeline.reserve(ready),
             circuit_changed=self._circuit_changed,
+            worked=self._worked,
             asked_for_rest=self.sending.asked_for_rest,
             divert=self.sending.divert,
             draw=self.sending.draw,
@@ -406,6 +407,12 @@ class Hub:
         return await self.sending.outages.end(tenant_id, outage_id, actor=actor, reason=reason)
 
     # -- ports of the flow
+
+    def _worked(self, tenant_id: str, connection_id: str, at: datetime) -> None:
+        micros = to_micros(at)
+        self.chore(
+            self.pipeline.write(lambda connection: connections.save_sent(connection, tenant_id, connection_id, micros))
+        )
 
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
         self.tenancy.forget_health(tenant_id)

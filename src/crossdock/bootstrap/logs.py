@@ -9,7 +9,7 @@ import contextlib
 import io
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 
@@ -55,6 +55,6 @@ def configure(settings: LogSettings) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(settings.level, logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(Unfailing(sys.stderr)),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )

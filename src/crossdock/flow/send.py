@@ -14,7 +14,7 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -46,6 +46,8 @@ STUCK_SECONDS = 120.0
 # So is one through which nothing has gone for this long while much waits.
 SILENT_SECONDS = 5.0
 STUCK_COUNTED = 200
+# How often at most it is told that a connection works.
+TOLD_WORKING_EVERY = timedelta(minutes=15)
 # What a wall clock lags behind the monotonic one within a moment without having been set back.
 SET_BACK_SECONDS_MIN = 1.0
 # Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
@@ -150,6 +152,7 @@ class Sender:
         reserve: Callable[[Ready], None],
         circuit_changed: Callable[[str, str, Circuit, str], None],
         asked_for_rest: Callable[[str, str, float], None] = lambda *_: None,
+        worked: Callable[[str, str, datetime], None] = lambda *_: None,
         divert: Callable[[str, str, str, list[str]], None] = lambda *_: None,
         draw: Callable[[str, str, RateLimit, float], Awaitable[tuple[float, float]]] | None = None,
         may_start: Callable[[str, str], bool] | None = None,
@@ -161,6 +164,8 @@ class Sender:
         self._reserve = reserve
         self._circuit_changed = circuit_changed
         self._asked_for_rest = asked_for_rest
+        # Told now and then that a connection works: its newest messages may be too old to be looked for.
+        self._worked = worked
         self._divert = divert
         # Where several workers share a connection: draws cost of its budget from the record; returns what was granted
         # and for how many seconds nothing more will be.
@@ -842,7 +847,9 @@ class Sender:
         if result.retry_after_seconds and not answered:
             self._asked_for_rest(*place, now + result.retry_after_seconds)
         if result.outcome == "done":
-            queue.last_sent_at = outcome.started_at
+            if queue.last_sent_at is None or outcome.started_at - queue.last_sent_at > TOLD_WORKING_EVERY:
+                queue.last_sent_at = outcome.started_at
+                self._worked(*place, outcome.started_at)
             queue.went.append(now)
         else:
             queue.last_error, queue.last_error_at = result.detail, outcome.started_at

@@ -290,6 +290,9 @@ class Stages:
         for paper in faulty:
             found = (known.get((kind, match_key(value))) for kind, value in paper.names)
             paper.subject = next((subject for subject in found if subject), "")
+            if paper.object == "order" and not paper.business_key:
+                # There is no such order yet, but papers that wait for it know it by this number.
+                paper.business_key = next((value for kind, value in paper.names if kind == "order"), "")
 
     # -- settling papers and messages
 

@@ -591,13 +591,20 @@ def _no_rule(message: Stored, spec: ConnectionSpec, kind: str, what: str) -> Tra
     return Translation(message, [paper], "failed", trouble)
 
 
+# To accept or refuse sets that nobody looked at would be a lie, and a partner believes it.
+_NO_ANSWER = (
+    "; no 997 was sent, because none of its sets was judged: its partner waits for an answer until it is run again"
+    " or sent anew in parts"
+)
+
+
 def _too_costly(message: Stored, kind: str, error: OverBudget) -> Translation:
     """One refused paper stands for a message that was stopped; nothing of it is applied."""
     trouble = Trouble(
         code=error.code,
         cause=f"{error.code}|{message.connection_id}",
         title=f"A message on {message.connection_id} costs more than one message may",
-        detail=str(error),
+        detail=str(error) + (_NO_ANSWER if kind == "x12" else ""),
         error_class="system" if error.code == OverBudget.code else "partner",
     )
     paper = Paper(0, "", kind, "rejected", trouble=trouble, byte_length=len(message.content))

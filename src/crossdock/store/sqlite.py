@@ -121,7 +121,7 @@ def _is_full(error: BaseException) -> bool:
     transaction goes where this one went.
     """
     return isinstance(error, apsw.FullError) or (
-        isinstance(error, apsw.IOError) and error.extendedresult == apsw.SQLITE_IOERR_SHMSIZE
+        isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
     )
 
 
