@@ -74,9 +74,7 @@ def hierarchy_findings(segments: list[Segment], pointer: str) -> list[EdiFinding
         if not is_next and not gap_reported and defect != "hierarchy-number-duplicate":
             gap_reported = True
             message = f"HL01 {number} where {expected} is next."
-            findings.append(
-                _finding("hierarchy-number-gap", message, segment, at, 1, pointer, expected=str(expected))
-            )
+            findings.append(_finding("hierarchy-number-gap", message, segment, at, 1, pointer, expected=str(expected)))
         expected += 1
     owners = set(levels.parents)
     for at, (number_in_set, segment) in enumerate(placed):

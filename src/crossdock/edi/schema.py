@@ -147,9 +147,7 @@ def compile_codes(text: str) -> CodeMeanings:
     return meanings
 
 
-def with_known_codes(
-    rules: dict[str, SegmentRule], meanings: dict[str, dict[str, str]]
-) -> dict[str, SegmentRule]:
+def with_known_codes(rules: dict[str, SegmentRule], meanings: dict[str, dict[str, str]]) -> dict[str, SegmentRule]:
     """Return the rules of one set with the codes that have a meaning in it."""
     rules = dict(rules)
     for place, codes in meanings.items():
