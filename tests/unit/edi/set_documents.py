@@ -107,7 +107,7 @@ class DocumentMaker:
                 broken = [(note, at) for note in rule.notes if (at := broken_note(note, segment)) is not None]
                 if not broken:
                     break
-                note, at = broken[0]
+                _, at = broken[0]
                 sent.symmetric_difference_update({at})
             else:
                 continue

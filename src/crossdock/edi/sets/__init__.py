@@ -7,7 +7,7 @@ Compiled when first asked for and kept; nothing is read from disk.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from crossdock.edi.schema import SegmentRule, SetSchema, compile_codes, compile_segments, compile_sets, patch
 from crossdock.edi.sets import (
@@ -68,7 +68,7 @@ def known_sets() -> list[str]:
     return sorted(_TEXT_OF)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _compiled(text: str) -> dict[str, SetSchema]:
     return compile_sets(text, _SEGMENTS, CODE_MEANINGS)
 

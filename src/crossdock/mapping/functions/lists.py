@@ -12,6 +12,8 @@ from crossdock.mapping.values import RunState, compared, equal, less, name_of
 
 LISTS = Group("Lists")
 
+_END = object()
+
 
 def _list(run: RunState, value: Any) -> list[Any]:
     if value is None:
@@ -132,6 +134,25 @@ def flatten(run: RunState, values: Any) -> list[Any]:
         elif value is not None:
             flat.append(value)
     return flat
+
+
+@LISTS.function("descend(list, field)", 'count(descend(lines, "children"))', "2", returns="list", never_none=True)
+def descend(run: RunState, values: Any, name: Any) -> list[Any]:
+    """Return every element and, after each, those in its nested lists of that field, at any depth."""
+    if name.__class__ is not str:
+        raise Fault(WRONG_TYPE, f"the name of a field is needed, but this is {name_of(name)}", name)
+    found: list[Any] = []
+    waiting = [iter(_list(run, values))]
+    while waiting:
+        item = next(waiting[-1], _END)
+        if item is _END:
+            waiting.pop()
+            continue
+        found.append(item)
+        below = item.get(name) if item.__class__ is dict else None
+        if below is not None:
+            waiting.append(iter(_list(run, below)))
+    return found
 
 
 @LISTS.function("as_list(value)", 'as_list("a")', "['a']", returns="list", never_none=True)
