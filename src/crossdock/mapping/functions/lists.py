@@ -155,6 +155,18 @@ def descend(run: RunState, values: Any, name: Any) -> list[Any]:
     return found
 
 
+@LISTS.function("unnest(list, field)", 'count(unnest(lines, "serials"))', "0", returns="list", never_none=True)
+def unnest(run: RunState, values: Any, name: Any) -> list[Any]:
+    """Return `{of, item}` for each element of a nested list: `of` is the element it is nested in."""
+    if name.__class__ is not str:
+        raise Fault(WRONG_TYPE, f"the name of a field is needed, but this is {name_of(name)}", name)
+    pairs: list[Any] = []
+    for outer in _list(run, values):
+        inner = outer.get(name) if outer.__class__ is dict else None
+        pairs += [{"of": outer, "item": item} for item in _list(run, inner)]
+    return pairs
+
+
 @LISTS.function("as_list(value)", 'as_list("a")', "['a']", returns="list", never_none=True)
 def as_list(run: RunState, value: Any) -> list[Any]:
     """Return a list as it is, a single value as a list of one, and a missing value as an empty list."""
