@@ -1,18 +1,20 @@
 """The one catalogue of event types and canonical objects: name, version, shape, who may see it.
 
-To add an event: give it a line here; its object lives beside its noun in this folder.
+To add an event of a noun that has its own file with a `NOUN` (nouns.py): give it a line there, and name a new noun in
+`_NOUNS`. The events of orders, shipments and stock stand here.
 JSON Schemas are generated from the types by `schemas`; `faults_of` checks what a type cannot say.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from .acknowledgments import Ack
 from .inventory import InventoryAdjustment, InventorySnapshot
+from .nouns import Belongs, EventType, Fault, Noun
 from .orders import (
     FulfillmentAnswer,
     FulfillmentCancel,
@@ -24,17 +26,6 @@ from .orders import (
     ServiceCase,
 )
 from .shipments import Milestone, Shipment
-
-
-class EventType(msgspec.Struct, frozen=True):
-    """`name` carries its version. `aggregate` tells which process takes it; empty means it is only recorded."""
-
-    name: str
-    data: Any
-    aggregate: str = ""
-    customer_facing: bool = False
-    summary: str = ""
-
 
 # Canonical objects by the name maps use in `to: {object: …}` and `from: {object: …}`.
 OBJECTS: dict[str, Any] = {
@@ -63,6 +54,13 @@ _ROWS = (
         "crossdock.order.cancel_requested.v1", OrderChange, _ORDER, False, "A sender asks to cancel an order or lines."
     ),
     EventType(
+        "crossdock.order.change_requested.v1",
+        OrderChange,
+        _ORDER,
+        False,
+        "A sender asks for another address or other quantities.",
+    ),
+    EventType(
         "crossdock.fulfillment.answered.v1",
         FulfillmentAnswer,
         _ORDER,
@@ -85,6 +83,8 @@ _ROWS = (
     EventType("crossdock.order.sourced.v1", dict, "", False, "Sites were chosen, with the reason of every rule."),
     EventType("crossdock.order.backordered.v1", dict, "", True, "Some quantity waits for stock."),
     EventType("crossdock.order.cancelled.v1", dict, "", True, "The order, or lines of it, are cancelled."),
+    EventType("crossdock.order.changed.v1", dict, "", True, "The address or quantities of the order were changed."),
+    EventType("crossdock.order.change_refused.v1", dict, "", False, "A change came too late; data says why."),
     EventType("crossdock.order.completed.v1", dict, "", True, "Every line is shipped and delivered or cancelled."),
     EventType("crossdock.order.at_risk.v1", dict, "", False, "The promise may be missed; says by when and why."),
     EventType("crossdock.order.recovered.v1", dict, "", False, "The order is no longer at risk."),
@@ -131,16 +131,21 @@ _ROWS = (
     ),
 )
 
-EVENT_TYPES: dict[str, EventType] = {row.name: row for row in _ROWS}
+# The nouns that bring their own: `from . import returns`, then `returns.NOUN`.
+_NOUNS: tuple[Noun, ...] = ()
 
+for _noun in _NOUNS:
+    OBJECTS.update(_noun.objects)
 
-class Fault(NamedTuple):
-    """A value that its type allows and the trade does not. `pointer` is a JSON pointer into the object."""
+EVENT_TYPES: dict[str, EventType] = {row.name: row for rows in (_ROWS, *(one.events for one in _NOUNS)) for row in rows}
 
-    pointer: str
-    message: str
-    value: str
-    expected: str
+# kind of request → canonical object, of every noun with its own file.
+REQUESTS: dict[str, str] = {kind: name for one in _NOUNS for kind, name in one.requests.items()}
+
+# type of canonical object → the aggregate it belongs to, of every noun with its own file.
+BELONGS: dict[Any, Belongs] = {shape: where for one in _NOUNS for shape, where in one.belongs.items()}
+
+_FAULTS = {shape: check for one in _NOUNS for shape, check in one.faults.items()}
 
 
 def faults_of(value: Any) -> tuple[Fault, ...]:
@@ -165,7 +170,8 @@ def faults_of(value: Any) -> tuple[Fault, ...]:
         return _not_finite("quantity", [line.quantity for line in value.lines])
     if isinstance(value, InventoryAdjustment):
         return _not_finite("delta", [line.delta for line in value.lines])
-    return ()
+    check = _FAULTS.get(type(value))
+    return check(value) if check is not None else ()
 
 
 def _not_finite(field: str, quantities: list[Decimal]) -> tuple[Fault, ...]:
@@ -183,7 +189,7 @@ def _more_than(quantity: Decimal, *, zero_too: bool) -> bool:
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema of every event type's data and of every canonical object, by name."""
     wanted = dict(OBJECTS)
-    wanted.update({row.name: row.data for row in _ROWS if row.data is not dict})
+    wanted.update({row.name: row.data for row in EVENT_TYPES.values() if row.data is not dict})
     result: dict[str, dict[str, Any]] = {}
     for name, shape in wanted.items():
         (schema,), definitions = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .catalog import EVENT_TYPES, OBJECTS
+from .catalog import EVENT_TYPES, OBJECTS, REQUESTS
 
 EVENT_PREFIX = "event:"
 
@@ -14,6 +14,7 @@ REQUEST_OBJECTS: dict[str, str] = {
     "order_status": "order_status",
     "invoice_release": "invoice_release",
     "service_case": "service_case",
+    **REQUESTS,
 }
 
 

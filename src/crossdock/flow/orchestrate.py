@@ -21,10 +21,9 @@ from ..canonical.orders import Order
 from ..canonical.requests import EVENT_PREFIX
 from ..durable.identity import from_micros, to_micros
 from ..governance.configuration import Configuration
-from ..processes.order_fulfillment import decide
 from ..processes.order_state import OrderState
-from ..processes.order_state import summary as summary_of
-from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition
+from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition, Tell
+from ..processes.registry import PROCESSES, Process
 from ..store import aggregates, issues, messages, workers
 from ..store.engine import Row
 from .batch import Batch
@@ -35,11 +34,15 @@ from .subjects import business_key_of, names_of, occurred_at, subject_of
 Health = Callable[[str], Mapping[str, Any]]
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-_decode_order = msgspec.json.Decoder(OrderState).decode
+_DECODE = {kind: msgspec.json.Decoder(process.state).decode for kind, process in PROCESSES.items()}
 
 PARKED_WARNING_MINUTES = 30
 BACKORDERS_MAX = 500
 NOTHING = (Decimal(0), Decimal(0))
+# How far one event may echo from aggregate to aggregate before it is cut off: no two may talk for ever.
+TELLS_MAX = 64
+NO_OTHERS: Mapping[str, Any] = {}
+NO_LOAD: Mapping[str, int] = {}
 
 
 class Item(msgspec.Struct):
@@ -86,14 +89,46 @@ class _Stock(Mapping[tuple[str, str], StockPosition]):
         return sum(1 for _ in self)
 
 
+class _Load(Mapping[str, int]):
+    """How many requests a site was given today, by its own calendar; asked of the record where a rule looks."""
+
+    def __init__(self, batch: Batch, configuration: Configuration) -> None:
+        self._batch, self._configuration = batch, configuration
+
+    def __getitem__(self, site: str) -> int:
+        configuration = self._configuration
+        limited = configuration.compiled_policy.limited
+        if site not in limited:
+            raise KeyError(site)
+        days = {one: _day_at(configuration, one, self._batch.now) for one in limited}
+        return self._batch.requests_of(configuration.tenant_id, days)[site]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._configuration.compiled_policy.limited)
+
+    def __len__(self) -> int:
+        return len(self._configuration.compiled_policy.limited)
+
+
+def _day_at(configuration: Configuration, site: str, now: datetime) -> str:
+    return now.astimezone(configuration.compiled_policy.clock(site).zone).date().isoformat()
+
+
 class _Entry:
     """One aggregate while the batch works on it."""
 
-    __slots__ = ("aggregate_id", "created_at", "listed", "state", "version")
+    __slots__ = ("aggregate_id", "created_at", "listed", "process", "state", "version")
 
     def __init__(
-        self, aggregate_id: str, version: int, created_at: int, state: Any, listed: tuple[Any, ...] | None = None
+        self,
+        process: Process,
+        aggregate_id: str,
+        version: int,
+        created_at: int,
+        state: Any,
+        listed: tuple[Any, ...] | None = None,
     ) -> None:
+        self.process = process
         self.aggregate_id = aggregate_id
         self.listed = listed
         self.version = version
@@ -132,16 +167,51 @@ class Orchestration:
 
     def apply_event(self, event: Event, configuration: Configuration) -> None:
         """Apply an event that no paper brought: a deadline."""
-        tenant_id = event.tenant_id
-        self._load(tenant_id, {event.subject})
-        entry = self._entries.get((tenant_id, event.subject))
+        self._load(event.tenant_id, {event.subject})
+        entry = self._entries.get((event.tenant_id, event.subject))
         if entry is None:
             return
-        self._load_stock_for(tenant_id, {event.subject})
+        self._load_stock_for(event.tenant_id, {event.subject}, configuration)
         outcome = self._decide(event, configuration, entry)
         if outcome.parked_until or outcome.duplicate:
             return
         self._follow(event, outcome, entry, configuration)
+
+    def _tell(self, told: Tell, cause: Event, configuration: Configuration, depth: int) -> None:
+        """Apply what one aggregate tells another; the other may be made by it."""
+        tenant_id, place = cause.tenant_id, (cause.tenant_id, told.subject)
+        process = PROCESSES[told.subject.partition("/")[0]]
+        self._load(tenant_id, {told.subject})
+        entry = self._entries[place]
+        fresh = entry is None
+        if entry is None:
+            entry = self._new(process)
+        event = self._batch.event(
+            tenant_id,
+            told.type,
+            told.subject,
+            told.data if isinstance(told.data, dict) else msgspec.to_builtins(told.data),
+            occurred_at=cause.occurred_at,
+            correlation_id=entry.aggregate_id,
+            causation_id=cause.id,
+            message_id=cause.message_id,
+            partner=cause.partner,
+            release_id=configuration.release_id,
+            traceparent=cause.traceparent,
+        )
+        self._load_stock_for(tenant_id, {told.subject}, configuration)
+        outcome = self._decide(event, configuration, entry)
+        if outcome.parked_until or outcome.duplicate:
+            return
+        if fresh and outcome.state is not None:
+            self._entries[place] = entry
+        self._batch.record(event)
+        self._forward(event, configuration, event.id)
+        self._follow(event, outcome, entry, configuration, depth)
+
+    def _new(self, process: Process) -> _Entry:
+        batch = self._batch
+        return _Entry(process, batch.ids.new(process.prefix, batch.now), 0, batch.now_micros, None)
 
     def order(self, tenant_id: str, number: str) -> OrderState | None:
         """Return the state of an order as this pass has left it, or None when there is no such order."""
@@ -165,11 +235,12 @@ class Orchestration:
             for item in mine:
                 found = subject_of(item.paper.value, known)
                 item.paper.subject = found.subject
-                if found.subject.startswith("order/"):
+                if found.subject.partition("/")[0] in PROCESSES:
                     subjects.add(found.subject)
                 value = item.paper.value
                 if isinstance(value, Order):
-                    skus.update([line.sku for line in value.lines])
+                    policy = item.configuration.compiled_policy
+                    skus.update(policy.with_substitutes([line.sku for line in value.lines]))
                 elif item.paper.object in ("shipment", "fulfillment_answer", "order_change"):
                     stock_subjects.add(found.subject)
                 elif report := report_key(item.paper):
@@ -180,7 +251,7 @@ class Orchestration:
             if skus:
                 self._batch.load_stock(tenant_id, skus)
             if stock_subjects:
-                self._load_stock_for(tenant_id, stock_subjects)
+                self._load_stock_for(tenant_id, stock_subjects, mine[0].configuration)
 
     def _resolve_names(self, tenant_id: str, items: list[Item]) -> None:
         known = self._known.setdefault(tenant_id, {})
@@ -197,21 +268,26 @@ class Orchestration:
         missing = sorted(subject for subject in subjects if (tenant_id, subject) not in self._entries)
         if not missing:
             return
-        keys = [subject.partition("/")[2] for subject in missing]
-        rows = aggregates.load(self._batch.connection, tenant_id, "order", keys)
-        for subject, key in zip(missing, keys, strict=True):
-            row = rows.get(key)
-            self._entries[(tenant_id, subject)] = (
-                None if row is None else _Entry(row[0], row[1], row[2], _decode_order(row[3]), tuple(row[4:]))
-            )
+        by_kind: dict[str, list[str]] = {}
+        for subject in missing:
+            kind, _, key = subject.partition("/")
+            by_kind.setdefault(kind, []).append(key)
+        for kind, keys in by_kind.items():
+            rows = aggregates.load(self._batch.connection, tenant_id, kind, keys)
+            process, decode = PROCESSES[kind], _DECODE[kind]
+            for key in keys:
+                row = rows.get(key)
+                self._entries[(tenant_id, f"{kind}/{key}")] = (
+                    None if row is None else _Entry(process, row[0], row[1], row[2], decode(row[3]), tuple(row[4:]))
+                )
 
-    def _load_stock_for(self, tenant_id: str, subjects: set[str]) -> None:
+    def _load_stock_for(self, tenant_id: str, subjects: set[str], configuration: Configuration) -> None:
         skus: set[str] = set()
         for subject in subjects:
-            entry = self._entries.get((tenant_id, subject))
+            entry = self._entries.get((tenant_id, subject)) if subject.startswith("order/") else None
             if entry is not None:
                 skus.update([line.sku for line in entry.state.order.lines])
-        self._batch.load_stock(tenant_id, skus)
+        self._batch.load_stock(tenant_id, configuration.compiled_policy.with_substitutes(skus))
 
     # -- one paper
 
@@ -228,12 +304,12 @@ class Orchestration:
         kind = EVENT_TYPES[paper.event_type].aggregate
         if kind == "inventory":
             self._apply_to_stock(item, self._event_of(item))
-        elif kind == "order":
-            self._apply_to_order(item)
+        elif kind:
+            self._apply_to_process(item, kind)
         else:
             event = self._event_of(item)
             batch.record(event, paper.canonical)
-            self._forward(event, item)
+            self._forward(event, item.configuration, paper.document_id)
         if paper.stored_before and paper.state == "applied":
             batch.resolve(item.tenant_id, paper.document_id, "released by itself")
 
@@ -263,7 +339,7 @@ class Orchestration:
         else:
             self._restocked[item.tenant_id] = item.configuration
             self._batch.record(event, item.paper.canonical)
-            self._forward(event, item)
+            self._forward(event, item.configuration, item.paper.document_id)
 
     def _note_duplicate(self, item: Item, subject: str, correlation_id: str) -> None:
         """Record that a paper told nothing new: the same was applied before."""
@@ -283,16 +359,19 @@ class Orchestration:
             )
         )
 
-    def _apply_to_order(self, item: Item) -> None:
+    def _apply_to_process(self, item: Item, kind: str) -> None:
+        """Let the process of an aggregate decide. What the paper's names lead to goes before the event's usual kind."""
         batch, paper = self._batch, item.paper
-        subject = paper.subject or f"document/{paper.document_id}"
+        subject = paper.subject or f"{kind}/{paper.document_id}"
+        found = PROCESSES.get(subject.partition("/")[0])
+        process = found if found is not None and paper.event_type in found.takes else PROCESSES[kind]
         place = (item.tenant_id, subject)
         if place not in self._entries:
             self._load(item.tenant_id, {subject})
         entry = self._entries[place]
         fresh = entry is None
         if entry is None:
-            entry = _Entry(batch.ids.new("ord", batch.now), 0, batch.now_micros, None)
+            entry = self._new(process)
         event = self._event_of(item, entry.aggregate_id)
         outcome = self._decide(event, item.configuration, entry)
         if outcome.parked_until:
@@ -304,19 +383,19 @@ class Orchestration:
         if fresh and outcome.state is not None:
             self._entries[place] = entry
         batch.record(event, paper.canonical)
-        self._forward(event, item)
+        self._forward(event, item.configuration, paper.document_id)
         self._follow(event, outcome, entry, item.configuration)
 
-    def _forward(self, event: Event, item: Item) -> None:
+    def _forward(self, event: Event, configuration: Configuration, identity: str) -> None:
         """Pass an applied event on to those who subscribe to it by a route; its document is its identity."""
         kind = EVENT_PREFIX + event.type
-        if not item.configuration.takes(kind):
+        if not configuration.takes(kind):
             return
-        request = Request(kind, f"{kind}:{item.paper.document_id}", event.data)
+        request = Request(kind, f"{kind}:{identity}", event.data)
         self.requests.append(
             PlacedRequest(
                 event.tenant_id,
-                item.configuration,
+                configuration,
                 request,
                 event.subject,
                 event.id,
@@ -326,13 +405,34 @@ class Orchestration:
         )
 
     def _decide(self, event: Event, configuration: Configuration, entry: _Entry) -> Outcome:
-        stock = _Stock(self._batch, event.tenant_id)
-        context = DecisionContext(configuration.compiled_policy, self._batch.now, stock, self._health(event.tenant_id))
-        return decide(entry.state, event, context)
+        process, tenant_id = entry.process, event.tenant_id
+        stock = _Stock(self._batch, tenant_id)
+        context = DecisionContext(
+            configuration.policy_of(process.kind),
+            self._batch.now,
+            stock,
+            self._health(tenant_id),
+            load=_Load(self._batch, configuration) if configuration.compiled_policy.limited else NO_LOAD,
+            others=self._others(process, entry.state, event),
+        )
+        return process.decide(entry.state, event, context)
+
+    def _others(self, process: Process, state: Any, event: Event) -> Mapping[str, Any]:
+        subjects = process.others(state, event)
+        if not subjects:
+            return NO_OTHERS
+        self._load(event.tenant_id, set(subjects))
+        entries = [self._entries[(event.tenant_id, subject)] for subject in subjects]
+        return {
+            subject: entry.state if entry is not None else None
+            for subject, entry in zip(subjects, entries, strict=True)
+        }
 
     # -- what follows
 
-    def _follow(self, event: Event, outcome: Outcome, entry: _Entry, configuration: Configuration) -> None:
+    def _follow(
+        self, event: Event, outcome: Outcome, entry: _Entry, configuration: Configuration, depth: int = 0
+    ) -> None:
         batch, tenant_id, subject = self._batch, event.tenant_id, event.subject
         for new in outcome.events:
             batch.record(
@@ -361,12 +461,17 @@ class Orchestration:
         for exception in outcome.exceptions:
             self._except(exception, tenant_id, subject)
         if outcome.state is not None:
-            self._keep(tenant_id, subject, entry, outcome.state)
+            self._keep(tenant_id, subject, entry, outcome.state, configuration)
+        if outcome.tells and depth >= TELLS_MAX:
+            raise RuntimeError(f"{subject}: more than {TELLS_MAX} aggregates tell one another of {event.type}")
+        for told in outcome.tells:
+            self._tell(told, event, configuration, depth + 1)
 
     def _except(self, exception: Any, tenant_id: str, subject: str) -> None:
         batch = self._batch
         if exception.resolves:
-            batch.resolve(tenant_id, f"{subject}|{exception.cause}", "the order recovered")
+            kind = subject.partition("/")[0]
+            batch.resolve(tenant_id, f"{subject}|{exception.cause}", f"the {kind} recovered")
             return
         batch.faults.append(
             issues.Fault(
@@ -374,7 +479,7 @@ class Orchestration:
                 code=exception.code,
                 cause=f"{exception.code}|{exception.cause}",
                 title=exception.message,
-                object_kind="order",
+                object_kind=subject.partition("/")[0],
                 object_id=f"{subject}|{exception.cause}",
                 detail=exception.message,
                 pointer=exception.pointer,
@@ -383,9 +488,14 @@ class Orchestration:
             )
         )
 
-    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any) -> None:
+    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any, configuration: Configuration) -> None:
         batch = self._batch
-        if entry.state is None or entry.state.fulfillments != state.fulfillments:
+        if isinstance(state, OrderState) and (entry.state is None or entry.state.fulfillments != state.fulfillments):
+            known = 0 if entry.state is None else len(entry.state.fulfillments)
+            limited = configuration.compiled_policy.limited
+            for fresh in state.fulfillments[known:] if limited else ():
+                if fresh.site in limited:
+                    batch.count_request(tenant_id, fresh.site, _day_at(configuration, fresh.site, batch.now))
             before, after = commitments(entry.state), commitments(state)
             for place in before.keys() | after.keys():
                 reserved_before, shipped_before = before.get(place, NOTHING)
@@ -421,7 +531,7 @@ class Orchestration:
         ]
         subjects = ["order/" + key for key in waiting]
         self._load(tenant_id, set(subjects))
-        self._load_stock_for(tenant_id, set(subjects))
+        self._load_stock_for(tenant_id, set(subjects), configuration)
         for subject in subjects:
             data = {"name": "backorder", "override": True}
             self.apply_event(self._batch.event(tenant_id, "crossdock.deadline.passed.v1", subject, data), configuration)
@@ -501,11 +611,11 @@ class Orchestration:
 
 
 def _aggregate_row(tenant_id: str, key: str, entry: _Entry, now_micros: int) -> aggregates.AggregateRow:
-    state = entry.state
-    summary = summary_of(state)
+    process, state = entry.process, entry.state
+    summary, sites = process.summary(state), process.sites(state)
     return aggregates.AggregateRow(
         tenant_id,
-        "order",
+        process.kind,
         key,
         entry.aggregate_id,
         entry.version,
@@ -518,14 +628,9 @@ def _aggregate_row(tenant_id: str, key: str, entry: _Entry, now_micros: int) -> 
         entry.created_at,
         now_micros,
         _encode(state),
-        _sites(state),
+        # As the record keeps them: `,RENO,SWIFT,`.
+        f",{','.join(sites)}," if sites else "",
     )
-
-
-def _sites(state: OrderState) -> str:
-    """Return the sites that have, or had, a part of the order, as the record keeps them: `,RENO,SWIFT,`."""
-    sites = sorted({fulfillment.site for fulfillment in state.fulfillments})
-    return f",{','.join(sites)}," if sites else ""
 
 
 def paper_of_row(row: Row) -> Paper:

@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from ..canonical.catalog import BELONGS
 from ..canonical.identifiers import match_key
 from ..canonical.inventory import InventoryAdjustment, InventorySnapshot
+from ..canonical.nouns import given
 from ..canonical.orders import FulfillmentAnswer, Order, OrderChange, ServiceCase
 from ..canonical.shipments import Milestone, Shipment
 
@@ -27,47 +29,46 @@ class Subject(msgspec.Struct, frozen=True):
 def names_of(value: Any) -> tuple[tuple[str, str], ...]:
     """Return the (type, value) names by which an object may find its order, the surest first."""
     if isinstance(value, Shipment):
-        return _given(("fulfillment", value.fulfillment_number), ("order", value.order_number))
+        return given(("fulfillment", value.fulfillment_number), ("order", value.order_number))
     if isinstance(value, Milestone):
-        return _given(
+        return given(
             ("order", value.order_number),
             ("fulfillment", value.fulfillment_number),
             ("shipment", value.shipment_number),
             ("tracking", value.tracking),
         )
     if isinstance(value, FulfillmentAnswer):
-        return _given(("fulfillment", value.number))
+        return given(("fulfillment", value.number))
     if isinstance(value, OrderChange):
-        return _given(("order", value.number))
+        return given(("order", value.number))
     if isinstance(value, ServiceCase):
-        return _given(("order", value.order_number))
-    return ()
-
-
-def _given(*names: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(name for name in names if name[1])
+        return given(("order", value.order_number))
+    belongs = BELONGS.get(type(value))
+    return belongs.names(value) if belongs is not None else ()
 
 
 def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
     """Return the subject of a canonical object.
 
-    `known` maps (type, match key) to a subject. An order number that is not known stands for itself: `decide` parks
-    it.
+    `known` maps (type, match key) to a subject. A number of the aggregate's own kind (an order's, a return's) that is
+    not known stands for itself: `decide` takes it on, or parks the paper.
     """
     if isinstance(value, Order):
         return Subject("order/" + value.number)
     if isinstance(value, InventorySnapshot | InventoryAdjustment):
         return Subject("inventory/" + value.site)
     names = names_of(value)
-    if names and names[0][0] == "order":
-        return Subject("order/" + names[0][1])
+    belongs = BELONGS.get(type(value))
+    own = belongs.kind if belongs is not None else "order"
+    if names and names[0][0] == own:
+        return Subject(f"{own}/{names[0][1]}")
     for kind, name in names:
         found = known.get((kind, match_key(name)))
-        if found is not None:
+        if found is not None and found.startswith(own + "/"):
             return Subject(found)
     for kind, name in names:
-        if kind == "order":
-            return Subject("order/" + name)
+        if kind == own:
+            return Subject(f"{own}/{name}")
     return Subject(awaits=f"{names[0][0]}:{names[0][1]}") if names else Subject()
 
 

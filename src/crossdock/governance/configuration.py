@@ -23,6 +23,7 @@ from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
+from ..processes.registry import PROCESSES
 from .pack import BrandSpec, ConnectionSpec, InboundRule, PackHead, PartnerSpec, Route
 from .pack_checks import ConnectorLint, check_references
 from .pack_files import INVALID, PackReader, closest, follow, lookup_rows, pack_error
@@ -33,6 +34,7 @@ T = TypeVar("T")
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
     "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "brand.yaml",
+    *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
 )  # fmt: skip
 
 # Parts of the order policy: the file each stands in, and the key around it there.
@@ -42,6 +44,7 @@ _POLICY_FILES = {
     "calendars": ("calendars/", ""),
     "service_levels": ("service_levels.yaml", "service_levels"),
     "sourcing": ("rules/sourcing.yaml", "rules"),
+    "substitutes": ("rules/sourcing.yaml", "substitutes"),
     "timezone": ("pack.yaml", "timezone"),
 }
 
@@ -73,6 +76,10 @@ class Pack(msgspec.Struct):
     lookups: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     routes: list[Route] = msgspec.field(default_factory=list)
     policy: OrderPolicy = OrderPolicy()
+    # Of every process besides the orders' own: kind of aggregate → its `rules/<kind>.yaml`.
+    rules: dict[str, Any] = msgspec.field(
+        default_factory=lambda: {kind: one.policy() for kind, one in PROCESSES.items() if one.policy is not None}
+    )
     brand: BrandSpec = BrandSpec()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
@@ -85,7 +92,7 @@ class Configuration:
 
     __slots__ = (
         "_inbound", "_routes", "brand", "compiled_policy", "connections", "files", "head", "lookups", "maps",
-        "partners", "policy", "release_id", "routes", "sites", "tenant_id", "warnings",
+        "partners", "policy", "release_id", "routes", "rules", "sites", "tenant_id", "warnings",
     )  # fmt: skip
 
     def __init__(
@@ -107,6 +114,7 @@ class Configuration:
         self.lookups = pack.lookups
         self.policy = pack.policy
         self.compiled_policy = policy
+        self.rules: Mapping[str, Any] = pack.rules
         self.brand = pack.brand
         self.routes = tuple(pack.routes)
         self.sites: dict[str, Site] = {site.site: site for site in pack.policy.sites}
@@ -118,6 +126,10 @@ class Configuration:
         self._inbound: dict[tuple[str, str, str], tuple[_Rule, ...]] = {}
         for connection in self.connections.values():
             _index_inbound(self._inbound, connection, pack.places[("connection", connection.connection)])
+
+    def policy_of(self, kind: str) -> Any:
+        """Return the rules by which a process decides: the compiled order policy, or what `rules/<kind>.yaml` says."""
+        return self.compiled_policy if kind == "order" else self.rules.get(kind)
 
     def takes(self, kind: str) -> bool:
         """Tell whether any route names this kind of request or event."""
@@ -247,9 +259,13 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
     elif path == "service_levels.yaml" and (levels := _one(reader, path, text, ServiceLevelsFile)):
         policy["service_levels"] = levels.service_levels
     elif path == "rules/sourcing.yaml" and (sourcing := _one(reader, path, text, SourcingFile)):
-        policy["sourcing"] = sourcing.rules
+        policy.update(sourcing=sourcing.rules, substitutes=sourcing.substitutes)
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
+    else:
+        kind = path.removeprefix("rules/").removesuffix(".yaml")
+        if kind in pack.rules and (found := _one(reader, path, text, PROCESSES[kind].policy)) is not None:
+            pack.rules[kind] = found
 
 
 def _one(reader: PackReader, path: str, text: str, kind: type[T]) -> T | None:

@@ -62,6 +62,18 @@ class ProcessException(msgspec.Struct, frozen=True, omit_defaults=True):
     resolves: bool = False
 
 
+class Tell(msgspec.Struct, frozen=True):
+    """An event for another aggregate (`subject`), applied in the same transaction after this decision.
+
+    So a return tells its order what came back. `data` is a canonical object or plain JSON values. An aggregate that
+    does not exist may be made by it; one whose process parks the event never hears of it.
+    """
+
+    subject: str
+    type: str
+    data: Any
+
+
 class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that follows from one event. An outcome that only returns the state changes nothing.
 
@@ -75,6 +87,7 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
     timers: tuple[TimerChange, ...] = ()
     exceptions: tuple[ProcessException, ...] = ()
     references: tuple[Reference, ...] = ()
+    tells: tuple[Tell, ...] = ()
     parked_until: str = ""
     duplicate: bool = False
 
@@ -93,6 +106,8 @@ class DecisionContext(msgspec.Struct, frozen=True):
     `policy` is the process's own compiled policy (of orders: `policy_compiler.CompiledPolicy`).
     `stock` is keyed by (site, sku); `health` by site: `healthy`, `degraded` or `down`.
     `load` counts by site the fulfillment requests of its working day; it is looked at only where capacity is limited.
+    `others` holds by subject the states of the aggregates that the process names (`Process.others`), None where there
+    is none.
     """
 
     policy: Any
@@ -100,6 +115,7 @@ class DecisionContext(msgspec.Struct, frozen=True):
     stock: Mapping[tuple[str, str], StockPosition] = {}
     health: Mapping[str, Literal["healthy", "degraded", "down"]] = {}
     load: Mapping[str, int] = {}
+    others: Mapping[str, Any] = {}
 
 
 class AggregateSummary(msgspec.Struct, frozen=True):

@@ -100,7 +100,10 @@ def name(connection: Connection, rows: Iterable[tuple[str, str, str, str]]) -> N
 
 
 def resolve(connection: Connection, tenant_id: str, values: Sequence[str]) -> dict[tuple[str, str], str]:
-    """Return the subjects that some names belong to: (type, match key) → subject."""
+    """Return the subjects that some names belong to: (type, match key) → subject.
+
+    A name that an order shares with something else, as a waybill that a return uses again, leads to the order.
+    """
     if not values:
         return {}
     rows = connection.many(
@@ -109,7 +112,12 @@ def resolve(connection: Connection, tenant_id: str, values: Sequence[str]) -> di
         list({search_key(value) for value in values}),
     )
     # The index finds loosely; what differs in more than case and spaces is another name.
-    return {(row[0], match_key(row[1])): row[2] for row in rows}
+    found: dict[tuple[str, str], str] = {}
+    for kind, value, subject in rows:
+        name_ = (kind, match_key(value))
+        if not found.get(name_, "").startswith("order/"):
+            found[name_] = subject
+    return found
 
 
 def set_timers(connection: Connection, rows: Iterable[tuple[str, str, str, int]]) -> None:

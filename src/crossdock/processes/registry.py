@@ -1,0 +1,62 @@
+"""The processes there are, each with what the shell must know to run it. To add one, add a line to `PROCESSES`.
+
+A process is a pure `decide(state, event, context) -> Outcome` over one kind of aggregate. The shell loads the state,
+hands in the facts, and writes what came out in one transaction; it knows nothing else of any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..canonical.events import Event
+from . import order_fulfillment
+from .order_state import OrderState
+from .order_state import summary as order_summary
+from .outcome import AggregateSummary, DecisionContext, Outcome
+
+
+def _none(state: Any) -> tuple[str, ...]:
+    return ()
+
+
+def _no_others(state: Any, event: Event) -> tuple[str, ...]:
+    return ()
+
+
+class Process(msgspec.Struct, frozen=True):
+    """One kind of aggregate and what steers it.
+
+    `kind` leads its subjects (`return/RMA-1001`), `prefix` its ids (`ret`). `state` is the type its state is stored as.
+    `summary` derives what lists show. `policy` is the type of `rules/<kind>.yaml` in a pack, with a default for every
+    field; None where the process takes no rules. `takes` are the event types it takes besides those the catalogue gives
+    to its kind. `others` names the aggregates whose states the decision looks at (`context.others`), by subject.
+    """
+
+    kind: str
+    prefix: str
+    state: Any
+    decide: Callable[[Any, Event, DecisionContext], Outcome]
+    summary: Callable[[Any], AggregateSummary]
+    policy: Any = None
+    sites: Callable[[Any], tuple[str, ...]] = _none
+    others: Callable[[Any, Event], tuple[str, ...]] = _no_others
+    takes: frozenset[str] = frozenset()
+
+
+def _order_sites(state: OrderState) -> tuple[str, ...]:
+    return tuple(sorted({fulfillment.site for fulfillment in state.fulfillments}))
+
+
+ORDERS = Process(
+    kind="order",
+    prefix="ord",
+    state=OrderState,
+    decide=order_fulfillment.decide,
+    summary=order_summary,
+    sites=_order_sites,
+)
+
+PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS,)}
