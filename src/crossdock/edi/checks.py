@@ -63,8 +63,11 @@ def fast_pattern(rule: SegmentRule) -> Callable[[str], object] | None:
     return re.compile(head + tail).fullmatch
 
 
-# Of one segment: its matcher, whether it has notes, its rule, the elements with codes we interpret.
-_Prepared = tuple[Callable[[str], object] | None, bool, SegmentRule, tuple[tuple[int, frozenset[str]], ...]]
+# What else a segment has to be looked at for.
+_NOTES, _CODES = 1, 2
+
+# Of one segment: its matcher, _NOTES and _CODES, its rule.
+_Prepared = tuple[Callable[[str], object] | None, int, SegmentRule]
 
 
 class ElementChecks:
@@ -73,6 +76,7 @@ class ElementChecks:
     def __init__(self, rules: dict[str, SegmentRule]) -> None:
         self._rules = rules
         self._fast: dict[str, _Prepared] = {}
+        self._coded: dict[str, tuple[tuple[int, frozenset[str]], ...]] = {}
         self._notes: dict[tuple[str, tuple[bool, ...]], bool] = {}
 
     def check(self, segments: list[Segment], delimiters: Delimiters, pointer: str) -> list[EdiFinding]:
@@ -86,20 +90,21 @@ class ElementChecks:
             known = fast.get(elements[0]) or self._known(elements[0])
             if known is None:
                 continue
-            matches, has_notes, rule, coded = known
+            matches, more, rule = known
             if matches is None or matches(JOINER.join(elements)) is None or not elements[-1]:
                 _check_slowly(rule, segment, number, delimiters, pointer, findings)
-            if has_notes:
-                present = (elements[0], tuple(map(bool, elements)))
-                kept = notes.get(present)
-                if kept is None:
-                    kept = notes[present] = not any(broken_note(note, segment) for note in rule.notes)
-                if not kept:
-                    _check_notes(rule, segment, number, pointer, findings)
-            if coded:
-                for at, codes in coded:
-                    if at < len(elements) and elements[at] and elements[at] not in codes:
-                        _note_code(rule, segment, number, at, pointer, findings)
+            if more:
+                if more & _NOTES:
+                    present = (elements[0], tuple(map(bool, elements)))
+                    kept = notes.get(present)
+                    if kept is None:
+                        kept = notes[present] = not any(broken_note(note, segment) for note in rule.notes)
+                    if not kept:
+                        _check_notes(rule, segment, number, pointer, findings)
+                if more & _CODES:
+                    for at, codes in self._coded[elements[0]]:
+                        if at < len(elements) and elements[at] and elements[at] not in codes:
+                            _note_code(rule, segment, number, at, pointer, findings)
         return findings
 
     def _known(self, tag: str) -> _Prepared | None:
@@ -108,7 +113,10 @@ class ElementChecks:
         if rule is None:
             return None
         coded = tuple((at, element.known) for at, element in enumerate(rule.elements, 1) if element.known)
-        known = self._fast[tag] = (fast_pattern(rule), bool(rule.notes), rule, coded)
+        if coded:
+            self._coded[tag] = coded
+        more = (_NOTES if rule.notes else 0) | (_CODES if coded else 0)
+        known = self._fast[tag] = (fast_pattern(rule), more, rule)
         return known
 
 

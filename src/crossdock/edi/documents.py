@@ -104,7 +104,7 @@ class _Builder:
         self._signs = delimiters
         self._positions = positions
         self.unplaced: list[Document] = []
-        self._levels = hierarchy.Levels()
+        self._levels: hierarchy.Levels | None = None
         self._placed: list[tuple[Document, str]] = []
 
     def record(self, branch: Branch, path: str) -> Document:
@@ -166,6 +166,7 @@ class _Builder:
     def _attach_level(self, record: Document, name: str, path: str, branch: Branch) -> None:
         """Add a level under the level it belongs to, or at the top."""
         segment = self._segments[_first(branch) - 1]
+        self._levels = self._levels or hierarchy.Levels()
         above, _ = self._levels.place(segment.get(1), segment.get(2), segment.get(3))
         owner, place = (record, f"{path}/{name}") if above is None else self._placed[above]
         if above is not None:

@@ -52,13 +52,10 @@ class Levels:
 def hierarchy_findings(segments: list[Segment], pointer: str) -> list[EdiFinding]:
     """Return what is wrong with the numbers of the levels of a set."""
     levels, findings = Levels(), []
-    placed: list[tuple[int, Segment]] = []
-    expected, gap_reported = 1, False
-    for at, segment in enumerate(segments, 1):
-        if segment.elements[0] != TAG:
-            continue
+    placed = [(at, segment) for at, segment in enumerate(segments, 1) if segment.elements[0] == TAG]
+    gap_reported = False
+    for expected, (at, segment) in enumerate(placed, 1):
         number, parent = segment.get(1), segment.get(2)
-        placed.append((at, segment))
         above, defect = levels.place(number, parent, segment.get(3))
         if defect == "hierarchy-number-duplicate":
             findings.append(_finding(defect, f"HL01 {number} was used before.", segment, at, 1, pointer))
@@ -70,12 +67,12 @@ def hierarchy_findings(segments: list[Segment], pointer: str) -> list[EdiFinding
             owner = placed[above][1].get(1)
             message = f"HL {number} names no level above; it is taken to belong to HL {owner}."
             findings.append(_finding(defect, message, segment, at, 2, pointer, expected=owner))
-        is_next = is_number(number) and int(number[:12]) == expected
-        if not is_next and not gap_reported and defect != "hierarchy-number-duplicate":
+        if number != str(expected) and not gap_reported and defect != "hierarchy-number-duplicate":
+            if is_number(number) and int(number[:12]) == expected:
+                continue
             gap_reported = True
             message = f"HL01 {number} where {expected} is next."
             findings.append(_finding("hierarchy-number-gap", message, segment, at, 1, pointer, expected=str(expected)))
-        expected += 1
     owners = set(levels.parents)
     for at, (number_in_set, segment) in enumerate(placed):
         sent, wanted = segment.get(4), "1" if at in owners else "0"

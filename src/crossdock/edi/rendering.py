@@ -85,7 +85,7 @@ class _Renderer:
     def __init__(self, schema: SetSchema, delimiters: Delimiters) -> None:
         self._schema = schema
         self._signs = delimiters
-        self._names: dict[str, tuple[str, ...]] = {}
+        self._names: dict[str, tuple[tuple[str, ElementRule | None], ...]] = {}
         self._levels = 0
         self.segments: list[Segment] = []
         self.findings: list[EdiFinding] = []
@@ -168,14 +168,18 @@ class _Renderer:
         rule = self._schema.segments[tag]
         names = self._names.get(tag)
         if names is None:
-            plain = not any(element.components for element in rule.elements)
-            names = self._names[tag] = tuple(element.name for element in rule.elements) if plain else ()
+            merged = any(element.name == "&" for element in rule.elements)
+            fields = tuple((one.name, one if one.components else None) for one in rule.elements)
+            names = self._names[tag] = () if merged else fields
         elements = [tag]
         if names:
-            used.update(names)
-            for name in names:
+            for name, composite in names:
+                used.add(name)
                 value = record.get(name)
-                elements.append(value if type(value) is str else self._text(value, path, name))
+                if composite is not None:
+                    elements.append(self._element(composite, record, path, used) if value else "")
+                else:
+                    elements.append(value if type(value) is str else self._text(value, path, name))
         else:
             elements += [self._element(element, record, path, used) for element in rule.elements]
         self._unknown_elements(rule, record, path, used, elements)
@@ -192,6 +196,9 @@ class _Renderer:
         if element.name != "&":
             used.add(element.name)
             inner = record.get(element.name) or {}
+            if not isinstance(inner, Mapping):
+                self._wrong_shape(f"{path}/{element.name}", "a record", inner)
+                return ""
         parts = []
         for component in element.components:
             if element.name == "&":

@@ -374,6 +374,7 @@ def _translate_set(
         "set_control_number": one.control_number,
         "usage": interchange.usage,
         "date": interchange.date,
+        "time": interchange.time,
     }
     papers: list[Paper] = []
     document = edi.set_to_document(one)

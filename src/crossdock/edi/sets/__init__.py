@@ -40,6 +40,16 @@ CODE_MEANINGS = compile_codes("\n".join(one.CODES for one in _CODED))
 
 KNOWN_TAGS = frozenset(_SEGMENTS)
 
+# What each set is, in our own words.
+TITLES = {
+    "180": "return authorization", "204": "load tender", "210": "freight invoice", "214": "carrier status",
+    "810": "invoice", "846": "stock report", "850": "purchase order", "855": "purchase order acknowledgment",
+    "856": "ship notice", "860": "purchase order change", "861": "receiving advice",
+    "865": "purchase order change acknowledgment", "940": "warehouse shipping order", "944": "warehouse stock receipt",
+    "945": "warehouse shipping advice", "990": "answer to a load tender", "997": "functional acknowledgment",
+    "999": "implementation acknowledgment",
+}  # fmt: skip
+
 # GS01 of each set, for the writer and for the check of a group's type; more sets than we hold schemas for.
 FUNCTIONAL_IDS = {
     "180": "AN", "204": "SM", "210": "IM", "214": "QM", "810": "IN", "820": "RA", "846": "IB", "850": "PO",

@@ -30,7 +30,8 @@ GRAMMAR = f"""
         SE
 210 IM  ST B3=b3 C3?=c3 ITD?=itd N9*x300=references[qualifier] G62*x6=dates[qualifier] R3*x12=routes H3*x6=handling
         K1*x10=remarks {_INVOICE_PARTY} {_EQUIPMENT}
-        (S5 x999 =stops: S5 N9*x10=references[qualifier] G62*x10=dates[qualifier] {_INVOICE_PARTY.replace("x10 =p", "x2 =p")})
+        (S5 x999 =stops:
+            S5 N9*x10=references[qualifier] G62*x10=dates[qualifier] {_INVOICE_PARTY.replace("x10 =p", "x2 =p")})
         (LX x9999 =lines:
             LX N9*x5=references[qualifier] POD?=pod L5*x30=descriptions L0*x10=quantities L1*x10=charges L7*x10=tariffs
             K1*x10=remarks {_INVOICE_PARTY.replace("x10 =p", "x999999 =p")})
@@ -38,12 +39,12 @@ GRAMMAR = f"""
 """
 
 _STATUSES = """
-    A3 returned; A7 refused; A9 damaged; AF departed pickup; AG delivery estimated; AH delivery attempted;
-    AI reconsigned; AJ out for delivery; AM loaded on truck; AP not delivered; AV available;
-    BC held; CA cancelled; CB delivered by consignee; CD departed delivery; CP loaded; D1 delivered; J1 to connecting line;
-    K1 arrived at customs; L1 loading; P1 departed terminal; PA delivered in part; PR customs hold;
-    R1 from connecting line; S1 spotted; SD delayed; X1 arrived delivery; X2 arrival estimated; X3 arrived pickup;
-    X4 arrived terminal; X5 at delivery dock; X6 in transit; X8 at pickup dock; XB booked
+    A3 returned; A7 refused; A9 damaged; AF departed pickup; AG delivery estimated; AH delivery attempted; AI
+    reconsigned; AJ out for delivery; AM loaded on truck; AP not delivered; AV available; BC held; CA
+    cancelled; CB delivered by consignee; CD departed delivery; CP loaded; D1 delivered; J1 to connecting
+    line; K1 arrived at customs; L1 loading; P1 departed terminal; PA delivered in part; PR customs hold; R1
+    from connecting line; S1 spotted; SD delayed; X1 arrived delivery; X2 arrival estimated; X3 arrived
+    pickup; X4 arrived terminal; X5 at delivery dock; X6 in transit; X8 at pickup dock; XB booked
 """
 
 CODES = f"""

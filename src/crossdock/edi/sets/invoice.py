@@ -24,6 +24,7 @@ GRAMMAR = f"""
 CODES = """
 810 BIG.07 CN credit; CR credit; DI debit; DR debit; PR product invoice; FB final; CI consolidated
 810 BIG.08 00 original; 01 cancellation; 05 replacement; 07 duplicate
-810 SAC.01 A allowance; C charge; N no allowance or charge; P promotion; Q charge request; R allowance request; S service
+810 SAC.01 A allowance; C charge; N no allowance or charge; P promotion; Q charge request; R allowance request; \
+S service
 810 TXI.01 ST state sales tax; LS state and local sales tax; GS goods and services tax; VA value added tax; TX all taxes
 """

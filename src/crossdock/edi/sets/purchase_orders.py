@@ -1,12 +1,12 @@
 """850 purchase order, 855 its acknowledgment, 860 and 865 its changes: structure, names and the codes we interpret."""
 
-from crossdock.edi.sets.parties import TRADE
+from crossdock.edi.sets.parties import TRADE_FOB
 
 _HEAD = f"""
         CUR?=cur REF*=references[qualifier] PER*x3=contacts TAX*=taxes FOB*=freight_terms CTP*=prices
         SAC*x25=charges CSH*x5=sales_requirements ITD*x5=terms DTM*x10=dates[qualifier] PID*x200=descriptions
         MEA*x40=measures TD1*x200=packages TD5*x12=carriers TD3*x12=equipment TD4*x5=hazards MAN*x10=marks
-        TXI*=tax_amounts (N9 x1000 =remarks: N9 DTM*=dates[qualifier] MSG*x1000=texts) {TRADE.format(max=200)}
+        TXI*=tax_amounts (N9 x1000 =remarks: N9 DTM*=dates[qualifier] MSG*x1000=texts) {TRADE_FOB.format(max=200)}
 """
 
 _LINE_HEAD = """
@@ -18,7 +18,7 @@ _LINE_HEAD = """
 """
 
 _LINE_TAIL = f"""
-            (N9 x1000 =remarks: N9 DTM*=dates[qualifier] MEA*x40=measures MSG*x1000=texts) {TRADE.format(max=200)}
+            (N9 x1000 =remarks: N9 DTM*=dates[qualifier] MEA*x40=measures MSG*x1000=texts) {TRADE_FOB.format(max=200)}
             (SLN x1000 =components: SLN MSG*=texts PID*x1000=descriptions SAC*x10=charges DTM*x10=dates[qualifier]
                 QTY*=quantities)
 """
@@ -57,11 +57,11 @@ _CHANGE = """
 CODES = f"""
 850 BEG.01 {_PURPOSE}
 850 BEG.02 {_ORDER_TYPE}
-850 DTM.01 001 cancel after; 002 deliver at; 010 ship at; 037 ship not before; 038 ship not later; 063 deliver not later; \
-064 deliver not before
+850 DTM.01 001 cancel after; 002 deliver at; 010 ship at; 037 ship not before; 038 ship not later; \
+063 deliver not later; 064 deliver not before
 855 BAK.01 {_PURPOSE}
-855 BAK.02 AC accepted with changes; AD accepted; AE accepted, changed; AK received; AT accepted; RD rejected with detail; \
-RF rejected, no counter offer; RJ rejected
+855 BAK.02 AC accepted with changes; AD accepted; AE accepted, changed; AK received; AT accepted; \
+RD rejected with detail; RF rejected, no counter offer; RJ rejected
 855 ACK.01 {_LINE_STATUS}
 860 BCH.01 {_PURPOSE}
 860 POC.02 {_CHANGE}

@@ -1,6 +1,6 @@
 """944 Stock receipt and 861 receiving advice: the structures, the names of their parts, and the codes we interpret."""
 
-from crossdock.edi.sets.parties import TRADE, WAREHOUSE
+from crossdock.edi.sets.parties import TRADE_FOB, WAREHOUSE
 
 GRAMMAR = f"""
 944 RE  ST W17=w17 {WAREHOUSE.format(max=10).replace("(N1 ", "(N1! ")}
@@ -10,11 +10,11 @@ GRAMMAR = f"""
             (W13 x50 =exceptions: W13 N9*x200=references[qualifier]))
         W14=w14 SE
 861 RC  ST BRA=bra CUR?=cur REF*=references[qualifier] PER*x3=contacts DTM+x10=dates[qualifier] PRF*x25=orders
-        TD1*x2=packages TD5*x12=carriers TD3*x12=equipment TD4*x5=hazards MEA*x40=measures {TRADE.format(max=200)}
+        TD1*x2=packages TD5*x12=carriers TD3*x12=equipment TD4*x5=hazards MEA*x40=measures {TRADE_FOB.format(max=200)}
         (RCD x200000 =lines:
             RCD SN1?=sn1 CUR?=cur LIN*x100=ids PID*x1000=descriptions PO4*x100=packs REF*x12=references[qualifier]
             PER*x3=contacts DTM*x10=dates[qualifier] PRF*x25=orders MEA*=measures TD1*x20=packages TD5*x12=carriers
-            TD3*x12=equipment TD4*x5=hazards SAC*x10=charges MAN*=marks {TRADE.format(max=200)})
+            TD3*x12=equipment TD4*x5=hazards SAC*x10=charges MAN*=marks {TRADE_FOB.format(max=200)})
         CTT?=ctt SE
 """
 

@@ -55,7 +55,8 @@ L5  N01/3=number@213 AN1/50=description@79 AN1/30=commodity@22 ID1/1=commodity_q
     AN1/48=mark@87 ID1/2=mark_qualifier@88 | P0304 C0706
 L0  N01/3=number@213 R1/11=billed_quantity@220 ID2/2=billed_qualifier@221 R1/10=weight@81 ID1/2=weight_qualifier@187
     R1/8=volume@183 ID1/1=volume_unit@184 N01/7=lading_quantity@80 ID3/3=packaging@211 AN2/25=dunnage@458
-    ID1/1=weight_unit@188 ID2/2=service@56 | P0203 P0405 P0607 P0809 C1104
+    ID1/1=weight_unit@188 ID2/2=service@56 R1/15=quantity@380 ID3/3=packaging_2@211 ID1/1=hazardous@1073 |
+    P0203 P0405 P0607 P0809 C1104 P1314
 L1  N01/3=number@213 R1/9=rate@60 ID2/2=rate_qualifier@122 N21/12=charge@58 N21/9=advances@191 N21/9=prepaid@117
     AN3/9=rate_point@120 ID3/3=code@150 ID1/3=rate_class@121 ID1/1=entitlement@39 ID1/1=payment_method@16
     AN2/25=description@276 ID1/1=tariff_application@257 N02/12=declared_value@74 ID2/2=value_qualifier@122

@@ -4,6 +4,8 @@ Own names, lengths of release 004010, only positions partners really use; `@` as
 `product_ids(n)` stands for n pairs of qualifier and product id, which many segments end with.
 """
 
+from crossdock.edi.sets.segments import MORE_REFERENCES
+
 
 def product_ids(count: int) -> str:
     """Return grammar of `count` pairs `id_qualifier_N`, `id_N`."""
@@ -18,11 +20,6 @@ def pairs(first: int, count: int) -> str:
 _QUANTITIES_OF_LOCATIONS = " ".join(
     f"{'M' if at == 1 else ''}AN2/80=location_{at}@67 {'M' if at == 1 else ''}R1/15=quantity_{at}@380"
     for at in range(1, 11)
-)
-
-_MORE_REFERENCES = (
-    "(MID2/3=qualifier@128 MAN1/30=value@127 ID2/3=qualifier_2@128 AN1/30=value_2@127 ID2/3=qualifier_3@128"
-    " AN1/30=value_3@127)=more"
 )
 
 GRAMMAR = f"""
@@ -52,7 +49,7 @@ BRA MAN1/30=number@127 MDT8/8=date@373 MID2/2=purpose@353 MID1/1=type@962 TM4/8=
 # what most of them share
 CUR MID2/3=role@98 MID3/3=currency@100 R4/10=rate@280 ID2/3=role_2@98 ID3/3=currency_2@100 ID3/3=market@669
     ID3/3=date_qualifier@374 DT8/8=date@373 TM4/8=time@337 | C0807 C0907
-REF MID2/3=qualifier@128 AN1/30=value@127 AN1/80=description@352 {_MORE_REFERENCES} | R0203
+REF MID2/3=qualifier@128 AN1/30=value@127 AN1/80=description@352 {MORE_REFERENCES} | R0203
 DTM MID3/3=qualifier@374 DT8/8=date@373 TM4/8=time@337 ID2/2=zone@623 ID2/3=period_format@1250 AN1/35=period@1251 |
     R020305 C0403 P0506
 TAX AN1/20=tax_id@325 ID1/2=location_qualifier_1@309 AN1/30=location_1@310 ID1/2=location_qualifier_2@309

@@ -3,14 +3,14 @@
 Levels (HL) become a tree by their parent ids: `levels` holds the roots, each level its own under `children`.
 """
 
-from crossdock.edi.sets.parties import TRADE
+from crossdock.edi.sets.parties import TRADE_FOB
 
 GRAMMAR = f"""
 856 SH  ST BSN=bsn DTM*x10=dates[qualifier]
         (HL! x200000 =levels:
             HL LIN?=lin SN1?=sn1 SLN*x1000=components PRF?=prf PO4?=po4 PID*x200=descriptions MEA*x40=measures
             TD1*x20=packages TD5*x12=carriers TD3*x12=equipment TD4*x5=hazards REF*=references[qualifier]
-            PER*x3=contacts MAN*=marks DTM*x10=dates[qualifier] FOB?=fob PAL?=pal {TRADE.format(max=200)}
+            PER*x3=contacts MAN*=marks DTM*x10=dates[qualifier] FOB?=fob PAL?=pal {TRADE_FOB.format(max=200)}
             SDQ*x50=distribution CUR?=cur SAC*=charges)
         CTT?=ctt SE
 """
