@@ -71,6 +71,7 @@ class Draft:
         self.risks = state.risks
         self.raised: dict[tuple[str, str], Raised] = {(one.code, one.cause): one for one in state.raised}
         self.timers: dict[str, datetime] = {timer.name: timer.due_at for timer in state.timers}
+        self.change = state.change
         self.parked_until = ""
         self.events: list[NewEvent] = []
         self.requests: list[Request] = []
@@ -169,6 +170,7 @@ class Draft:
             raised=tuple(self.raised.values()),
             timers=tuple([Timer(name, due_at) for name, due_at in self.timers.items()]),
             cases_opened=self.cases_opened,
+            change=self.change,
         )
         return Outcome(
             state,
