@@ -35,6 +35,7 @@ NOUN = Noun(
     objects={"notification": Notification},
     events=(
         EventType("crossdock.case.suppressed.v1", dict, "", False, "A risk became no case: the noise budget is spent."),
+        EventType("crossdock.field.conflict.v1", dict, "", False, "A partner wrote a field it does not own."),
         EventType("crossdock.notice.sent.v1", dict, "", False, "Somebody was told something, by which rule."),
         EventType("crossdock.notice.suppressed.v1", dict, "", False, "Somebody was not told on purpose; says why."),
     ),

@@ -15,7 +15,7 @@ import msgspec
 
 from ..canonical.events import Event
 from ..durable.identity import Ids, to_micros
-from ..store import aggregates, case_counts, issues, journal, messages, outbound, payloads, shapes, stock
+from ..store import aggregates, case_counts, issues, journal, messages, outbound, own_words, payloads, shapes, stock
 from ..store.engine import Connection, Row
 
 
@@ -127,6 +127,10 @@ class Batch:
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
         self.shapes: list[shapes.ShapeRow] = []
+        # What we told connections that may tell it back: (tenant, connection, object, key) → digest; see ownership.py.
+        self.own_changes: dict[tuple[str, str, str, str], bytes] = {}
+        self.own_known: dict[tuple[str, str, str, str], set[bytes]] = {}
+        self.own_forgotten: list[tuple[str, str, str, str]] = []
         self.cases_opened: dict[tuple[str, str], int] = {}
 
     def event(
@@ -303,6 +307,12 @@ class Batch:
         for tenant_id, object_id, cause in self.judged_again:
             issues.resolve_other_causes(
                 connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
+            )
+        if self.own_forgotten:
+            own_words.forget(connection, self.own_forgotten)
+        if self.own_changes:
+            own_words.remember(
+                connection, [(*place, digest, self.now_micros) for place, digest in sorted(self.own_changes.items())]
             )
         if self.cases_opened:
             case_counts.count(connection, self.cases_opened)

@@ -24,8 +24,9 @@ from ..governance.configuration import Configuration
 from ..processes.order_state import OrderState
 from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition, Tell
 from ..processes.registry import PROCESSES, Process
-from ..store import aggregates, case_counts, issues, messages, workers
+from ..store import aggregates, case_counts, issues, messages, own_words, workers
 from ..store.engine import Row
+from . import ownership
 from .batch import Batch
 from .inventory import apply_stock, commitments, contradiction, report_key
 from .papers import Paper, Trouble
@@ -55,6 +56,7 @@ class Item(msgspec.Struct):
     partner: str
     received_at: datetime
     traceparent: str = ""
+    connection_id: str = ""
 
 
 class PlacedRequest(msgspec.Struct):
@@ -227,6 +229,7 @@ class Orchestration:
         for item in items:
             by_tenant.setdefault(item.tenant_id, []).append(item)
         for tenant_id, mine in by_tenant.items():
+            ownership.load_own_words(self._batch, tenant_id, mine)
             self._resolve_names(tenant_id, mine)
             known = self._known[tenant_id]
             subjects = set()
@@ -264,6 +267,29 @@ class Orchestration:
                 wanted += [name for kind, name in names if (kind, match_key(name)) not in known]
         if wanted:
             known.update(aggregates.resolve(self._batch.connection, tenant_id, wanted))
+            self._resolve_cross_references(tenant_id, items)
+
+    def _resolve_cross_references(self, tenant_id: str, items: list[Item]) -> None:
+        """Let names that only a partner uses mean what they meant to it at the time of the paper."""
+        known = self._known[tenant_id]
+        strange: dict[str, list[tuple[Item, str]]] = {}
+        for item in items:
+            names = names_of(item.paper.value)
+            if item.partner and names and not any((kind, match_key(name)) in known for kind, name in names):
+                for kind, name in names:
+                    strange.setdefault(name, []).append((item, kind))
+        if not strange:
+            return
+        rows = own_words.references(self._batch.connection, tenant_id, sorted(strange))
+        meant: set[str] = set()
+        for partner, kind, value, ours, valid_from, valid_until in rows:
+            for item, wanted in strange[value]:
+                at = to_micros(occurred_at(item.paper.value, item.received_at))
+                if partner == item.partner and kind == wanted and valid_from <= at < (valid_until or at + 1):
+                    ownership.call_it_ours(item, kind, ours)
+                    meant.add(ours)
+        if meant:
+            known.update(aggregates.resolve(self._batch.connection, tenant_id, sorted(meant)))
 
     def _load(self, tenant_id: str, subjects: set[str]) -> None:
         missing = sorted(subject for subject in subjects if (tenant_id, subject) not in self._entries)
@@ -294,6 +320,15 @@ class Orchestration:
 
     def _apply_one(self, item: Item) -> None:
         batch, paper = self._batch, item.paper
+        if ownership.is_echo(batch, item):
+            # Our own word, told back: it says nothing new, and is sent to nobody.
+            paper.business_key = business_key_of(paper.value)
+            self._note_duplicate(item, paper.subject or f"document/{paper.document_id}", "")
+            return
+        if item.configuration.ownership_of(paper.object):
+            entry = self._entries.get((item.tenant_id, paper.subject))
+            if not ownership.owned(batch, item, None if entry is None else entry.state):
+                return
         # An item of the same batch may just have introduced the name this one is known by.
         if not paper.subject:
             found = subject_of(paper.value, self._known[item.tenant_id])

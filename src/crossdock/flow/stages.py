@@ -277,6 +277,7 @@ class Stages:
                     message.partner,
                     message.received_at,
                     message.traceparent,
+                    message.connection_id,
                 )
             )
         return items

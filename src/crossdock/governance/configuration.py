@@ -24,6 +24,7 @@ from ..mapping.yaml_source import Located, load
 from ..processes.case_rules import CaseRules
 from ..processes.contracts import Contract
 from ..processes.notices import NoticeRule, NoticeRules
+from ..processes.ownership import OwnershipRule, OwnershipRules
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
 from ..processes.registry import PROCESSES
@@ -37,7 +38,7 @@ T = TypeVar("T")
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
     "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "rules/case.yaml", "brand.yaml",
-    "contracts/", "notifications.yaml",
+    "contracts/", "notifications.yaml", "ownership.yaml",
     *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
 )  # fmt: skip
 
@@ -88,6 +89,7 @@ class Pack(msgspec.Struct):
     brand: BrandSpec = BrandSpec()
     contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
     notices: NoticeRules = NoticeRules()
+    ownership: OwnershipRules = OwnershipRules()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
     # Maps that are there and do not compile: who names one is not told that there is none.
@@ -98,8 +100,10 @@ class Configuration:
     """Everything one release of one tenant says, ready to run. Never changed after it is made."""
 
     __slots__ = (
+        "_echoes",
         "_inbound",
         "_notices",
+        "_owned",
         "_owners",
         "_routes",
         "brand",
@@ -143,6 +147,16 @@ class Configuration:
         self.rules: Mapping[str, Any] = pack.rules
         self.brand = pack.brand
         self.contracts: Mapping[str, Contract] = pack.contracts
+        self._echoes = frozenset(
+            (spec.connection, str(pack.maps[rule.map].target.object))
+            for spec in pack.connections.values()
+            for rule in spec.inbound
+            if rule.map
+        ) & frozenset((route.connection, str(pack.maps[route.map].source.object)) for route in pack.routes)
+        self._owned: dict[str, list[tuple[OwnershipRule, Any]]] = {}
+        for one in pack.ownership.rules:
+            condition = _expression(one.when, "ownership.yaml", 1)
+            self._owned.setdefault(one.object, []).append((one, condition and condition.evaluate))
         self.notices = pack.notices
         self._notices: dict[str, list[tuple[NoticeRule, Any]]] = {}
         for rule in pack.notices.rules:
@@ -162,6 +176,14 @@ class Configuration:
     def policy_of(self, kind: str) -> Any:
         """Return the rules by which a process decides: the compiled order policy, or what `rules/<kind>.yaml` says."""
         return self.compiled_policy if kind == "order" else self.rules.get(kind)
+
+    def echoes(self, connection_id: str, kind: str | None) -> bool:
+        """Tell whether a connection is told objects of a kind and tells us such: what we say may come back."""
+        return (connection_id, kind) in self._echoes
+
+    def ownership_of(self, kind: str) -> Sequence[tuple[OwnershipRule, Any]]:
+        """Return the rules of who owns an object of a kind, each with its condition (None: always)."""
+        return self._owned.get(kind, ())
 
     def notice_rules(self, event_type: str) -> Sequence[tuple[NoticeRule, Any]]:
         """Return the notification rules of a type of event, each with its condition (None: always)."""
@@ -310,6 +332,9 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy.update(sourcing=sourcing.rules, substitutes=sourcing.substitutes)
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
+    elif path == "ownership.yaml" and (root := reader.tree(path, text)) is not None:
+        pack.ownership = reader.struct(path, root, OwnershipRules) or pack.ownership
+        pack.trees[("ownership", path)] = root
     elif path == "notifications.yaml" and (root := reader.tree(path, text)) is not None:
         pack.notices = reader.struct(path, root, NoticeRules) or pack.notices
         pack.trees[("notices", path)] = root
@@ -396,6 +421,7 @@ def _check_expressions(reader: PackReader, pack: Pack) -> None:
         wanted += [(*place, rule.when) for rule in connection.inbound]
     for index, rule in enumerate((*pack.notices.rules, *pack.notices.owners)):
         wanted.append(("notifications.yaml", index + 1, rule.when))
+    wanted += [("ownership.yaml", index + 1, one.when) for index, one in enumerate(pack.ownership.rules)]
     for file, line, text in wanted:
         try:
             _expression(text, file, line)

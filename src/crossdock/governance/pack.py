@@ -6,6 +6,7 @@
     routes.yaml               list of Route          sites.yaml, calendars/*.yaml, service_levels.yaml,
     rules/sourcing.yaml       parts of OrderPolicy   brand.yaml           BrandSpec
     contracts/*.yaml          Contract               notifications.yaml   NoticeRules
+    ownership.yaml            OwnershipRules
 Secrets never stand in a pack: a value such as `secret:swift-password`, `env:NAME` or `file:PATH` names where one lies.
 `configuration.py` compiles these into what the flow runs.
 """

@@ -19,6 +19,7 @@ from ..errors import Finding, Severity
 from ..mapping import CompiledMap
 from .contracts import check_contract
 from .notices import check_notices
+from .ownership import check_ownership
 from .pack import ConnectionSpec, Route
 from .pack_files import PackReader, follow
 from .secrets import is_reference
@@ -58,6 +59,7 @@ def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lin
     for contract in pack.contracts.values():
         check_contract(reader, pack, contract, *pack.places[("contract", contract.contract)])
     check_notices(reader, pack)
+    check_ownership(reader, pack)
     for site in pack.policy.sites:
         _check_zone(reader, "sites.yaml", 1, site.timezone)
         if site.partner not in pack.partners:

@@ -239,9 +239,9 @@ class OrderState(msgspec.Struct, frozen=True, omit_defaults=True):
     risks: tuple[str, ...] = ()
     raised: tuple[Raised, ...] = ()
     timers: tuple[Timer, ...] = ()
-    change: PendingChange | None = None
     # The day (in the tenant's zone) of the newest case, and how many were opened on it.
     cases_opened: tuple[str, int] = ("", 0)
+    change: PendingChange | None = None
     shape: int = 1
 
 

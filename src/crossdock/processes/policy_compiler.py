@@ -37,7 +37,7 @@ class CompiledPolicy:
         policy: OrderPolicy,
         conditions: dict[int, Condition],
         allowed: dict[int, Condition] | None = None,
-        case_conditions: tuple[Condition | None, ...] | None = None,
+        case_conditions: dict[int, Condition] | None = None,
     ) -> None:
         calendars = {calendar.calendar: calendar for calendar in policy.calendars}
         self.source = policy
@@ -56,8 +56,10 @@ class CompiledPolicy:
         # Sites whose requests of a day are counted.
         self.limited = frozenset(site.site for site in policy.sites if site.capacity_per_day is not None)
         self.cases = {case.cause: case for case in policy.orders.cases}
-        relevance = policy.case.relevance
-        self.case_rules = CompiledCaseRules(policy.case, case_conditions or (None,) * len(relevance))
+        relevant = case_conditions or {}
+        self.case_rules = CompiledCaseRules(
+            policy.case, tuple(relevant.get(index) for index, _ in enumerate(policy.case.relevance))
+        )
         self._region_of = {code: name for name, codes in policy.regions.items() for code in codes}
         self._clocks: dict[tuple[str, str], SiteClock] = {}
         for site in policy.sites:
@@ -115,16 +117,11 @@ def compile_policy(policy: OrderPolicy, *, compile_condition: ConditionCompiler 
     conditions = _conditions("sourcing", [(one.rule, one.when) for one in policy.sourcing], compile_condition, findings)
     substitutes = [(f"{one.sku} by {one.by}", one.when) for one in policy.substitutes]
     allowed = _conditions("substitutes", substitutes, compile_condition, findings)
-    cases: list[Condition | None] = []
-    for index, relevance in enumerate(policy.case.relevance):
-        try:
-            place = f"rules/case.yaml rule {index + 1}"
-            cases.append(compile_condition(relevance.when, place) if relevance.when and compile_condition else None)
-        except CrossdockError as error:
-            findings.append(_finding(f"/case/relevance/{index}/when", f"rule {index + 1}: {error}", relevance.when))
+    relevance = [(f"{number}", one.when) for number, one in enumerate(policy.case.relevance, 1)]
+    cases = _conditions("case/relevance", relevance, compile_condition, findings)
     if findings:
         raise ConfigurationError(f"the order policy has {len(findings)} faults", findings=tuple(findings))
-    return CompiledPolicy(policy, conditions, allowed, tuple(cases))
+    return CompiledPolicy(policy, conditions, allowed, cases)
 
 
 def _conditions(

@@ -169,8 +169,8 @@ class Draft:
             risks=self.risks,
             raised=tuple(self.raised.values()),
             timers=tuple([Timer(name, due_at) for name, due_at in self.timers.items()]),
-            change=self.change,
             cases_opened=self.cases_opened,
+            change=self.change,
         )
         return Outcome(
             state,
