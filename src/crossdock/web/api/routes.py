@@ -23,6 +23,7 @@ from .replays import get_replay, list_replays, move_replay, plan_replay, start_r
 from .restores import close_restore, list_restores
 from .retention import run_retention
 from .search import search
+from .supply import HANDLERS as SUPPLY
 
 HANDLERS = [
     health,
@@ -59,6 +60,7 @@ HANDLERS = [
     get_replay,
     move_replay,
     search,
+    *SUPPLY,
     list_releases,
     active_release,
     list_restores,
