@@ -21,6 +21,9 @@ from ..rendering import as_csv, as_json, page
 NAV = (
     ("overview", "Overview", "/console", "layout-dashboard", "overview.read"),
     ("orders", "Orders", "/console/orders", "package", "order.read"),
+    ("purchases", "Purchases", "/console/purchases", "warehouse", "supply.read"),
+    ("loads", "Loads", "/console/loads", "truck", "supply.read"),
+    ("claims", "Claims", "/console/claims", "badge-dollar-sign", "supply.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
     ("dead", "Dead letters", "/console/dead-letters", "ban", "message.read"),

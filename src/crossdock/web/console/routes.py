@@ -17,6 +17,7 @@ from .overview import overview
 from .replays import move_replay, plan_replay, replay_job, replays, start_replay
 from .sign_in import home, login, login_link, sign_in, sign_out
 from .source_again import source_issue, source_order
+from .supply import HANDLERS as SUPPLY
 
 HANDLERS = [
     home,
@@ -51,5 +52,6 @@ HANDLERS = [
     move_replay,
     find,
     suggest,
+    *SUPPLY,
     error_code,
 ]
