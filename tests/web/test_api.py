@@ -41,6 +41,7 @@ def _paths(world: World) -> list[tuple[str, str]]:
                 .replace("/v1/purchases/{number}", f"/v1/purchases/{PURCHASE}")
                 .replace("/v1/loads/{number}", f"/v1/loads/{LOAD}")
                 .replace("/v1/claims/{number}", f"/v1/claims/{CLAIM}")
+                .replace("/v1/fulfillments/{number}", "/v1/fulfillments/SO-1001-1")
                 .replace("{verb}", "pause")
                 .format(**_ids(world))
             )

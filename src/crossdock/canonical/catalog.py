@@ -55,6 +55,13 @@ _ROWS = (
         "crossdock.order.cancel_requested.v1", OrderChange, _ORDER, False, "A sender asks to cancel an order or lines."
     ),
     EventType(
+        "crossdock.order.change_requested.v1",
+        OrderChange,
+        _ORDER,
+        False,
+        "A sender asks for another address or other quantities.",
+    ),
+    EventType(
         "crossdock.fulfillment.answered.v1",
         FulfillmentAnswer,
         _ORDER,
@@ -77,6 +84,8 @@ _ROWS = (
     EventType("crossdock.order.sourced.v1", dict, "", False, "Sites were chosen, with the reason of every rule."),
     EventType("crossdock.order.backordered.v1", dict, "", True, "Some quantity waits for stock."),
     EventType("crossdock.order.cancelled.v1", dict, "", True, "The order, or lines of it, are cancelled."),
+    EventType("crossdock.order.changed.v1", dict, "", True, "The address or quantities of the order were changed."),
+    EventType("crossdock.order.change_refused.v1", dict, "", False, "A change came too late; data says why."),
     EventType("crossdock.order.completed.v1", dict, "", True, "Every line is shipped and delivered or cancelled."),
     EventType("crossdock.order.at_risk.v1", dict, "", False, "The promise may be missed; says by when and why."),
     EventType("crossdock.order.recovered.v1", dict, "", False, "The order is no longer at risk."),

@@ -45,13 +45,26 @@ class Order(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
+class ChangedLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The quantity that a line shall have instead; 0 cancels the line."""
+
+    line_no: str
+    quantity: Decimal
+
+
 class OrderChange(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a sender asks of an order that exists: a cancel, of the whole order or of some lines."""
+    """What a sender asks of an order that exists.
+
+    `action` `cancel` cancels the whole order or the lines of `line_nos`; `change` takes another address (`ship_to`),
+    other quantities (`lines`), or both.
+    """
 
     number: str
     action: str = "cancel"
     line_nos: tuple[str, ...] = ()
     reason: str = ""
+    ship_to: Address | None = None
+    lines: tuple[ChangedLine, ...] = ()
     refs: tuple[Reference, ...] = ()
 
 

@@ -59,6 +59,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "replays": CommandEntry(
         "crossdock.cli.replays", "Plan, start and steer a replay of many messages.", _ASK, group=True
     ),
+    "route": CommandEntry(
+        "crossdock.cli.route", "Try sourcing rules on one order, or on the orders of the past.", _MAKE, group=True
+    ),
     "explain": CommandEntry("crossdock.cli.explain", "Explain an error code: what, why, how to fix.", _ASK),
     "map": CommandEntry("crossdock.cli.map", "Test, lint and explain maps.", _MAKE, group=True),
     "edi": CommandEntry("crossdock.cli.edi", "Read, check and acknowledge EDI files.", _MAKE, group=True),

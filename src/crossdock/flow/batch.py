@@ -112,6 +112,8 @@ class Batch:
         self.judged_again: list[tuple[str, str, str]] = []
         self.positions: dict[tuple[str, str, str], Position] = {}
         self.positions_changed: set[tuple[str, str, str]] = set()
+        self.loads: dict[tuple[str, str, str], int] = {}
+        self.loads_added: dict[tuple[str, str, str], int] = {}
         self.reports_known: dict[tuple[str, str, str], bytes] = {}
         self.reports: list[tuple[str, str, str, bytes, str, int]] = []
         self.acknowledged: list[tuple[str, str, str]] = []
@@ -179,6 +181,22 @@ class Batch:
             # A marker that this SKU was looked up, so that an unknown SKU is not asked for again.
             self.positions[(tenant_id, "", sku)] = Position(Decimal(0), Decimal(0), None)
 
+    def requests_of(self, tenant_id: str, days: Mapping[str, str]) -> dict[str, int]:
+        """Return how many requests some sites were given on a day each; read once a cycle."""
+        missing = [(site, day) for site, day in days.items() if (tenant_id, site, day) not in self.loads]
+        if missing:
+            found = stock.site_loads(self.connection, tenant_id, missing)
+            for place in missing:
+                self.loads[(tenant_id, *place)] = found.get(place, 0)
+        return {site: self.loads[(tenant_id, site, day)] for site, day in days.items()}
+
+    def count_request(self, tenant_id: str, site: str, day: str) -> None:
+        """Count a request that a site is given on a day of its own calendar."""
+        place = (tenant_id, site, day)
+        self.requests_of(tenant_id, {site: day})
+        self.loads[place] += 1
+        self.loads_added[place] = self.loads_added.get(place, 0) + 1
+
     def load_reports(self, tenant_id: str, reports: set[str]) -> None:
         """Bring into memory which of some stock reports were applied before."""
         for (report, site), digest in stock.reports_of(self.connection, tenant_id, sorted(reports)).items():
@@ -236,6 +254,8 @@ class Batch:
                 (fresh if found.fresh else known).append(row)
             stock.save(connection, known)
             stock.create(connection, fresh)
+        if self.loads_added:
+            stock.add_site_loads(connection, [(*place, count) for place, count in sorted(self.loads_added.items())])
         if self.reports:
             stock.insert_reports(connection, self.reports)
         if self.interchange_rows:

@@ -42,6 +42,7 @@ NOTHING = (Decimal(0), Decimal(0))
 # How far one event may echo from aggregate to aggregate before it is cut off: no two may talk for ever.
 TELLS_MAX = 64
 NO_OTHERS: Mapping[str, Any] = {}
+NO_LOAD: Mapping[str, int] = {}
 
 
 class Item(msgspec.Struct):
@@ -86,6 +87,31 @@ class _Stock(Mapping[tuple[str, str], StockPosition]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+class _Load(Mapping[str, int]):
+    """How many requests a site was given today, by its own calendar; asked of the record where a rule looks."""
+
+    def __init__(self, batch: Batch, configuration: Configuration) -> None:
+        self._batch, self._configuration = batch, configuration
+
+    def __getitem__(self, site: str) -> int:
+        configuration = self._configuration
+        limited = configuration.compiled_policy.limited
+        if site not in limited:
+            raise KeyError(site)
+        days = {one: _day_at(configuration, one, self._batch.now) for one in limited}
+        return self._batch.requests_of(configuration.tenant_id, days)[site]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._configuration.compiled_policy.limited)
+
+    def __len__(self) -> int:
+        return len(self._configuration.compiled_policy.limited)
+
+
+def _day_at(configuration: Configuration, site: str, now: datetime) -> str:
+    return now.astimezone(configuration.compiled_policy.clock(site).zone).date().isoformat()
 
 
 class _Entry:
@@ -145,7 +171,7 @@ class Orchestration:
         entry = self._entries.get((event.tenant_id, event.subject))
         if entry is None:
             return
-        self._load_stock_for(event.tenant_id, {event.subject})
+        self._load_stock_for(event.tenant_id, {event.subject}, configuration)
         outcome = self._decide(event, configuration, entry)
         if outcome.parked_until or outcome.duplicate:
             return
@@ -173,7 +199,7 @@ class Orchestration:
             release_id=configuration.release_id,
             traceparent=cause.traceparent,
         )
-        self._load_stock_for(tenant_id, {told.subject})
+        self._load_stock_for(tenant_id, {told.subject}, configuration)
         outcome = self._decide(event, configuration, entry)
         if outcome.parked_until or outcome.duplicate:
             return
@@ -213,7 +239,8 @@ class Orchestration:
                     subjects.add(found.subject)
                 value = item.paper.value
                 if isinstance(value, Order):
-                    skus.update([line.sku for line in value.lines])
+                    policy = item.configuration.compiled_policy
+                    skus.update(policy.with_substitutes([line.sku for line in value.lines]))
                 elif item.paper.object in ("shipment", "fulfillment_answer", "order_change"):
                     stock_subjects.add(found.subject)
                 elif report := report_key(item.paper):
@@ -224,7 +251,7 @@ class Orchestration:
             if skus:
                 self._batch.load_stock(tenant_id, skus)
             if stock_subjects:
-                self._load_stock_for(tenant_id, stock_subjects)
+                self._load_stock_for(tenant_id, stock_subjects, mine[0].configuration)
 
     def _resolve_names(self, tenant_id: str, items: list[Item]) -> None:
         known = self._known.setdefault(tenant_id, {})
@@ -254,13 +281,13 @@ class Orchestration:
                     None if row is None else _Entry(process, row[0], row[1], row[2], decode(row[3]), tuple(row[4:]))
                 )
 
-    def _load_stock_for(self, tenant_id: str, subjects: set[str]) -> None:
+    def _load_stock_for(self, tenant_id: str, subjects: set[str], configuration: Configuration) -> None:
         skus: set[str] = set()
         for subject in subjects:
             entry = self._entries.get((tenant_id, subject)) if subject.startswith("order/") else None
             if entry is not None:
                 skus.update([line.sku for line in entry.state.order.lines])
-        self._batch.load_stock(tenant_id, skus)
+        self._batch.load_stock(tenant_id, configuration.compiled_policy.with_substitutes(skus))
 
     # -- one paper
 
@@ -385,6 +412,7 @@ class Orchestration:
             self._batch.now,
             stock,
             self._health(tenant_id),
+            load=_Load(self._batch, configuration) if configuration.compiled_policy.limited else NO_LOAD,
             others=self._others(process, entry.state, event),
         )
         return process.decide(entry.state, event, context)
@@ -433,7 +461,7 @@ class Orchestration:
         for exception in outcome.exceptions:
             self._except(exception, tenant_id, subject)
         if outcome.state is not None:
-            self._keep(tenant_id, subject, entry, outcome.state)
+            self._keep(tenant_id, subject, entry, outcome.state, configuration)
         if outcome.tells and depth >= TELLS_MAX:
             raise RuntimeError(f"{subject}: more than {TELLS_MAX} aggregates tell one another of {event.type}")
         for told in outcome.tells:
@@ -460,9 +488,14 @@ class Orchestration:
             )
         )
 
-    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any) -> None:
+    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any, configuration: Configuration) -> None:
         batch = self._batch
         if isinstance(state, OrderState) and (entry.state is None or entry.state.fulfillments != state.fulfillments):
+            known = 0 if entry.state is None else len(entry.state.fulfillments)
+            limited = configuration.compiled_policy.limited
+            for fresh in state.fulfillments[known:] if limited else ():
+                if fresh.site in limited:
+                    batch.count_request(tenant_id, fresh.site, _day_at(configuration, fresh.site, batch.now))
             before, after = commitments(entry.state), commitments(state)
             for place in before.keys() | after.keys():
                 reserved_before, shipped_before = before.get(place, NOTHING)
@@ -498,7 +531,7 @@ class Orchestration:
         ]
         subjects = ["order/" + key for key in waiting]
         self._load(tenant_id, set(subjects))
-        self._load_stock_for(tenant_id, set(subjects))
+        self._load_stock_for(tenant_id, set(subjects), configuration)
         for subject in subjects:
             data = {"name": "backorder", "override": True}
             self.apply_event(self._batch.event(tenant_id, "crossdock.deadline.passed.v1", subject, data), configuration)

@@ -44,6 +44,7 @@ _POLICY_FILES = {
     "calendars": ("calendars/", ""),
     "service_levels": ("service_levels.yaml", "service_levels"),
     "sourcing": ("rules/sourcing.yaml", "rules"),
+    "substitutes": ("rules/sourcing.yaml", "substitutes"),
     "timezone": ("pack.yaml", "timezone"),
 }
 
@@ -258,7 +259,7 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
     elif path == "service_levels.yaml" and (levels := _one(reader, path, text, ServiceLevelsFile)):
         policy["service_levels"] = levels.service_levels
     elif path == "rules/sourcing.yaml" and (sourcing := _one(reader, path, text, SourcingFile)):
-        policy["sourcing"] = sourcing.rules
+        policy.update(sourcing=sourcing.rules, substitutes=sourcing.substitutes)
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
     else:

@@ -13,6 +13,7 @@ silently. What a move means for the order is decided in `order_fulfillment/`.
 from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -65,6 +66,13 @@ class LineLedger(msgspec.Struct, frozen=True, omit_defaults=True):
     def active(self) -> Decimal:
         """What is still to be, or has been, shipped."""
         return self.ordered - self.cancelled
+
+    def grow(self, quantity: Decimal) -> LineLedger:
+        """Order more: the surplus is open."""
+        self._check("order", quantity, QUANTITY_MAX - self.ordered, "possible")
+        line = msgspec.structs.replace(self, ordered=self.ordered + quantity, open=self.open + quantity)
+        check(line)
+        return line
 
     def release(self, quantity: Decimal, *, source: Waiting = "open") -> LineLedger:
         """Ask a site for a quantity that was open or backordered."""
@@ -201,6 +209,7 @@ def _decimals(quantity: Decimal) -> int:
     return -exponent if isinstance(exponent, int) else 0
 
 
+@lru_cache(maxsize=8192)
 def quantity_text(quantity: Decimal) -> str:
     """Return a quantity as people write it.
 

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 import msgspec
 
-from ..canonical.orders import Order
+from ..canonical.orders import ChangedLine, Order
+from ..canonical.parties import Address
 from ..canonical.quantities import Money
 from .ledger import ZERO, LineLedger
 from .outcome import AggregateSummary
@@ -195,6 +196,14 @@ class Raised(msgspec.Struct, frozen=True):
     cause: str
 
 
+class PendingChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A change of the order that waits until the sites of the requests `waits` have answered."""
+
+    ship_to: Address | None = None
+    lines: tuple[ChangedLine, ...] = ()
+    waits: tuple[str, ...] = ()
+
+
 class OrderState(msgspec.Struct, frozen=True, omit_defaults=True):
     """One order as the process knows it. `shape` is the version of this structure."""
 
@@ -215,6 +224,7 @@ class OrderState(msgspec.Struct, frozen=True, omit_defaults=True):
     risks: tuple[str, ...] = ()
     raised: tuple[Raised, ...] = ()
     timers: tuple[Timer, ...] = ()
+    change: PendingChange | None = None
     shape: int = 1
 
 

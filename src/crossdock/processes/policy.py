@@ -58,7 +58,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     `cutoffs` overrides it for single service levels. The goods leave with the `last_pickup` (two hours after the
     cut-off when empty). Empty `regions` or `services` means all of them.
     An empty `calendar` means Monday to Friday. `cost_rank` compares sites only: the lower the better.
-    `location` is the partner's or ERP's code of the place.
+    `location` is the partner's or ERP's code of the place. `cost_per_order` is what one fulfillment request costs
+    there, in the tenant's currency; back-tests add it up.
     """
 
     site: str
@@ -75,6 +76,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     last_pickup: str = ""
     capacity_per_day: int | None = None
     cost_rank: int = 100
+    cost_per_order: Decimal = Decimal(0)
     active: bool = True
 
 
@@ -126,6 +128,18 @@ class SourcingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     prefer_earlier: bool = False
     split: Literal["never", "lines", "quantities"] = "quantities"
     sites_max: int = 3
+
+
+class Substitute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An item that may go instead of another that no site has, one for one.
+
+    `when` is an expression as in `SourcingRule`: the order may be filled so at all. Substitutes of an item are tried in
+    the order of the file.
+    """
+
+    sku: str
+    by: str
+    when: str = ""
 
 
 class CaseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -189,6 +203,7 @@ class SourcingFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     """`rules/sourcing.yaml`."""
 
     rules: tuple[SourcingRule, ...]
+    substitutes: tuple[Substitute, ...] = ()
 
 
 class OrderPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -204,3 +219,4 @@ class OrderPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     regions: dict[str, tuple[str, ...]] = {}
     orders: OrderRules = OrderRules()
     timezone: str = "UTC"
+    substitutes: tuple[Substitute, ...] = ()

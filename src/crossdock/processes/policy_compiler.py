@@ -8,7 +8,7 @@ remembers are answers that depend on the policy alone (ship-by instants between 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, time
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ import holidays
 
 from ..errors import ConfigurationError, CrossdockError, Finding
 from .calendars import ShipBy, SiteClock, later_today, ship_by, wall_clock
-from .policy import Calendar, OrderPolicy, OrderRules, ServiceLevel, Site, SourcingRule
+from .policy import Calendar, OrderPolicy, OrderRules, ServiceLevel, Site, SourcingRule, Substitute
 
 Condition = Callable[[Mapping[str, Any]], Any]
 ConditionCompiler = Callable[[str, str], Condition]
@@ -31,7 +31,9 @@ _MEMORY_MAX = 10_000
 class CompiledPolicy:
     """A checked policy with its rules compiled. Make one with `compile_policy`; it may be shared by all workers."""
 
-    def __init__(self, policy: OrderPolicy, conditions: dict[int, Condition]) -> None:
+    def __init__(
+        self, policy: OrderPolicy, conditions: dict[int, Condition], allowed: dict[int, Condition] | None = None
+    ) -> None:
         calendars = {calendar.calendar: calendar for calendar in policy.calendars}
         self.source = policy
         self.rules: OrderRules = policy.orders
@@ -42,6 +44,12 @@ class CompiledPolicy:
             (rule, conditions.get(index)) for index, rule in enumerate(policy.sourcing)
         )
         self.needs_variables = bool(conditions)
+        # Item → what may go instead, with the condition; in the order of the file.
+        self.substitutes: dict[str, list[tuple[Substitute, Condition | None]]] = {}
+        for index, one in enumerate(policy.substitutes):
+            self.substitutes.setdefault(one.sku, []).append((one, (allowed or {}).get(index)))
+        # Sites whose requests of a day are counted.
+        self.limited = frozenset(site.site for site in policy.sites if site.capacity_per_day is not None)
         self.cases = {case.cause: case for case in policy.orders.cases}
         self._region_of = {code: name for name, codes in policy.regions.items() for code in codes}
         self._clocks: dict[tuple[str, str], SiteClock] = {}
@@ -50,6 +58,13 @@ class CompiledPolicy:
             for level in ("", *self.service_levels):
                 self._clocks[site.site, level] = _clock(site, calendar, site.cutoffs.get(level, site.cutoff))
         self._ship_by: dict[tuple[str, str], tuple[datetime, ShipBy]] = {}
+
+    def with_substitutes(self, skus: Iterable[str]) -> set[str]:
+        """Return the items and everything that may go instead of them."""
+        items = set(skus)
+        if self.substitutes:
+            items.update(one.by for sku in skus for one, _ in self.substitutes.get(sku, ()))
+        return items
 
     def service(self, name: str) -> ServiceLevel:
         """Return a service level; an unknown or empty name is one that ships the same working day."""
@@ -83,21 +98,31 @@ def compile_policy(policy: OrderPolicy, *, compile_condition: ConditionCompiler 
     because the mapping language is a neighbour: `lambda text, place: compile_expression(text, file=place).evaluate`.
     """
     findings = list(_findings(policy))
-    conditions: dict[int, Condition] = {}
-    for index, rule in enumerate(policy.sourcing):
-        if not rule.when:
-            continue
-        pointer = f"/sourcing/{index}/when"
-        if compile_condition is None:
-            findings.append(_finding(pointer, f"rule {rule.rule}: conditions need the mapping language", rule.when))
-            continue
-        try:
-            conditions[index] = compile_condition(rule.when, f"rules/sourcing.yaml {rule.rule}")
-        except CrossdockError as error:
-            findings.append(_finding(pointer, f"rule {rule.rule}: {error}", rule.when))
+    conditions = _conditions("sourcing", [(one.rule, one.when) for one in policy.sourcing], compile_condition, findings)
+    substitutes = [(f"{one.sku} by {one.by}", one.when) for one in policy.substitutes]
+    allowed = _conditions("substitutes", substitutes, compile_condition, findings)
     if findings:
         raise ConfigurationError(f"the order policy has {len(findings)} faults", findings=tuple(findings))
-    return CompiledPolicy(policy, conditions)
+    return CompiledPolicy(policy, conditions, allowed)
+
+
+def _conditions(
+    part: str, rules: list[tuple[str, str]], compile_condition: ConditionCompiler | None, findings: list[Finding]
+) -> dict[int, Condition]:
+    """Compile the conditions of a list of (name, `when`), by place; what does not compile becomes a finding."""
+    conditions: dict[int, Condition] = {}
+    for index, (name, when) in enumerate(rules):
+        if not when:
+            continue
+        pointer = f"/{part}/{index}/when"
+        if compile_condition is None:
+            findings.append(_finding(pointer, f"rule {name}: conditions need the mapping language", when))
+            continue
+        try:
+            conditions[index] = compile_condition(when, f"rules/sourcing.yaml {name}")
+        except CrossdockError as error:
+            findings.append(_finding(pointer, f"rule {name}: {error}", when))
+    return conditions
 
 
 def _clock(site: Site, calendar: Calendar, cutoff_text: str) -> SiteClock:
@@ -134,6 +159,9 @@ def _findings(policy: OrderPolicy) -> Iterator[Finding]:
     names = tuple(site.site for site in policy.sites)
     for index, rule in enumerate(policy.sourcing):
         yield from _rule_findings(f"/sourcing/{index}", rule, names)
+    for index, one in enumerate(policy.substitutes):
+        if one.sku == one.by:
+            yield _finding(f"/substitutes/{index}/by", f"{one.sku} cannot go instead of itself", one.by)
     yield from _order_rule_findings(policy.orders, levels)
 
 

@@ -9,9 +9,11 @@ so a rule set can be tried on past orders.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -21,7 +23,7 @@ from .allocation import UNLIMITED, AllocationLine, Need, Shelf, place
 from .calendars import ShipBy
 from .ledger import ZERO, quantity_text, rounded_down
 from .outcome import StockPosition
-from .policy import Site, SourcingRule
+from .policy import Site, SourcingRule, Substitute
 from .policy_compiler import CompiledPolicy, Condition
 
 Verdict = Literal["passed", "rejected", "last", "first", "chosen", "skipped", "held"]
@@ -86,7 +88,34 @@ def source(needs: tuple[Need, ...], policy: CompiledPolicy, facts: Facts) -> Sou
         if run.held:
             return SourcingDecision((), _as_lines(needs), tuple(run.trace), run.held)
     allocations, unplaced = run.place()
+    if unplaced and policy.substitutes:
+        return _with_substitutes(run, allocations, unplaced)
     return SourcingDecision(allocations, unplaced, tuple(run.trace))
+
+
+def _with_substitutes(
+    run: _Run, allocations: tuple[Allocation, ...], unplaced: tuple[AllocationLine, ...]
+) -> SourcingDecision:
+    """Look for sites once more for what found none, by what may go instead. Each such part is a request of its own."""
+    left: list[AllocationLine] = []
+    trace = run.trace
+    for line in unplaced:
+        rest = line
+        for one, condition in run.policy.substitutes.get(line.sku, ()):
+            if rest.quantity <= 0 or not run.allows(one, condition):
+                continue
+            wanted = (Need(line.line_no, one.by, rest.quantity),)
+            again = _Run(wanted, run.policy, run.facts)
+            for rule, rule_condition in run.policy.sourcing:
+                if rule.kind != "hold" and again.applies(rule, rule_condition):
+                    _RULES[rule.kind](again, rule)
+            found, missing = again.place()
+            trace += [entry for entry in again.trace if entry.kind in ("stock", "allocation")]
+            allocations += found
+            rest = AllocationLine(line.line_no, line.sku, sum((one.quantity for one in missing), ZERO))
+        if rest.quantity > 0:
+            left.append(rest)
+    return SourcingDecision(allocations, tuple(left), tuple(trace))
 
 
 class _Run:
@@ -134,6 +163,23 @@ class _Run:
         if not holds:
             self.say(rule.rule, rule.kind, "skipped", f"does not apply: {rule.when}")
         return holds
+
+    def allows(self, one: Substitute, condition: Condition | None) -> bool:
+        """Tell whether an item may go instead of another in this order, and say so."""
+        name = f"substitute {one.sku}"
+        if condition is not None:
+            if self._variables is None:
+                self._variables = _variables(self.facts)
+            try:
+                holds = bool(condition(self._variables))
+            except CrossdockError as error:
+                self.say(name, "substitute", "skipped", f"the condition failed: {error}")
+                return False
+            if not holds:
+                self.say(name, "substitute", "skipped", f"{one.by} does not go instead: {one.when}")
+                return False
+        self.say(name, "substitute", "passed", f"{one.by} may go instead of {one.sku}, which found no site")
+        return True
 
     def ship_by(self, site: str) -> ShipBy:
         return self.policy.ship_by(site, self.facts.service_level, self.facts.now)
@@ -282,11 +328,16 @@ def _cutoff_words(run: _Run, site: Site, ship: ShipBy) -> str:
     if not ship.working_day:
         return f"no working day ({site.timezone}), ships {ship.ships_on}"
     zone = run.policy.clock(site.site, run.facts.service_level).zone
+    if not ship.late:
+        return _in_time(ship.cutoff_at, ship.ships_on, zone, site.timezone)
     cutoff = ship.cutoff_at.astimezone(zone).isoformat()[11:16]
-    if ship.late:
-        at = run.facts.now.astimezone(zone).isoformat()[11:16]
-        return f"cut-off {cutoff} passed at {at} ({site.timezone}), ships {ship.ships_on}"
-    return f"before cut-off {cutoff} ({site.timezone}), ships {ship.ships_on}"
+    at = run.facts.now.astimezone(zone).isoformat()[11:16]
+    return f"cut-off {cutoff} passed at {at} ({site.timezone}), ships {ship.ships_on}"
+
+
+@lru_cache(maxsize=4096)
+def _in_time(cutoff_at: datetime, ships_on: date, zone: ZoneInfo, name: str) -> str:
+    return f"before cut-off {cutoff_at.astimezone(zone).isoformat()[11:16]} ({name}), ships {ships_on}"
 
 
 def _capacity(run: _Run, rule: SourcingRule) -> None:

@@ -107,6 +107,22 @@ def of_subject(connection: Connection, tenant_id: str, subject: str, limit: int 
     return [event_of(row) for row in rows]
 
 
+def of_types(
+    connection: Connection, tenant_id: str, types: Sequence[str], after: int, limit: int = 2000
+) -> tuple[list[Event], int]:
+    """Return a tenant's next events of some types behind a position, and the position of the last of them.
+
+    For looking back. Who follows the journal as it grows uses a cursor: it misses nothing that commits late.
+    """
+    marks = ",".join("?" * len(types))
+    rows = connection.query(
+        f"select {_COLUMNS} from events where tenant_id = ? and type in ({marks}) and position > ?"
+        " order by position limit ?",
+        (tenant_id, *types, after, limit),
+    )
+    return [event_of(row) for row in rows], rows[-1][13] if rows else after
+
+
 def end(connection: Connection) -> Cursor:
     """Return the cursor after which only events that commit from now on follow."""
     if connection.engine == "sqlite":

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 
 from .engine import Connection, locked
+
+# How long the counts of requests a day are kept.
+DAYS_KEPT = timedelta(days=14)
 
 
 def load(
@@ -71,4 +75,29 @@ def insert_reports(connection: Connection, rows: Iterable[tuple[str, str, str, b
     connection.executemany(
         "insert into stock_reports (tenant_id, report, site, digest, document_id, recorded_at) values (?,?,?,?,?,?)",
         rows,
+    )
+
+
+def site_loads(connection: Connection, tenant_id: str, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Return how many requests sites were given, by (site, day of the site's calendar as YYYY-MM-DD)."""
+    rows = connection.many(
+        "select site, day, requests from site_loads where tenant_id = ? and site in ({})",
+        [tenant_id],
+        sorted({site for site, _ in places}),
+    )
+    wanted = set(places)
+    return {(row[0], row[1]): row[2] for row in rows if (row[0], row[1]) in wanted}
+
+
+def add_site_loads(connection: Connection, rows: Iterable[tuple[str, str, str, int]]) -> None:
+    """Add to the counts: (tenant_id, site, day, requests). Days long gone are removed on the way."""
+    rows = list(rows)
+    connection.executemany(
+        "insert into site_loads (tenant_id, site, day, requests) values (?,?,?,?)"
+        " on conflict (tenant_id, site, day) do update set requests = site_loads.requests + excluded.requests",
+        rows,
+    )
+    connection.executemany(
+        "delete from site_loads where tenant_id = ? and site = ? and day < ?",
+        [(tenant_id, site, (date.fromisoformat(day) - DAYS_KEPT).isoformat()) for tenant_id, site, day, _ in rows],
     )

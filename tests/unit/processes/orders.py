@@ -104,6 +104,15 @@ def cancel(*line_nos: str) -> tuple[str, dict[str, Any]]:
     return "order.cancel_requested", {"number": "SO-1", "line_nos": list(line_nos), "reason": "customer"}
 
 
+def change(*lines: tuple[str, int], street: str = "", **fields: Any) -> tuple[str, dict[str, Any]]:
+    """A sender changes the order: `change(("1", 6))`, `change(street="2 Elm")`."""
+    rows = [{"line_no": line_no, "quantity": str(quantity)} for line_no, quantity in lines]
+    data = {"number": "SO-1", "action": "change", "lines": rows, **fields}
+    if street:
+        data["ship_to"] = {"street": street, "country": "US", "region": "NV"}
+    return "order.change_requested", data
+
+
 def deadline(name: str, **fields: Any) -> tuple[str, dict[str, Any]]:
     return "deadline.passed", {"name": name, **fields}
 

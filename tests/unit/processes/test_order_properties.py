@@ -26,6 +26,7 @@ from tests.unit.processes.orders import (
     a_policy,
     answered,
     cancel,
+    change,
     deadline,
     milestone,
     released,
@@ -92,6 +93,11 @@ steps = st.one_of(
         st.sampled_from(["actual", "actual", "estimated", "planned"]),
     ),
     st.builds(lambda lines: cancel(*lines), st.lists(st.sampled_from(["1", "2", "7"]), max_size=2, unique=True)),
+    st.builds(
+        lambda lines, street: change(*lines, street=street),
+        st.lists(st.tuples(st.sampled_from(["1", "2", "7"]), quantities), max_size=2),
+        st.sampled_from(["", "", "1 Oak", "2 Elm"]),
+    ),
     st.builds(
         lambda name, override: deadline(name, override=override),
         st.sampled_from(["at_risk", "backorder", "hold", "?"]),
@@ -228,6 +234,7 @@ moves = st.tuples(
             "deliver",
             "give_to_finance",
             "take_return",
+            "grow",
         ]
     ),
     st.decimals(min_value=-1, max_value=12, places=1),
@@ -294,6 +301,7 @@ def test_no_data_makes_a_decision_raise(name, data):
         "crossdock.shipment.departed.v1": shipped("S-2", ("A", 60), of="SO-1-2", shipped_at=NOW.isoformat()),
         "crossdock.milestone.recorded.v1": milestone("delivered"),
         "crossdock.order.cancel_requested.v1": cancel("1"),
+        "crossdock.order.change_requested.v1": change(("1", 3), street="2 Elm"),
         "crossdock.fulfillment.answered.v1": answered("SO-1-2", "accepted"),
         "crossdock.deadline.passed.v1": deadline("backorder"),
         "crossdock.case.changed.v1": ("case.changed", {"order_number": "SO-1", "cause": "promise", "action": "opened"}),
@@ -385,6 +393,12 @@ class OrderMachine(RuleBasedStateMachine):
     @rule(lines=st.sampled_from([(), ("1",), ("2",)]))
     def customer_cancels(self, lines: tuple[str, ...]) -> None:
         check_step(self.story, cancel(*lines))
+
+    @rule(
+        line_no=st.sampled_from(["1", "2"]), quantity=st.sampled_from([1, 4, 90]), street=st.sampled_from(["", "2 Elm"])
+    )
+    def customer_changes(self, line_no: str, quantity: int, street: str) -> None:
+        check_step(self.story, change((line_no, quantity), street=street))
 
     @rule(outcome=st.sampled_from(["cancelled", "cancel_rejected"]))
     def site_settles_a_cancel(self, outcome: str) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from crossdock.canonical.orders import Order, OrderLine
 from crossdock.errors import DocumentRejected
+from crossdock.mapping import compile_expression
 from crossdock.processes.allocation import Need, Shelf, place
 from crossdock.processes.outcome import StockPosition
 from crossdock.processes.policy import (
@@ -28,10 +29,11 @@ from crossdock.processes.policy import (
     SitesFile,
     SourcingFile,
     SourcingRule,
+    Substitute,
 )
 from crossdock.processes.policy_compiler import CompiledPolicy, compile_policy
 from crossdock.processes.sourcing import Facts, SourcingDecision, source
-from tests.unit.processes.orders import NOW, SITES, a_policy, stock_of
+from tests.unit.processes.orders import NOW, SITES, Story, a_policy, released, shipped, stock_of
 
 PAGE = Path(__file__).parents[3] / "docs/reference/sourcing-rules.md"
 
@@ -337,3 +339,33 @@ def test_the_page_s_examples_are_read():
     assert "west" == policy.region("US", "NV")
     assert date(2026, 11, 28) in calendar.open_on
     assert ServiceLevel("next_day", "Next day", 0, 0, 1, "FXO") == policy.service("next_day")
+
+
+def test_a_substitute_goes_when_nobody_has_the_item():
+    """6 of A are there, 4 are not: B goes instead, in a request of its own, and the trace says why."""
+    policy = a_policy_with_substitutes(Substitute("A", "C"), Substitute("A", "B"))
+    story = Story(policy, stock=stock_of(reno={"A": 6, "B": 100}))
+
+    story.tell(released(("A", 10)))
+
+    first, second = story.sent("fulfillment_request")
+    assert [("A", 6), ("B", 4)] == [(one.lines[0].sku, int(one.lines[0].quantity)) for one in (first, second)]
+    assert {"1"} == {line.line_no for one in (first, second) for line in one.lines}
+    assert "instead of A" in second.lines[0].description
+    story.tell(shipped("S-1", ("A", 6), of="SO-1-1"), shipped("S-2", ("B", 4), of="SO-1-2"))
+    assert "shipped" == story.order.status
+
+
+def test_a_substitute_the_customer_does_not_want_stays():
+    """The condition is of the same language as every rule's."""
+    policy = a_policy_with_substitutes(Substitute("A", "B", when='order.channel == "wholesale"'))
+    story = Story(policy, stock=stock_of(reno={"A": 6, "B": 100}))
+
+    story.tell(released(("A", 10), channel="shop"))
+
+    assert 4 == story.bucket("backordered")
+
+
+def a_policy_with_substitutes(*substitutes: Substitute):
+    made = msgspec.structs.replace(a_policy().source, substitutes=substitutes)
+    return compile_policy(made, compile_condition=lambda text, place: compile_expression(text, file=place).evaluate)

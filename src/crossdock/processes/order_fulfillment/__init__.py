@@ -50,6 +50,7 @@ from ..order_state import OrderState
 from ..outcome import DecisionContext, Outcome, ProcessException
 from .answers import answered
 from .cancels import cancel_requested
+from .changes import change_requested
 from .consequences import settle
 from .deadlines import Deadline, case_changed, passed
 from .draft import Draft
@@ -57,7 +58,7 @@ from .milestones import recorded
 from .release import released_again, take_on
 from .shipments import departed
 
-__all__ = ["decide", "HANDLERS", "SOURCING_EVENTS"]
+__all__ = ["HANDLERS", "decide"]
 
 Handler = Callable[[Draft, Event, Any], bool]
 
@@ -67,22 +68,13 @@ RELEASED = "crossdock.order.released.v1"
 HANDLERS: dict[str, tuple[Any, Handler]] = {
     RELEASED: (Order, released_again),
     "crossdock.order.cancel_requested.v1": (OrderChange, cancel_requested),
+    "crossdock.order.change_requested.v1": (OrderChange, change_requested),
     "crossdock.fulfillment.answered.v1": (FulfillmentAnswer, answered),
     "crossdock.shipment.departed.v1": (Shipment, departed),
     "crossdock.milestone.recorded.v1": (Milestone, recorded),
     "crossdock.case.changed.v1": (ServiceCase, case_changed),
     "crossdock.deadline.passed.v1": (Deadline, passed),
 }
-
-# Events that may look for a site: their context needs the stock of the order's items at every site.
-SOURCING_EVENTS = frozenset(
-    (
-        RELEASED,
-        "crossdock.fulfillment.answered.v1",
-        "crossdock.shipment.departed.v1",
-        "crossdock.deadline.passed.v1",
-    )
-)
 
 
 def decide(state: OrderState | None, event: Event, context: DecisionContext) -> Outcome:

@@ -114,7 +114,7 @@ def _cancelled(draft: Draft, fulfillment: Fulfillment, answer: FulfillmentAnswer
     asked = fulfillment.state == "cancelling"
     _, opened = withdraw(draft, fulfillment, draft.step(fulfillment, "cancelled"))
     draft.emit("fulfillment.cancelled", _about(fulfillment, answer))
-    if asked and opened:
+    if asked and opened and draft.change is None:
         place(draft, "open", why=f"{fulfillment.number} was cancelled for other lines")
     elif not asked:
         _elsewhere(draft, fulfillment, opened, f"{fulfillment.site} cancelled {fulfillment.number}", answer.reason)

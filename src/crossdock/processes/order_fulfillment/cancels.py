@@ -9,6 +9,7 @@ from __future__ import annotations
 from ...canonical.events import Event
 from ...canonical.orders import FulfillmentCancel, OrderChange
 from ..order_state import ACTIVE_STATES, changed
+from .changes import drop
 from .draft import Draft
 
 
@@ -24,6 +25,7 @@ def cancel_requested(draft: Draft, _event: Event, change: OrderChange) -> bool:
         message = f"order {draft.order.number} has no line {', '.join(unknown)}"
         draft.fault("XD-DOC-001", "unknown_line", message, "/line_nos")
         return False
+    drop(draft, "the order is being cancelled")
     at_once = _cancel_waiting(draft, wanted)
     asked, waits, refused = _ask_sites(draft, wanted, change.reason)
     done = all(draft.lines[line_no].active == 0 for line_no in wanted)

@@ -16,6 +16,7 @@ from ...canonical.orders import FulfillmentLine, InvoiceRelease, OrderStatus
 from ..ledger import ZERO, quantity_text
 from ..order_state import Told, amount_of
 from ..outcome import TimerChange
+from .changes import resume
 from .draft import Draft
 from .milestones import delivery_of
 from .risks import next_look, watch
@@ -29,6 +30,7 @@ ENDED = ("delivered", "cancelled")
 def settle(draft: Draft) -> None:
     """Add everything that follows from the changed state to the draft."""
     before = draft.status
+    resume(draft)
     _book_deliveries(draft)
     _release_invoice(draft)
     # Most events are carriers' milestones, which move no quantity: what follows from quantities is skipped then.

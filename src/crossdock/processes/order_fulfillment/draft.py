@@ -70,6 +70,7 @@ class Draft:
         self.risks = state.risks
         self.raised: dict[tuple[str, str], Raised] = {(one.code, one.cause): one for one in state.raised}
         self.timers: dict[str, datetime] = {timer.name: timer.due_at for timer in state.timers}
+        self.change = state.change
         self.parked_until = ""
         self.events: list[NewEvent] = []
         self.requests: list[Request] = []
@@ -162,6 +163,7 @@ class Draft:
             risks=self.risks,
             raised=tuple(self.raised.values()),
             timers=tuple([Timer(name, due_at) for name, due_at in self.timers.items()]),
+            change=self.change,
         )
         return Outcome(
             state,

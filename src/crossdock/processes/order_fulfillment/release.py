@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 from ...canonical.events import Event
-from ...canonical.orders import FulfillmentLine, FulfillmentRequest, Order
+from ...canonical.orders import FulfillmentLine, FulfillmentRequest, Order, OrderLine
 from ..allocation import AllocationLine, Need
 from ..calendars import end_of_day
 from ..ledger import PRICE_MAX, ZERO, LineLedger, Waiting, is_quantity, quantity_text
@@ -197,7 +197,7 @@ def _ask(draft: Draft, number: str, allocation: Allocation, bucket: Waiting) -> 
                 line.sku,
                 line.quantity,
                 by_number[line.line_no].uom,
-                by_number[line.line_no].description,
+                _description(by_number[line.line_no], line.sku),
             )
             for line in allocation.lines
         ),
@@ -220,6 +220,10 @@ def _ask(draft: Draft, number: str, allocation: Allocation, bucket: Waiting) -> 
     draft.emit("fulfillment.requested", request)
     draft.request("fulfillment_request", number, request, site=allocation.site)
     draft.name("fulfillment", number, allocation.site)
+
+
+def _description(line: OrderLine, sku: str) -> str:
+    return line.description if sku == line.sku else f"instead of {line.sku} {line.description}".rstrip()
 
 
 def _settle_unplaced(draft: Draft, decision: SourcingDecision) -> None:

@@ -14,7 +14,7 @@ from ...errors import NotFound
 from ...flow.source_again import SourcedOrder
 from ...governance.configuration import Configuration
 from ...processes.order_state import STATUS_ARROWS
-from ...views import order_timeline, orders_list
+from ...views import last_look, order_timeline, orders_list
 from ...views.order_timeline import OrderPage, ShipmentNode, Step
 from ..access import Principal
 from ..context import api_principal, web_of
@@ -152,6 +152,21 @@ async def get_shipment(request: Request[Any, Any, Any], number: FromPath[str]) -
         if wanted in map(search_key, names):
             return item
     raise NotFound()
+
+
+@get(
+    "/v1/fulfillments/{number:str}/last-look",
+    operation_id="lastLook",
+    summary="Ask whether a request may still be shipped",
+    tags=["shipments"],
+)
+async def get_last_look(request: Request[Any, Any, Any], number: FromPath[str]) -> last_look.LastLook:
+    """Answer a site right before it prints a label: go, or stop and why. `number` is the number of its request."""
+    principal, _ = await _who(request, "shipment.read")
+    hub = web_of(request).hub
+    return await hub.store.read(
+        lambda connection: last_look.load(connection, principal.tenant_id, number, hub.clock.now())
+    )
 
 
 def _shipments(page: OrderPage) -> list[ShipmentOfOrder]:

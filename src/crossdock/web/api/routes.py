@@ -15,7 +15,7 @@ from .issues import source as source_issue
 from .messages import get_bytes, get_message, list_attempts, list_messages
 from .messages import replay as replay_message
 from .openapi import api_page, serve_document, serve_schema
-from .orders import get_order, get_shipment, get_timeline, list_orders, list_shipments
+from .orders import get_last_look, get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
 from .outages import declare_outage, end_outage, list_outages
 from .releases import active_release, list_releases
@@ -34,6 +34,7 @@ HANDLERS = [
     list_shipments,
     source_order,
     get_shipment,
+    get_last_look,
     list_messages,
     get_message,
     get_bytes,
