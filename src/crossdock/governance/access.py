@@ -35,7 +35,7 @@ LINK_MINUTES_MAX = 15
 
 _READ = (
     "order.read", "shipment.read", "message.read", "issue.read", "inventory.read", "overview.read", "search.read",
-    "event.read", "outage.read",
+    "event.read", "outage.read", "supply.read",
 )  # fmt: skip
 _REPAIR = (
     "message.replay",
@@ -69,7 +69,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "auditor": frozenset(
         (*_READ, "message.raw", "release.read", "audit.read", "audit.verify", "key.read", "secret.list")
     ),
-    "partner": frozenset(("message.ingest",)),
+    "partner": frozenset(("message.ingest", "supplier.read")),
 }  # fmt: skip
 
 ACTIONS: frozenset[str] = frozenset().union(*PERMISSIONS.values())

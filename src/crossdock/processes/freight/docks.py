@@ -7,6 +7,7 @@ is not on the scheduling tool says so, and somebody calls it.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -17,6 +18,8 @@ from .state import Booking
 
 NOT_ON_TOOL, REFUSED = "XD-FRT-005", "XD-FRT-006"
 MINUTES = 60
+
+Action = Literal["schedule", "reschedule", "cancel"]
 
 
 def _stop(draft: Draft, seq: int) -> Stop | None:
@@ -30,7 +33,7 @@ def ask_for_appointments(draft: Draft) -> None:
             _ask(draft, stop, "schedule", stop.window_from, MINUTES, "")
 
 
-def _ask(draft: Draft, stop: Stop, action: str, window_from: datetime | None, minutes: int, reason: str) -> None:
+def _ask(draft: Draft, stop: Stop, action: Action, window_from: datetime | None, minutes: int, reason: str) -> None:
     booking = draft.bookings.get(stop.seq) or Booking(stop.seq, "requested")
     asked = booking.asked + 1
     state = booking.state if booking.state == "confirmed" else "requested"
@@ -42,7 +45,7 @@ def _ask(draft: Draft, stop: Stop, action: str, window_from: datetime | None, mi
         stop.location,
         window_from,
         minutes,
-        reason,  # type: ignore[arg-type]
+        reason,
     )
     draft.request(f"appointment_{action}", f"{stop.seq}:{asked}", request, site=stop.location)
 

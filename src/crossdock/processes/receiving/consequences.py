@@ -6,11 +6,14 @@ It looks at facts and not at the event, so what was told once is not told again 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from ...canonical.claims import CLAIM, Claim, ClaimLine, Evidence
 from ..ledger import ZERO
+from ..outcome import Tell
 from .arrivals import tell_discrepancy
 from .draft import Draft
 from .ledger import share
@@ -31,6 +34,7 @@ def settle(draft: Draft) -> None:
     """Add everything that follows from the changed state to the draft."""
     before = draft.status
     _tell_shortages(draft)
+    _claim_damage(draft)
     if draft.closed in ("", COMPLETE):
         # A notice that comes after the last receipt may announce more: then the order is not complete after all.
         draft.closed = COMPLETE if _is_complete(draft) else ""
@@ -64,6 +68,36 @@ def _tell_shortages(draft: Draft) -> None:
                 expected=item.quantity,
                 tolerated=missing <= share(item.quantity, percent),
             )
+
+
+def _claim_damage(draft: Draft) -> None:
+    """Open a claim against the carrier for damaged goods, once notice and receipt are both there."""
+    if not draft.rules.claim_damage:
+        return
+    for key, receipt in tuple(draft.receipts.items()):
+        notice = draft.notices.get(receipt.asn_number)
+        broken = [item for item in receipt.items if item.damaged and item.line_no]
+        if receipt.claimed or not broken or notice is None or not notice.carrier:
+            continue
+        draft.receipts[key] = msgspec.structs.replace(receipt, claimed=True)
+        claim = Claim(
+            f"CL-{draft.number}-{receipt.number}",
+            "damage",
+            notice.carrier,
+            draft.order.currency or "USD",
+            tuple(ClaimLine(item.sku, item.damaged, item.damaged * _price(draft, item.line_no)) for item in broken),
+            notice.load_number,
+            draft.number,
+            receipt_number=receipt.number,
+            delivered_at=receipt.received_at,
+            evidence=(Evidence("receipt", receipt.number),),
+        )
+        draft.tells.append(Tell(f"{CLAIM}/{claim.number}", "crossdock.claim.opened.v1", claim))
+
+
+def _price(draft: Draft, line_no: str) -> Decimal:
+    line = draft.lines[line_no]
+    return line.agreed_price if line.agreed_price is not None else line.unit_price or ZERO
 
 
 def _is_complete(draft: Draft) -> bool:

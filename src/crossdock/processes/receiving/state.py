@@ -84,7 +84,7 @@ class ReceivedItem(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Received(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A receipt as booked."""
+    """A receipt as booked. `claimed`: its damage was claimed from the carrier."""
 
     number: str
     site: str
@@ -93,6 +93,7 @@ class Received(msgspec.Struct, frozen=True, omit_defaults=True):
     received_at: datetime
     asn_number: str = ""
     final: bool = True
+    claimed: bool = False
 
 
 class Raised(msgspec.Struct, frozen=True):

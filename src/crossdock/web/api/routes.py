@@ -27,6 +27,7 @@ from .restores import close_restore, list_restores
 from .retention import run_retention
 from .search import search
 from .shapes import decide_shape, list_shapes
+from .supply import HANDLERS as SUPPLY
 
 HANDLERS = [
     health,
@@ -73,6 +74,7 @@ HANDLERS = [
     get_replay,
     move_replay,
     search,
+    *SUPPLY,
     list_releases,
     active_release,
     list_restores,

@@ -22,6 +22,9 @@ from ..rendering import as_csv, as_json, page
 NAV = (
     ("overview", "Overview", "/console", "layout-dashboard", "overview.read"),
     ("orders", "Orders", "/console/orders", "package", "order.read"),
+    ("purchases", "Purchases", "/console/purchases", "warehouse", "supply.read"),
+    ("loads", "Loads", "/console/loads", "truck", "supply.read"),
+    ("claims", "Claims", "/console/claims", "badge-dollar-sign", "supply.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
     ("cases", "Cases", "/console/cases", "users", "issue.read"),

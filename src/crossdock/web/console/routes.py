@@ -20,6 +20,7 @@ from .replays import move_replay, plan_replay, replay_job, replays, start_replay
 from .shapes import decide_shape, shapes
 from .sign_in import home, login, login_link, sign_in, sign_out
 from .source_again import source_issue, source_order
+from .supply import HANDLERS as SUPPLY
 
 HANDLERS = [
     home,
@@ -59,5 +60,6 @@ HANDLERS = [
     move_replay,
     find,
     suggest,
+    *SUPPLY,
     error_code,
 ]

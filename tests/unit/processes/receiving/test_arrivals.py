@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tests.unit.processes.purchases import Story, acked, announced, changed, received, released
+import msgspec
+
+from tests.unit.processes.purchases import RULES, Story, acked, announced, changed, received, released
 
 ORDERED = released(("SAW", 100), ("BOLT", 200))
 NOTICE = announced("A-1", ("1", "SAW", 100), ("2", "BOLT", 200))
@@ -108,3 +110,16 @@ def test_the_warehouse_hears_of_a_notice_once():
         story.keys("receipt_advice"),
         story.documents("receipt_advice")[0].site,
     )
+
+
+def test_damage_is_claimed_from_the_carrier_once():
+    """Five broken saws at ten dollars: a claim of fifty, when notice and receipt are both there, in either order."""
+    rules = msgspec.structs.replace(RULES, claim_damage=True)
+    notice = announced("A-1", ("1", "SAW", 100), carrier="RDGT", load_number="L-1")
+    receipt = received("R-1", ("1", "SAW", 95), ("1", "SAW", 5, "damaged"), asn="A-1")
+    for papers in ([notice, receipt, receipt], [receipt, notice, notice]):
+        story = Story(rules).run(ORDERED, *papers)
+
+        (told,) = [one for outcome in story.outcomes for one in outcome.tells]
+        assert ("claim/CL-PO-1-R-1", "RDGT", "L-1") == (told.subject, told.data.carrier, told.data.load_number)
+        assert Decimal(50) == told.data.lines[0].amount
