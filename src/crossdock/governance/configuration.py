@@ -23,9 +23,9 @@ from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
-from ..processes.registry import PROCESSES
 from .pack import BrandSpec, ConnectionSpec, InboundRule, PackHead, PartnerSpec, Route
 from .pack_checks import ConnectorLint, check_references
+from .rule_files import RULES, rule_findings
 from .pack_files import INVALID, PackReader, closest, follow, lookup_rows, pack_error
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ T = TypeVar("T")
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
     "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "brand.yaml",
-    *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
+    *(f"rules/{kind}.yaml" for kind in RULES),
 )  # fmt: skip
 
 # Parts of the order policy: the file each stands in, and the key around it there.
@@ -78,7 +78,7 @@ class Pack(msgspec.Struct):
     policy: OrderPolicy = OrderPolicy()
     # Of every process besides the orders' own: kind of aggregate → its `rules/<kind>.yaml`.
     rules: dict[str, Any] = msgspec.field(
-        default_factory=lambda: {kind: one.policy() for kind, one in PROCESSES.items() if one.policy is not None}
+        default_factory=lambda: {kind: policy() for kind, policy in RULES.items()}
     )
     brand: BrandSpec = BrandSpec()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
@@ -196,6 +196,8 @@ def compile_pack(
         for finding in error.findings or (Finding(INVALID, str(error), pointer=error.pointer),):
             reader.findings.append(_in_policy(finding, files))
     _check_expressions(reader, pack)
+    for file, finding in rule_findings(pack):
+        reader.add(file, 1, finding.message, value=finding.value)
     if any(finding.severity == "error" for finding in reader.findings) or policy is None:
         raise pack_error(reader.findings)
     return Configuration(pack, policy, files, release_id, tuple(reader.findings))
@@ -264,7 +266,7 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy["orders"] = rules
     else:
         kind = path.removeprefix("rules/").removesuffix(".yaml")
-        if kind in pack.rules and (found := _one(reader, path, text, PROCESSES[kind].policy)) is not None:
+        if kind in pack.rules and (found := _one(reader, path, text, RULES[kind])) is not None:
             pack.rules[kind] = found
 
 
