@@ -230,7 +230,9 @@ def _damage(
             theirs[at] = whole._replace(quantity=quantity + (quantity * 5 + 13 + turn))
         case "unit":
             factor = Decimal(books.units[f"{ours.sku}/CS"])
-            theirs[at] = whole._replace(quantity=quantity, uom="CS") if turn % 2 else whole._replace(quantity=quantity * factor)
+            theirs[at] = (
+                whole._replace(quantity=quantity, uom="CS") if turn % 2 else whole._replace(quantity=quantity * factor)
+            )
         case "status":
             if stock:
                 part = Decimal(draw.randint(1, int(quantity) - 1))
@@ -304,7 +306,9 @@ def grade(name: str, books: Books, seeded: set[Seed], limits: Limits) -> Graded:
     """Return how many seeds were found in their place, how many under their name, and what else was claimed."""
     outcomes, seconds = run(books, limits)
     places = {(about, place) for about, _, place in seeded}
-    claimed = [(about, one.kind, _claimed(about, one)) for about, outcome in outcomes.items() for one in outcome.differences]
+    claimed = [
+        (about, one.kind, _claimed(about, one)) for about, outcome in outcomes.items() for one in outcome.differences
+    ]
     return Graded(
         name,
         len(seeded),

@@ -41,6 +41,7 @@ from .again import Again
 from .backbone import backbone_of, trouble_of
 from .cluster import Role
 from .doubts import Doubts
+from .reconciling import Reconciling
 from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
@@ -147,6 +148,7 @@ class Hub:
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self.chore)
         self.repair = Repair(self)
         self.again = Again(self)
+        self.reconciling = Reconciling(self)
 
     # -- life
 

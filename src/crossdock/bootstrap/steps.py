@@ -41,6 +41,7 @@ class Steps:
             "retention": self._retention,
             "outages": self._outages,
             "jobs": lambda: self._hub.repair.tick(),
+            "reconciliation": lambda: self._hub.reconciling.tick(),
         }
 
     async def _cluster(self) -> None:

@@ -119,7 +119,7 @@ class Batch:
         self.reports: list[tuple[str, str, str, bytes, str, int]] = []
         # (tenant_id, site, moved_at, movement_id, sku, lot, status, kind, delta, reference, subject, recorded_at)
         self.movements: list[tuple[Any, ...]] = []
-        # What sites last said of each shelf, loaded with their first snapshot: (tenant, site) → shelf → (quantity, as_of)
+        # What sites last said, loaded with their first snapshot: (tenant, site) → shelf → (quantity, as_of)
         self.shelves: dict[tuple[str, str], dict[tuple[str, str, str], tuple[Decimal, int]]] = {}
         self.shelves_changed: set[tuple[str, str, str, str, str]] = set()
         self.drifts: list[tuple[Any, ...]] = []
@@ -228,8 +228,20 @@ class Batch:
         tenant_id, site, sku, lot, status = place
         moved_at = min(moved_at, self.now_micros)
         self.movements.append(
-            (tenant_id, site, moved_at, movement_id, sku, lot, status, kind, str(delta), reference, subject)
-            + (self.now_micros,)
+            (
+                tenant_id,
+                site,
+                moved_at,
+                movement_id,
+                sku,
+                lot,
+                status,
+                kind,
+                str(delta),
+                reference,
+                subject,
+                self.now_micros,
+            )
         )
         if status == AVAILABLE:
             position = self.position(tenant_id, site, sku)

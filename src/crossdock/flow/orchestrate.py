@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -348,8 +347,17 @@ class Orchestration:
         value, now = item.paper.value, self._batch.now_micros
         since = None if value.from_at is None else to_micros(value.from_at)
         self._batch.statements.append(
-            (item.tenant_id, item.paper.document_id, item.partner, value.kind, value.site)
-            + (to_micros(value.as_of), since, len(value.rows), now)
+            (
+                item.tenant_id,
+                item.paper.document_id,
+                item.partner,
+                value.kind,
+                value.site,
+                to_micros(value.as_of),
+                since,
+                len(value.rows),
+                now,
+            )
         )
         self._batch.record(event, item.paper.canonical)
         self._forward(event, item.configuration, item.paper.document_id)

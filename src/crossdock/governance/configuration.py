@@ -25,8 +25,8 @@ from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsF
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
 from .pack import BrandSpec, ConnectionSpec, InboundRule, PackHead, PartnerSpec, Route
 from .pack_checks import ConnectorLint, check_references
-from .rule_files import RULES, rule_findings
 from .pack_files import INVALID, PackReader, closest, follow, lookup_rows, pack_error
+from .rule_files import RULES, rule_findings
 
 T = TypeVar("T")
 
@@ -77,9 +77,7 @@ class Pack(msgspec.Struct):
     routes: list[Route] = msgspec.field(default_factory=list)
     policy: OrderPolicy = OrderPolicy()
     # Of every process besides the orders' own: kind of aggregate → its `rules/<kind>.yaml`.
-    rules: dict[str, Any] = msgspec.field(
-        default_factory=lambda: {kind: policy() for kind, policy in RULES.items()}
-    )
+    rules: dict[str, Any] = msgspec.field(default_factory=lambda: {kind: policy() for kind, policy in RULES.items()})
     brand: BrandSpec = BrandSpec()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)

@@ -124,7 +124,7 @@ def _compare_entries(ours: list[Record], theirs: list[Record], limits: Limits, u
             left_ours.append(_summed(rows))
         else:
             _compare_pair(outcome, _summed(rows), other, limits, units)
-    left_theirs = {place: rows for place, rows in yours.items()}
+    left_theirs = dict(yours.items())
     left_ours = _other_lot(outcome, left_ours, left_theirs, number)
     left_ours = _other_number(outcome, left_ours, left_theirs, limits)
     for record in left_ours:
@@ -164,9 +164,7 @@ def _summed(rows: Sequence[Record]) -> Record:
     return first._replace(quantity=quantity, amount=amount)
 
 
-def _compare_pair(
-    outcome: Outcome, ours: Record, rows: Sequence[Record], limits: Limits, units: UnitTable
-) -> None:
+def _compare_pair(outcome: Outcome, ours: Record, rows: Sequence[Record], limits: Limits, units: UnitTable) -> None:
     theirs = _summed(rows)
     kinds: list[DifferenceKind] = []
     if len(rows) > 1 and _agree(ours, rows[0], limits) and not _agree(ours, theirs, limits):
@@ -200,9 +198,7 @@ def _slipped(ours: Decimal, theirs: Decimal, factors: Sequence[Decimal]) -> bool
     return bool(ours and theirs) and any(ours * one == theirs or theirs * one == ours for one in factors)
 
 
-def _other_lot(
-    outcome: Outcome, left: list[Record], theirs: dict[Place, list[Record]], number: object
-) -> list[Record]:
+def _other_lot(outcome: Outcome, left: list[Record], theirs: dict[Place, list[Record]], number: object) -> list[Record]:
     """Take out pairs that differ in their lot alone."""
     by_number: dict[tuple[str, str], list[Place]] = defaultdict(list)
     for place in theirs:
@@ -222,7 +218,7 @@ def _other_lot(
 def _other_number(
     outcome: Outcome, left: list[Record], theirs: dict[Place, list[Record]], limits: Limits
 ) -> list[Record]:
-    """Take out pairs that are the same thing under another number: alike in everything else, and in the number a bit."""
+    """Take out pairs that are the same thing under another number: alike in all else, a bit in the number."""
     alike: dict[tuple[object, ...], list[Place]] = defaultdict(list)
     for place, rows in theirs.items():
         alike[_content(_summed(rows))].append(place)
@@ -286,10 +282,12 @@ def _compare_stock(
     yours: dict[tuple[str, str, str, str], Decimal] = {}
     for shelf, values in rows.items():
         total = sum(values, ZERO)
-        if len(values) > 1 and not limits.close(mine.get(shelf, ZERO), total):
-            if limits.close(mine.get(shelf, ZERO), values[0]):
-                outcome.differences.append(_shelf("duplicate_there", shelf, values[0], total))
-                total = values[0]
+        # The same row again is one too many; rows of different quantities are parts of a whole.
+        here = mine.get(shelf, ZERO)
+        again = len(values) > 1 and len(set(values)) == 1
+        if again and limits.close(here, values[0]) and not limits.close(here, total):
+            outcome.differences.append(_shelf("duplicate_there", shelf, values[0], total))
+            total = values[0]
         yours[shelf] = total
     under_way: dict[tuple[str, str, str, str], list[Move]] = {}
     for move in moves if limits.in_flight else ():
@@ -297,15 +295,13 @@ def _compare_stock(
     differing: dict[tuple[str, str, str, str], Decimal] = {}
     for shelf in mine.keys() | yours.keys():
         here, there = mine.get(shelf, ZERO), yours.get(shelf, ZERO)
-        if limits.close(here, there):
-            outcome.matched += 1
-        elif shelf not in yours and not limits.complete:
+        if limits.close(here, there) or (shelf not in yours and not limits.complete):
             outcome.matched += 1
         elif _explained(there - here, under_way.get(shelf, ())):
             outcome.timing += 1
         else:
             differing[shelf] = there - here
-    _name_stock(outcome, differing, mine, yours, limits, units)
+    _name_stock(outcome, differing, mine, yours, limits, units, under_way)
     return outcome
 
 
@@ -328,6 +324,7 @@ def _name_stock(
     yours: Mapping[tuple[str, str, str, str], Decimal],
     limits: Limits,
     units: UnitTable,
+    under_way: Mapping[tuple[str, str, str, str], Sequence[Move]],
 ) -> None:
     """Name each shelf that differs; two that cancel each other out are one difference."""
     by_sku: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
@@ -339,14 +336,16 @@ def _name_stock(
             if shelf in done:
                 continue
             done.add(shelf)
-            other, kind = _counterpart(shelf, shelves, differing, done)
+            other, kind = _counterpart(shelf, shelves, differing, done, under_way)
             if other is not None and kind is not None:
                 done.add(other)
                 # What we have and they do not stands on our shelf; theirs is the other one.
                 place, there = (shelf, other) if differing[shelf] < 0 else (other, shelf)
                 words = {"status": there[3], "lot": there[2], "wrong_site": there[0]}[kind]
                 outcome.differences.append(
-                    _shelf(kind, place, mine.get(place, ZERO), yours.get(place, ZERO), f"{-differing[place]:f} in {words}")
+                    _shelf(
+                        kind, place, mine.get(place, ZERO), yours.get(place, ZERO), f"{-differing[place]:f} in {words}"
+                    )
                 )
                 continue
             here, there_now = mine.get(shelf, ZERO), yours.get(shelf, ZERO)
@@ -366,9 +365,14 @@ def _counterpart(
     shelves: Sequence[tuple[str, str, str, str]],
     differing: Mapping[tuple[str, str, str, str], Decimal],
     done: set[tuple[str, str, str, str]],
+    under_way: Mapping[tuple[str, str, str, str], Sequence[Move]],
 ) -> tuple[tuple[str, str, str, str] | None, DifferenceKind | None]:
     for other in shelves:
-        if other in done or differing[other] != -differing[shelf]:
+        # Goods that left one of the two meanwhile may blur the picture.
+        rest = differing[other] + differing[shelf]
+        if other in done or differing[other] * differing[shelf] > 0:
+            continue
+        if rest and not _explained(rest, (*under_way.get(shelf, ()), *under_way.get(other, ()))):
             continue
         unlike = [place for place in (0, 2, 3) if other[place] != shelf[place]]
         if len(unlike) == 1:

@@ -68,7 +68,9 @@ def findings(rules: ReconciliationRules, partners: frozenset[str], sites: frozen
                 "XD-CFG-001", f"{one.comparison}: there is no partner {one.partner}", pointer=f"/comparisons/{index}"
             )
         if one.site and one.site not in sites:
-            yield Finding("XD-CFG-001", f"{one.comparison}: there is no site {one.site}", pointer=f"/comparisons/{index}")
+            yield Finding(
+                "XD-CFG-001", f"{one.comparison}: there is no site {one.site}", pointer=f"/comparisons/{index}"
+            )
     runs = [one.run for one in rules.runs]
     for name in sorted({name for name in runs if runs.count(name) > 1}):
         yield Finding("XD-CFG-001", f"the run {name} stands twice", pointer="/runs")

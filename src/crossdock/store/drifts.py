@@ -17,10 +17,12 @@ DRIFT_COLUMNS = (
 
 
 def insert(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
-    """Write new drifts: (tenant_id, drift_id, site, sku, lot, status, expected, reported, from_at, as_of, opened_at)."""
+    """Write new drifts: (tenant_id, drift_id, site, sku, lot, status, expected, reported, from_at, as_of,
+    opened_at).
+    """
     connection.executemany(
-        "insert into stock_drifts (tenant_id, drift_id, site, sku, lot, status, state, kind, expected, reported, from_at,"
-        " as_of, due_at, confidence, suspect, reason, suspects, opened_at)"
+        "insert into stock_drifts (tenant_id, drift_id, site, sku, lot, status, state, kind, expected, reported,"
+        " from_at, as_of, due_at, confidence, suspect, reason, suspects, opened_at)"
         " values (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         [
             (*row[:6], "new", "", *row[6:10], 0, 0, "", "", b"[]", row[10])

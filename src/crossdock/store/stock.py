@@ -1,4 +1,4 @@
-"""Stock positions: what a site last reported, what moved and what orders reserved since, and which reports were applied.
+"""Stock positions: what sites last reported, what moved and what orders reserved since, which reports were applied.
 
 `inventory` is the one number that sourcing reads; `stock_lots` and `stock_movements` are what it is made of.
 """

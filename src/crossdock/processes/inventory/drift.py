@@ -171,9 +171,7 @@ def _double_postings(difference: Difference, movements: Sequence[Movement]) -> I
         )
 
 
-def _missing_confirmations(
-    difference: Difference, requests: Sequence[OpenRequest], as_of: int
-) -> Iterable[Suspect]:
+def _missing_confirmations(difference: Difference, requests: Sequence[OpenRequest], as_of: int) -> Iterable[Suspect]:
     if difference.amount >= 0 or difference.status != "available":
         return
     open_here = [one for one in requests if one.sku == difference.sku and one.asked_at <= as_of]
@@ -195,7 +193,9 @@ def _missing_confirmations(
 
 
 def _not_posted(difference: Difference, movements: Sequence[Movement]) -> Iterable[Suspect]:
-    mine = [move for move in movements if move.shelf == difference.shelf or (move.sku, move.status) == difference.shelf[::2]]
+    mine = [
+        move for move in movements if move.shelf == difference.shelf or (move.sku, move.status) == difference.shelf[::2]
+    ]
     same = [move for move in mine if move.delta == -difference.amount]
     for move in same[:_SUSPECTS_MAX]:
         yield Suspect(

@@ -27,9 +27,11 @@ def silences(
     for rule in rules:
         last = told.get(rule.site)
         grace = timedelta(minutes=rule.grace_minutes)
-        due = [] if last is None or not rule.every_minutes else [
-            (last + timedelta(minutes=rule.every_minutes) + grace, f"every {rule.every_minutes} minutes")
-        ]
+        due = (
+            []
+            if last is None or not rule.every_minutes
+            else [(last + timedelta(minutes=rule.every_minutes) + grace, f"every {rule.every_minutes} minutes")]
+        )
         for text in rule.by:
             moment = _last_time(text, ZoneInfo(zones.get(rule.site, "UTC")), now - grace)
             if last is None or last < moment - timedelta(hours=12):
