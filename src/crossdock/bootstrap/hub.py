@@ -43,6 +43,7 @@ from .cluster import Role
 from .contracts import Contracts
 from .doubts import Doubts
 from .notices import Notices
+from .reconciling import Reconciling
 from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
@@ -154,6 +155,7 @@ class Hub:
         self.repair = Repair(self)
         self.again = Again(self)
         self.shape_decisions = ShapeDecisions(self)
+        self.reconciling = Reconciling(self)
 
     # -- life
 

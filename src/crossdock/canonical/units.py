@@ -62,7 +62,7 @@ class UnitTable:
         self.rows = factors
         self._by_sku: dict[str, dict[str, str]] = {}
         for key, text in factors.items():
-            sku, _, unit = key.rpartition("/")
+            sku = key.rpartition("/")[0]
             self._by_sku.setdefault(sku, {})[key] = text
         self._general = self._by_sku.get("*", {})
         self._known: dict[str, tuple[Decimal, ...]] = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from ..canonical.events import Event
 from ..canonical.identifiers import match_key
 from ..canonical.orders import Order
 from ..canonical.requests import EVENT_PREFIX
+from ..canonical.units import TABLE
 from ..durable.identity import from_micros, to_micros
 from ..governance.configuration import Configuration
 from ..processes.order_state import OrderState
@@ -28,7 +28,7 @@ from ..store import aggregates, case_counts, issues, messages, own_words, worker
 from ..store.engine import Row
 from . import ownership
 from .batch import Batch
-from .inventory import apply_stock, commitments, contradiction, report_key
+from .inventory import apply_stock, bind_stock, contradiction, report_key
 from .papers import Paper, Trouble
 from .subjects import business_key_of, names_of, occurred_at, subject_of
 
@@ -39,7 +39,6 @@ _DECODE = {kind: msgspec.json.Decoder(process.state).decode for kind, process in
 
 PARKED_WARNING_MINUTES = 30
 BACKORDERS_MAX = 500
-NOTHING = (Decimal(0), Decimal(0))
 # How far one event may echo from aggregate to aggregate before it is cut off: no two may talk for ever.
 TELLS_MAX = 64
 NO_OTHERS: Mapping[str, Any] = {}
@@ -340,6 +339,8 @@ class Orchestration:
         kind = EVENT_TYPES[paper.event_type].aggregate
         if kind == "inventory":
             self._apply_to_stock(item, self._event_of(item))
+        elif kind == "statement":
+            self._keep_statement(item, self._event_of(item))
         elif kind:
             self._apply_to_process(item, kind)
         else:
@@ -367,7 +368,7 @@ class Orchestration:
         )
 
     def _apply_to_stock(self, item: Item, event: Event) -> None:
-        result = apply_stock(self._batch, item.tenant_id, item.paper)
+        result = apply_stock(self._batch, item.tenant_id, item.paper, item.configuration.lookups.get(TABLE, {}))
         if result == "repeated":
             self._note_duplicate(item, event.subject, "")
         elif result == "contradicted":
@@ -376,6 +377,26 @@ class Orchestration:
             self._restocked[item.tenant_id] = item.configuration
             self._batch.record(event, item.paper.canonical)
             self._forward(event, item.configuration, item.paper.document_id)
+
+    def _keep_statement(self, item: Item, event: Event) -> None:
+        """Note what a partner states of its books; nothing is changed by it."""
+        value, now = item.paper.value, self._batch.now_micros
+        since = None if value.from_at is None else to_micros(value.from_at)
+        self._batch.statements.append(
+            (
+                item.tenant_id,
+                item.paper.document_id,
+                item.partner,
+                value.kind,
+                value.site,
+                to_micros(value.as_of),
+                since,
+                len(value.rows),
+                now,
+            )
+        )
+        self._batch.record(event, item.paper.canonical)
+        self._forward(event, item.configuration, item.paper.document_id)
 
     def _note_duplicate(self, item: Item, subject: str, correlation_id: str) -> None:
         """Record that a paper told nothing new: the same was applied before."""
@@ -517,7 +538,7 @@ class Orchestration:
         for exception in outcome.exceptions:
             self._except(exception, tenant_id, subject)
         if outcome.state is not None:
-            self._keep(tenant_id, subject, entry, outcome.state, configuration)
+            self._keep(event, entry, outcome.state, configuration)
         if outcome.tells and depth >= TELLS_MAX:
             raise RuntimeError(f"{subject}: more than {TELLS_MAX} aggregates tell one another of {event.type}")
         for told in outcome.tells:
@@ -544,22 +565,15 @@ class Orchestration:
             )
         )
 
-    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any, configuration: Configuration) -> None:
-        batch = self._batch
+    def _keep(self, event: Event, entry: _Entry, state: Any, configuration: Configuration) -> None:
+        batch, tenant_id, subject = self._batch, event.tenant_id, event.subject
         if isinstance(state, OrderState) and (entry.state is None or entry.state.fulfillments != state.fulfillments):
             known = 0 if entry.state is None else len(entry.state.fulfillments)
             limited = configuration.compiled_policy.limited
             for fresh in state.fulfillments[known:] if limited else ():
                 if fresh.site in limited:
                     batch.count_request(tenant_id, fresh.site, _day_at(configuration, fresh.site, batch.now))
-            before, after = commitments(entry.state), commitments(state)
-            for place in before.keys() | after.keys():
-                reserved_before, shipped_before = before.get(place, NOTHING)
-                reserved, shipped = after.get(place, NOTHING)
-                if reserved != reserved_before or shipped != shipped_before:
-                    position = batch.position(tenant_id, *place)
-                    position.reserved += reserved - reserved_before
-                    position.on_hand -= shipped - shipped_before
+            bind_stock(batch, tenant_id, subject, entry.state, state, event)
         entry.state = state
         entry.version += 1
         self._changed[(tenant_id, subject)] = entry

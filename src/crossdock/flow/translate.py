@@ -16,6 +16,7 @@ import msgspec
 from .. import edi
 from ..canonical.catalog import OBJECTS, faults_of
 from ..canonical.instants import OFFSET_HINT, lacks_offset
+from ..canonical.units import TABLE as UNITS
 from ..error_codes import lookup
 from ..errors import CrossdockError, DocumentRejected, Finding, HeldAwaiting
 from ..formats import FORMATS, JsonOptions, options_of
@@ -23,6 +24,7 @@ from ..governance.configuration import Configuration
 from ..governance.pack import ConnectionSpec, InboundRule
 from ..mapping import CompiledMap, MapContext
 from .ingest import Stored
+from .inventory import STOCK_REPORTS, check_units
 from .papers import InterchangeNote, Paper, Translation, Trouble
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -454,6 +456,8 @@ def _run_one(
         _convert(paper, compiled.run(document, context), spec)
         if paper.trouble is not None:
             paper.names = _names(paper.object, compiled, document, context)
+        if paper.state == "applied" and paper.object in STOCK_REPORTS:
+            check_units(paper.value, context.lookups.get(UNITS, {}))
     except HeldAwaiting as error:
         paper.state, paper.awaits = "held", error.awaits
         paper.findings = (*paper.findings, *error.findings)

@@ -35,7 +35,7 @@ LINK_MINUTES_MAX = 15
 
 _READ = (
     "order.read", "shipment.read", "message.read", "issue.read", "inventory.read", "overview.read", "search.read",
-    "event.read", "outage.read", "supply.read",
+    "event.read", "outage.read", "supply.read", "reconciliation.read",
 )  # fmt: skip
 _REPAIR = (
     "message.replay",
@@ -48,6 +48,8 @@ _REPAIR = (
     "order.note",
     "order.source",
     "outage.declare",
+    "reconciliation.run",
+    "reconciliation.accept",
     "job.read",
 )
 _CONFIGURE = ("release.read", "release.plan", "release.apply", "release.rollback", "lookup.set", "connection.check")

@@ -34,8 +34,8 @@ class Freshness(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
 class InventoryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How stock is watched and what is told of it.
 
-    `tolerance`: a difference of so many base units or less is no drift. `confirm_within_minutes`: a difference that open
-    requests explain is a matter of timing for so long, then it is a drift.
+    `tolerance`: a difference of so many base units or less is no drift. `confirm_within_minutes`: a difference that
+    open requests explain is a matter of timing for so long, then it is a drift.
     `buffers` are never promised; of several that fit, the largest counts. `in_flight_minutes`: what left in the last
     minutes is kept back once more, for the orders of shops that are placed and not here yet.
     `publish_every_seconds`: so often changed levels are told, the latest only. `publish_sites`: whose stock is added up

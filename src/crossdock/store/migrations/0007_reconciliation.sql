@@ -65,7 +65,7 @@ create table stock_drifts (
     primary key (tenant_id, drift_id)
 ){without_rowid};
 
-create index stock_drifts_open on stock_drifts (tenant_id, site, sku) where state in ('timing', 'open');
+create index stock_drifts_open on stock_drifts (tenant_id, site, sku) where state in ('new', 'timing', 'open');
 
 -- The books of a partner as it states them; the rows are in the document.
 create table statements (

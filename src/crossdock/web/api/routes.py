@@ -21,6 +21,7 @@ from .openapi import api_page, serve_document, serve_schema
 from .orders import get_last_look, get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
 from .outages import declare_outage, end_outage, list_outages
+from .reconciliation import RECONCILIATION_HANDLERS
 from .releases import active_release, list_releases
 from .replays import get_replay, list_replays, move_replay, plan_replay, start_replay
 from .restores import close_restore, list_restores
@@ -63,6 +64,7 @@ HANDLERS = [
     list_outages,
     declare_outage,
     end_outage,
+    *RECONCILIATION_HANDLERS,
     list_dead_letters,
     get_dead_letter,
     amend_dead_letters,
