@@ -75,11 +75,7 @@ class Backlog:
     def due(self) -> bool:
         """Tell whether there is something for which a cycle is made now."""
         return bool(
-            self.offers
-            or self.reservations
-            or self.work
-            or self.announce
-            or (self.outcomes_due and self.outcomes)
+            self.offers or self.reservations or self.work or self.announce or (self.outcomes_due and self.outcomes)
         )
 
     def admit(self, places: set[tuple[str, str]], *, full: bool) -> None:

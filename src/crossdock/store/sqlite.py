@@ -22,6 +22,7 @@ from typing import IO, Any, ClassVar, TypeVar
 import apsw
 
 from ..errors import ConfigurationError
+from . import under_way
 from .engine import (
     CommitUnknown,
     Row,
@@ -33,7 +34,6 @@ from .engine import (
     one_process_only,
     placeholder_lists,
 )
-from . import under_way
 from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
 from .under_way import UnderWay
