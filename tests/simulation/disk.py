@@ -167,6 +167,21 @@ class _File:
         return 0
 
 
+class Mapped:
+    """The memory a process maps beside the files, in one life: after a cut it changes nothing any more."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._life = disk.life
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._disk.beside[key]
+
+    def __setitem__(self, key: Any, value: bytes) -> None:
+        if self._disk.life == self._life:
+            self._disk.beside[key] = value
+
+
 class MemoryVfs(apsw.VFS):
     """The VFS over one disk. Registered under `name` until it is unregistered."""
 

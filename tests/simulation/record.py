@@ -17,7 +17,7 @@ import apsw
 from crossdock.store.sqlite import SqliteConnection, SqliteStore
 from crossdock.store.under_way import UnderWay
 
-from .disk import Disk, MemoryVfs
+from .disk import Disk, Mapped, MemoryVfs
 
 T = TypeVar("T")
 FILE = "/hub.db"
@@ -32,8 +32,7 @@ class InlineStore(SqliteStore):
     def __init__(self, disk: Disk) -> None:
         name = f"memory{next(_names)}"
         self._registered = MemoryVfs(name, disk)
-        # Mapped memory: it outlives a kill, and here a power cut as well.
-        self._beside = disk.beside
+        self._mapped = Mapped(disk)
         self.before_commit: Callable[[], None] | None = None
         self.after_commit: Callable[[], None] | None = None
         super().__init__(FILE, readers=1, vfs=name)
@@ -42,7 +41,7 @@ class InlineStore(SqliteStore):
         self._asked = False
 
     def _open_under_way(self) -> UnderWay:
-        return UnderWay(self._beside)
+        return UnderWay(self._mapped)
 
     async def write(self, function: Callable[[SqliteConnection], T]) -> T:
         loop = asyncio.get_running_loop()

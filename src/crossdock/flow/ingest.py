@@ -203,7 +203,8 @@ def store_offers(
             inbound.append(row)
     messages.insert_receipts(connection, receipts)
     payloads.save(connection, contents)
-    messages.insert_inbound(connection, inbound)
+    if inbound:
+        messages.insert_inbound(connection, inbound)
     if conflicts:
         issues.raise_faults(connection, conflicts, ids=ids, now_micros=now_micros)
     return answers, fresh

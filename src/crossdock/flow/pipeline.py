@@ -1,9 +1,10 @@
 """The cycle: everything that waits goes into one transaction, and what it sets free goes on after the commit.
 
 Doors hand in offers, the sender hands in outcomes; one `drain` job at a time runs in the store's writer. What a cycle
-stored is translated by the next one, from memory: the bytes are durable before anything looks at them, and a cycle's
-one fsync pays for both. The batch grows with the load by itself; there is no timer. State is in the record only: all
-that is held here can be lost at any instant and is found again at the start.
+stores it translates as well where this process is alone on the record and notes what it runs (`store.under_way`); else
+the next one does, from memory. One fsync pays for all. The batch grows with the load by itself; only outcomes that
+nobody waits for are collected, and not for long. State is in the record: all that is held here can be lost at any
+instant and is found again at the start.
 
 What waits is in `backlog.py`, the order of writing in `turn.py`, what follows a failure in `troubles.py`.
 """

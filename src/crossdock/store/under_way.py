@@ -12,7 +12,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 _DIGEST_BYTES = 32
 RUNNING_MAX = 512
@@ -21,23 +21,31 @@ SIZE = (2 + RUNNING_MAX + SUSPECTED_MAX) * _DIGEST_BYTES
 _RUNNING, _SUSPECTED = 0, (1 + RUNNING_MAX) * _DIGEST_BYTES
 
 
+class Memory(Protocol):
+    """Bytes that can be read and written in place."""
+
+    def __getitem__(self, place: slice, /) -> bytes | bytearray: ...
+
+    def __setitem__(self, place: slice, content: bytes, /) -> None: ...
+
+
 class UnderWay:
     """The file of one worker. `memory` has SIZE bytes and outlives the process, if it can."""
 
-    def __init__(self, memory: bytearray | mmap.mmap, file: IO[bytes] | None = None) -> None:
+    def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._file = file
-        self._suspected = dict.fromkeys([*self._read(_SUSPECTED), *self._read(_RUNNING)])
-        self._write(_SUSPECTED, list(self._suspected)[-SUSPECTED_MAX:])
+        found = list(dict.fromkeys([*self._read(_SUSPECTED), *self._read(_RUNNING)]))
+        self._suspected = dict.fromkeys(found[-SUSPECTED_MAX:])
+        self._write(_SUSPECTED, list(self._suspected))
         self.ended()
 
     @classmethod
     def at(cls, path: Path) -> UnderWay:
         """Open the file, made on first use."""
         path.touch()
-        file = path.open("r+b")
-        file.truncate(SIZE)
-        return cls(mmap.mmap(file.fileno(), SIZE), file)
+        with path.open("r+b") as file:
+            file.truncate(SIZE)
+            return cls(mmap.mmap(file.fileno(), SIZE))
 
     def began(self, digests: Sequence[bytes]) -> None:
         """Note what is run now: no more than RUNNING_MAX SHA-256 digests."""
@@ -57,15 +65,13 @@ class UnderWay:
         if digest not in self._suspected:
             return False
         del self._suspected[digest]
-        self._write(_SUSPECTED, list(self._suspected)[-SUSPECTED_MAX:])
+        self._write(_SUSPECTED, list(self._suspected))
         return True
 
     def close(self) -> None:
         """Close the file."""
         if isinstance(self._memory, mmap.mmap):
             self._memory.close()
-        if self._file is not None:
-            self._file.close()
 
     def _read(self, start: int) -> list[bytes]:
         count = int.from_bytes(self._memory[start : start + 4], "little")
