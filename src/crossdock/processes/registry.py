@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 
 from ..canonical.events import Event
-from . import order_fulfillment
+from . import order_fulfillment, returns
 from .order_state import OrderState
 from .order_state import summary as order_summary
 from .outcome import AggregateSummary, DecisionContext, Outcome
+from .returns import state as return_state
+from .returns.policy import ReturnRules
 
 
 def _none(state: Any) -> tuple[str, ...]:
@@ -59,4 +61,15 @@ ORDERS = Process(
     sites=_order_sites,
 )
 
-PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS,)}
+RETURNS = Process(
+    kind="return",
+    prefix="ret",
+    state=return_state.ReturnState,
+    decide=returns.decide,
+    summary=return_state.summary,
+    policy=ReturnRules,
+    sites=return_state.sites,
+    others=returns.others,
+)
+
+PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, RETURNS)}

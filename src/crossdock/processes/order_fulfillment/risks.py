@@ -12,7 +12,7 @@ import msgspec
 
 from ...canonical.orders import ServiceCase
 from ..ledger import ZERO, quantity_text
-from ..order_state import ACTIVE_STATES, CaseRecord
+from ..order_state import ACTIVE_STATES, ENDED, CaseRecord
 from .draft import Draft
 from .milestones import trouble
 
@@ -50,7 +50,7 @@ def watch(draft: Draft) -> None:
 
 def next_look(draft: Draft) -> datetime | None:
     """Return the next instant at which a risk may appear or get worse without any event."""
-    if draft.status in ("delivered", "cancelled"):
+    if draft.status in ENDED:
         return None
     rules, cases, now = draft.policy.rules, draft.policy.cases, draft.now
     instants: list[datetime] = []
@@ -65,7 +65,7 @@ def next_look(draft: Draft) -> datetime | None:
 
 
 def _risks(draft: Draft) -> list[Risk]:
-    if draft.status in ("delivered", "cancelled"):
+    if draft.status in ENDED:
         return []
     found = [_ship_by(draft), _promise(draft), _late_estimate(draft), _carrier_trouble(draft)]
     watched = draft.policy.cases
