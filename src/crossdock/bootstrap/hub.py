@@ -39,6 +39,7 @@ from ..store.engine import Store, open_store
 from . import logs, sharing
 from .again import Again
 from .backbone import backbone_of, trouble_of
+from .by_hand import ByHand
 from .cluster import Role
 from .doubts import Doubts
 from .recovering import go_on_behind_the_newest, recover
@@ -147,6 +148,7 @@ class Hub:
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self.chore)
         self.repair = Repair(self)
         self.again = Again(self)
+        self.by_hand = ByHand(self)
 
     # -- life
 
