@@ -21,6 +21,7 @@ from ..rendering import as_csv, as_json, page
 NAV = (
     ("overview", "Overview", "/console", "layout-dashboard", "overview.read"),
     ("orders", "Orders", "/console/orders", "package", "order.read"),
+    ("returns", "Returns", "/console/returns", "rotate-ccw", "return.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
     ("dead", "Dead letters", "/console/dead-letters", "ban", "message.read"),
