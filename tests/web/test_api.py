@@ -54,6 +54,10 @@ async def _client(app: Any, token: str) -> httpx.AsyncClient:
 def _body(path: str) -> dict[str, Any]:
     if path.endswith("/fix"):
         return {"table": "service_levels", "key": "XXL", "value": "standard"}
+    if path.endswith("/rebill"):
+        return {"release": "SO-1001:1"}
+    if path.endswith("/settle"):
+        return {"action": "cancel"}
     return {"dry_run": True} if path.endswith("/replay") else {}
 
 

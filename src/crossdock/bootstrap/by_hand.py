@@ -12,7 +12,7 @@ from ..canonical.invoices import RebillRequest
 from ..canonical.returns import ReturnChange, ReturnRequest
 from ..flow.batch import Batch
 from ..flow.by_hand import Writing, ask_to_return, tell
-from ..governance import audit
+from ..governance import audit, releases
 from ..store.engine import Connection
 
 if TYPE_CHECKING:
@@ -81,7 +81,14 @@ class ByHand:
 
         def run(connection: Connection) -> tuple[Batch, Any]:
             writing = Writing(
-                connection, tenant_id, configuration, hub.writer_ids, hub.tenancy.health, hub.mode_of, now
+                connection,
+                tenant_id,
+                configuration,
+                hub.writer_ids,
+                hub.tenancy.health,
+                hub.mode_of,
+                now,
+                lambda tenant, release_id: releases.load(connection, tenant, release_id),
             )
             batch, state = work(writing)
             audit.append(

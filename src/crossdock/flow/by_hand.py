@@ -21,6 +21,7 @@ from ..store.engine import Connection
 from .batch import Batch
 from .orchestrate import Health, Orchestration
 from .render import SendMode, render_requests
+from .stages import settle_stored
 
 _plain = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -35,6 +36,7 @@ class Writing(msgspec.Struct):
     health: Health
     mode_of: SendMode
     now: datetime
+    configuration_of: Callable[[str, str], Configuration]
 
 
 class Refused(Conflict):
@@ -50,13 +52,16 @@ def tell(
     `Refused`, with the code of the process, where the process does not do it. A repetition changes nothing.
     """
     batch = Batch(writing.connection, writing.ids, writing.now)
-    orchestration = Orchestration(batch, writing.health, parked=False)
+    orchestration = Orchestration(batch, writing.health, parked=True)
     if existing and orchestration.state(writing.tenant_id, subject) is None:
         raise NotFound(f"There is no {subject.replace('/', ' ', 1)}")
     data = msgspec.json.decode(_plain(word(orchestration)))
     event = batch.event(writing.tenant_id, event_type, subject, data)
     outcome = orchestration.apply_word(event, writing.configuration)
     refuse(outcome)
+    orchestration.take_up(writing.configuration_of)
+    for item in orchestration.freed:
+        settle_stored(batch, item.tenant_id, item.configuration.release_id, item.paper)
     orchestration.finish()
     render_requests(batch, orchestration.requests, writing.mode_of)
     batch.save()

@@ -186,6 +186,10 @@ class Orchestration:
         event = msgspec.structs.replace(event, correlation_id=entry.aggregate_id)
         return self._apply_to(event, entry, configuration, fresh=fresh, depth=0)
 
+    def take_up(self, configuration_of: Callable[[str, str], Configuration]) -> None:
+        """Apply what waited for a name that a person's word made known."""
+        self.apply(self._set_free(configuration_of), configuration_of)
+
     def state(self, tenant_id: str, subject: str) -> Any:
         """Return the state of an aggregate as this pass has left it, or None when there is none."""
         self._load(tenant_id, {subject})

@@ -58,6 +58,18 @@ class AskRebill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Text = ""
 
 
+class JudgedLine(msgspec.Struct, frozen=True):
+    """One line: what was asked for, what may come back, and what every rule said."""
+
+    line_no: str
+    sku: str
+    asked: Decimal
+    allowed: Decimal
+    verdict: str
+    words: tuple[str, ...]
+    refusal: str
+
+
 class ReturnAnswered(msgspec.Struct, frozen=True):
     """Where a return stands after what was asked; `lines` say of each line what may come back and why not."""
 
@@ -67,7 +79,7 @@ class ReturnAnswered(msgspec.Struct, frozen=True):
     words: str
     site: str
     review: str
-    lines: tuple[ReturnLineState, ...]
+    lines: tuple[JudgedLine, ...]
 
 
 class ReturnList(msgspec.Struct, frozen=True):
@@ -82,7 +94,7 @@ class Returnable(msgspec.Struct, frozen=True):
     """What of an order could come back now, line by line, with the word of every rule."""
 
     order_number: str
-    lines: tuple[ReturnLineState, ...]
+    lines: tuple[JudgedLine, ...]
 
 
 class OrderMoney(msgspec.Struct, frozen=True):
@@ -201,7 +213,7 @@ async def get_returnable(
         raise Unauthenticated()
     facts = await _facts(request, principal, number)
     rules = configuration.policy_of("return")
-    return Returnable(facts.number, returnable(facts.state, rules, hub.clock.now(), condition=condition))
+    return Returnable(facts.number, judged(returnable(facts.state, rules, hub.clock.now(), condition=condition)))
 
 
 @get("/v1/orders/{number:str}/finance", operation_id="getOrderFinance", summary="Get an order's money", tags=["orders"])
@@ -262,7 +274,15 @@ def answer_of(state: ReturnState) -> ReturnAnswered:
         returns.STATUS_WORDS.get(state.status, state.status),
         state.site,
         state.review,
-        state.lines,
+        judged(state.lines),
+    )
+
+
+def judged(lines: tuple[ReturnLineState, ...]) -> tuple[JudgedLine, ...]:
+    """Return the verdicts on lines, as who asked is told them."""
+    return tuple(
+        JudgedLine(line.line_no, line.sku, line.asked, line.allowed, line.verdict, line.words, line.refusal)
+        for line in lines
     )
 
 
