@@ -38,6 +38,7 @@ def _paths(world: World) -> list[tuple[str, str]]:
         if "{" in path and "ingest" not in path and "/keys/" not in path:
             filled = (
                 path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001")
+                .replace("/v1/returns/{number}", "/v1/returns/RMA-SO-1001-1")
                 .replace("/v1/fulfillments/{number}", "/v1/fulfillments/SO-1001-1")
                 .replace("{verb}", "pause")
                 .format(**_ids(world))
