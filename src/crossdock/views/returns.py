@@ -138,7 +138,7 @@ def load(connection: Connection, tenant_id: str, filter_: Filter, *, cursor: str
         ReturnRow(
             row[0],
             row[1],
-            STATUS_WORDS.get(row[1], row[1]),
+            STATUS_WORDS.get(row[1], str(row[1])),
             row[2],
             row[3],
             _split(row[4]),
