@@ -88,7 +88,7 @@ async def test_the_console_shows_one_state_to_three_teams(browser: httpx.AsyncCl
     order = (await browser.get("/console/orders/SO-1001")).text
     assert f"/console/returns/{world.rma}" in order
     waits = (await browser.get("/console/orders/SO-1002")).text
-    assert "Not invoiced in whole, because" in waits and "no carrier says that shipment" in waits
+    assert "Not invoiced in whole, because" in waits and "No carrier says that shipment" in waits
 
 
 async def test_roles_may_do_with_returns_what_they_should(app: Any, world: World) -> None:

@@ -29,6 +29,8 @@ class Erp:
         self.service.post("/api/invoice-releases", self._take_invoice_release)
         self.service.post("/api/order-status", self._take_status)
         self.service.post("/api/credits", self._take_credit)
+        self.service.post("/api/exchanges", self._take_exchange)
+        self.service.post("/api/invoice-credits", self._take_invoice_credit)
         self.service.get("/api/postings", self._find)
         self.door: Door | None = None
         self._timeline = timeline
@@ -82,6 +84,19 @@ class Erp:
         if fresh:
             memo = {"no": f"CM-{number}", "request": number, "amount": body.get("amount"), "currency": "USD"}
             self._tell_later({"documentType": "CreditPosted", "credit": memo}, f"erp-credit-{number}")
+        return answer
+
+    async def _take_exchange(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        number = str(body["request"])
+        lines = lines_of((line["item"], line["qty"]) for line in body["lines"])
+        return self._post(request, "exchange", number, str(body["rma"]), lines)
+
+    async def _take_invoice_credit(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        release, number = str(body["release"]), str(body["orderNo"])
+        answer, fresh = self._post(request, "invoice_credit", release, number, ()), self._fresh
+        if fresh:
+            invoice = {"no": f"INV-{release}", "release": release, "orderNo": number, "status": "credited"}
+            self._tell_later({"documentType": "InvoicePosted", "invoice": invoice}, f"erp-invoice-credit-{release}")
         return answer
 
     def _tell_later(self, document: dict[str, Any], message_id: str) -> None:

@@ -209,7 +209,9 @@ def test_a_credit_asked_for_twice_is_caught(monkeypatch):
 @pytest.mark.parametrize("text", [returns.__doc__ or "", PAGE.read_text()], ids=["docstring", "page"])
 def test_the_arrows_are_drawn(text):
     """Docstring and page show every arrow between statuses that the code allows, and no other."""
-    drawn = {start: tuple(ends.split()) for start, ends in STATUS_LINE.findall(text)}
+    drawn: dict[str, tuple[str, ...]] = {}
+    for start, ends in STATUS_LINE.findall(text):
+        drawn[start] = (*drawn.get(start, ()), *ends.split())
 
     assert dict(STATUS_ARROWS) == drawn
 

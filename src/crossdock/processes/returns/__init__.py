@@ -8,7 +8,8 @@ one never differ.
 The status follows from the facts (`state.status_of`):
 
     (new)           → in_review authorized refused
-    in_review       → authorized refused cancelled partly_received inspected credit_pending closed
+    in_review       → authorized labelled in_transit arrived refused cancelled
+    in_review       → partly_received inspected credit_pending closed
     authorized      → labelled in_transit arrived partly_received inspected credit_pending closed cancelled expired
     labelled        → in_transit arrived partly_received inspected credit_pending closed cancelled expired
     in_transit      → arrived partly_received inspected credit_pending closed

@@ -25,8 +25,8 @@ class Draft:
         self.rules: ReturnRules = context.policy
         found = context.others.get(f"order/{state.order_number}")
         self.order: OrderState | None = found if isinstance(found, OrderState) else None
-        self.lines: dict[str, ReturnLineState] = {line.line_no: line for line in state.lines if line.line_no}
-        self.unknown = tuple(line for line in state.lines if not line.line_no)
+        self.lines: dict[str, ReturnLineState] = {line.line_no: line for line in state.lines if line.allowed}
+        self.refused = tuple(line for line in state.lines if not line.allowed)
         self.receipts: dict[tuple[str, str], BookedReceipt] = {(one.site, one.number): one for one in state.receipts}
         self.credits: dict[str, CreditRecord] = {one.number: one for one in state.credits}
         self.raised: dict[tuple[str, str], Raised] = {(one.code, one.cause): one for one in state.raised}
@@ -78,7 +78,7 @@ class Draft:
         """Return the state as it stands now."""
         state = msgspec.structs.replace(
             self.state,
-            lines=(*self.lines.values(), *self.unknown),
+            lines=(*self.lines.values(), *self.refused),
             receipts=tuple(self.receipts.values()),
             credits=tuple(self.credits.values()),
             raised=tuple(self.raised.values()),

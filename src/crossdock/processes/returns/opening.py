@@ -144,7 +144,7 @@ def authorize(draft: Draft) -> None:
 def _set_lines(draft: Draft, lines: tuple[ReturnLineState, ...]) -> None:
     known = {line.line_no for line in draft.order.order.lines} if draft.order is not None else set()
     draft.lines = {line.line_no: line for line in lines if line.line_no in known and line.allowed}
-    draft.unknown = tuple(line for line in lines if line.line_no not in draft.lines)
+    draft.refused = tuple(line for line in lines if line.line_no not in draft.lines)
 
 
 def _too_late(draft: Draft, change: ReturnChange) -> bool:

@@ -21,7 +21,10 @@ from ..outcome import AggregateSummary
 # Every arrow there is; `__init__` draws them, a test compares.
 STATUS_ARROWS: dict[str, tuple[str, ...]] = {
     "(new)": ("in_review", "authorized", "refused"),
-    "in_review": ("authorized", "refused", "cancelled", "partly_received", "inspected", "credit_pending", "closed"),
+    "in_review": (
+        *("authorized", "labelled", "in_transit", "arrived", "refused", "cancelled"),
+        *("partly_received", "inspected", "credit_pending", "closed"),
+    ),
     "authorized": (
         *("labelled", "in_transit", "arrived", "partly_received", "inspected", "credit_pending", "closed"),
         *("cancelled", "expired"),
@@ -193,14 +196,15 @@ def status_of(state: ReturnState) -> str:
         if is_settled(state) and (not _by_exchange(state) or not owed or state.exchange is not None):
             return "closed"
         return "credit_pending" if state.credits or state.exchange is not None else "inspected"
+    # A parcel that is on its way already does not settle what a person has to decide.
+    if state.review and not state.ended:
+        return "in_review"
     if state.arrived_at is not None:
         return "arrived"
     if state.moved_at is not None:
         return "in_transit"
     if state.ended:
         return state.ended
-    if state.review:
-        return "in_review"
     if not any(line.allowed for line in state.lines):
         return "refused"
     return "labelled" if state.tracking else "authorized"

@@ -186,6 +186,17 @@ def test_short_over_wrong_and_damaged_goods_are_told_apart():
     assert [("2", 2)] == [(ln.line_no, int(ln.quantity)) for ln in story.sent("credit_request")[1].lines]
 
 
+def test_goods_of_a_refused_line_are_strays():
+    """What was refused and comes all the same is noted, and neither credited nor counted for the order."""
+    story = ReturnStory(ReturnRules(not_returnable=(NotReturnable("B stays", skus=("B",)),)))
+    story.tell(wants(("1", 1), ("2", 1)))
+    story.tell(found("G-1", ("A", 1), ("B", 1)))
+
+    assert ["XD-RET-005"] == story.codes()
+    assert [1, 0] == [int(line.returned) for line in story.order.lines]
+    assert ["1"] == [line.line_no for line in story.sent("credit_request")[0].lines]
+
+
 def test_a_late_parcel_of_an_expired_return_is_not_credited_twice():
     """What expired and was claimed anew is received, but the same units are credited once."""
     story = ReturnStory()
