@@ -39,6 +39,7 @@ from ..store.engine import Store, open_store
 from . import logs, sharing
 from .again import Again
 from .backbone import backbone_of, trouble_of
+from .by_hand import ByHand
 from .cluster import Role
 from .contracts import Contracts
 from .doubts import Doubts
@@ -156,6 +157,7 @@ class Hub:
         self.again = Again(self)
         self.shape_decisions = ShapeDecisions(self)
         self.reconciling = Reconciling(self)
+        self.by_hand = ByHand(self)
 
     # -- life
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from . import claims, freight, inventory, promises, receiving, service, statements
+from . import claims, freight, inventory, invoices, promises, receiving, returns, service, statements
 from .acknowledgments import Ack
 from .inventory import InventoryAdjustment, InventorySnapshot
 from .nouns import Belongs, EventType, Fault, Noun
@@ -141,6 +141,8 @@ _NOUNS: tuple[Noun, ...] = (
     claims.NOUN,
     inventory.NOUN,
     statements.NOUN,
+    returns.NOUN,
+    invoices.NOUN,
 )
 
 for _noun in _NOUNS:

@@ -179,15 +179,29 @@ class Orchestration:
             return
         self._follow(event, outcome, entry, configuration)
 
+    def apply_word(self, event: Event, configuration: Configuration) -> Outcome:
+        """Apply an event that a person gave and no paper brought; it may make its aggregate.
+
+        The caller reads in the outcome what was refused, and why; a refused or repeated word leaves no trace.
+        """
+        entry, fresh = self._entry_for(event.tenant_id, event.subject)
+        event = msgspec.structs.replace(event, correlation_id=entry.aggregate_id)
+        return self._apply_to(event, entry, configuration, fresh=fresh, depth=0)
+
+    def take_up(self, configuration_of: Callable[[str, str], Configuration]) -> None:
+        """Apply what waited for a name that a person's word made known."""
+        self.apply(self._set_free(configuration_of), configuration_of)
+
+    def state(self, tenant_id: str, subject: str) -> Any:
+        """Return the state of an aggregate as this pass has left it, or None when there is none."""
+        self._load(tenant_id, {subject})
+        entry = self._entries.get((tenant_id, subject))
+        return entry.state if entry is not None else None
+
     def _tell(self, told: Tell, cause: Event, configuration: Configuration, depth: int) -> None:
         """Apply what one aggregate tells another; the other may be made by it."""
-        tenant_id, place = cause.tenant_id, (cause.tenant_id, told.subject)
-        process = PROCESSES[told.subject.partition("/")[0]]
-        self._load(tenant_id, {told.subject})
-        entry = self._entries[place]
-        fresh = entry is None
-        if entry is None:
-            entry = self._new(process)
+        tenant_id = cause.tenant_id
+        entry, fresh = self._entry_for(tenant_id, told.subject)
         event = self._batch.event(
             tenant_id,
             told.type,
@@ -201,15 +215,26 @@ class Orchestration:
             release_id=configuration.release_id,
             traceparent=cause.traceparent,
         )
-        self._load_stock_for(tenant_id, {told.subject}, configuration)
+        self._apply_to(event, entry, configuration, fresh=fresh, depth=depth)
+
+    def _entry_for(self, tenant_id: str, subject: str) -> tuple[_Entry, bool]:
+        self._load(tenant_id, {subject})
+        entry = self._entries[(tenant_id, subject)]
+        return (self._new(PROCESSES[subject.partition("/")[0]]), True) if entry is None else (entry, False)
+
+    def _apply_to(
+        self, event: Event, entry: _Entry, configuration: Configuration, *, fresh: bool, depth: int
+    ) -> Outcome:
+        self._load_stock_for(event.tenant_id, {event.subject}, configuration)
         outcome = self._decide(event, configuration, entry)
         if outcome.parked_until or outcome.duplicate:
-            return
+            return outcome
         if fresh and outcome.state is not None:
-            self._entries[place] = entry
+            self._entries[(event.tenant_id, event.subject)] = entry
         self._batch.record(event)
         self._forward(event, configuration, event.id)
         self._follow(event, outcome, entry, configuration, depth)
+        return outcome
 
     def _new(self, process: Process) -> _Entry:
         batch = self._batch
@@ -217,9 +242,8 @@ class Orchestration:
 
     def order(self, tenant_id: str, number: str) -> OrderState | None:
         """Return the state of an order as this pass has left it, or None when there is no such order."""
-        self._load(tenant_id, {f"order/{number}"})
-        entry = self._entries.get((tenant_id, f"order/{number}"))
-        return entry.state if entry is not None else None
+        found: OrderState | None = self.state(tenant_id, f"order/{number}")
+        return found
 
     # -- before the decisions
 

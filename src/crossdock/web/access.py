@@ -143,6 +143,12 @@ def refuse_foreign_pages(request: Any, expected_token: str, form_token: str) -> 
         raise ForeignPage(hint="Reload the page and try again")
 
 
+def refuse_foreign_requests(request: Any) -> None:
+    """Raise `ForeignPage` when a form of a page without a session was sent from another site's page."""
+    if not _from_our_pages(request):
+        raise ForeignPage(hint="Open the page again and send it from there")
+
+
 def _from_our_pages(request: Any) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:

@@ -156,7 +156,9 @@ async def test_a_run_finds_ages_signs_and_settles(yard: World) -> None:
 
     report = await yard.hub.reconciling.run("acme", "", "olivia")
     found = sorted((one.comparison, one.difference.kind) for one in report.differences)
-    assert [("reno-shipments", "missing_there"), ("reno-stock", "quantity")] == [one for one in found if "H-100" not in one]
+    assert [("reno-shipments", "missing_there"), ("reno-stock", "quantity")] == [
+        one for one in found if "H-100" not in one
+    ]
     assert not report.zero_drift
     content, signature = await yard.hub.reconciling.report("acme", "")
     assert reports.verify(content, signature, report.public_key)

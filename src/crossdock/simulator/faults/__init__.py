@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .damaged_return import DamagedReturn
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
 from .order_at_risk import OrderAtRisk
@@ -21,6 +22,7 @@ def all_faults() -> tuple[Fault, ...]:
         PartnerOutage(),
         DuplicateConfirmation(),
         ProofOfDelivery(),
+        DamagedReturn(),
         Surge(),
     )
 

@@ -26,6 +26,15 @@ from .releases import active_release, list_releases
 from .replays import get_replay, list_replays, move_replay, plan_replay, start_replay
 from .restores import close_restore, list_restores
 from .retention import run_retention
+from .returns import (
+    ask_return,
+    get_finance,
+    get_return,
+    get_returnable,
+    list_returns,
+    rebill,
+    settle_return,
+)
 from .search import search
 from .shapes import decide_shape, list_shapes
 from .supply import HANDLERS as SUPPLY
@@ -92,4 +101,5 @@ HANDLERS = [
     serve_document,
     api_page,
     serve_schema,
+    *(list_returns, get_return, ask_return, settle_return, get_returnable, get_finance, rebill),
 ]

@@ -25,6 +25,7 @@ NAV = (
     ("purchases", "Purchases", "/console/purchases", "warehouse", "supply.read"),
     ("loads", "Loads", "/console/loads", "truck", "supply.read"),
     ("claims", "Claims", "/console/claims", "badge-dollar-sign", "supply.read"),
+    ("returns", "Returns", "/console/returns", "rotate-ccw", "return.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
     ("cases", "Cases", "/console/cases", "users", "issue.read"),

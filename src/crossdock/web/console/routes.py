@@ -17,6 +17,8 @@ from .order import order
 from .orders import orders
 from .overview import overview
 from .replays import move_replay, plan_replay, replay_job, replays, start_replay
+from .returns import one_return, returns
+from .returns import settle as settle_return
 from .shapes import decide_shape, shapes
 from .sign_in import home, login, login_link, sign_in, sign_out
 from .source_again import source_issue, source_order
@@ -62,4 +64,7 @@ HANDLERS = [
     suggest,
     *SUPPLY,
     error_code,
+    returns,
+    one_return,
+    settle_return,
 ]
