@@ -22,7 +22,7 @@ from crossdock.simulator.day import Day, DayOptions
 from crossdock.simulator.report import is_clean, render_report
 from crossdock.simulator.world import clock_time
 
-ORDERS = 40
+ORDERS = 60
 
 
 class Played:

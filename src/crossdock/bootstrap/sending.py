@@ -22,6 +22,9 @@ from .tenancy import Tenancy
 
 # How long a worker waits before it draws again from a budget that gave it nothing.
 REST_SECONDS_MAX = 5.0
+# And at least so long: what is missing after rounding is less than a clock can tell apart, and asking again at the same
+# instant would never end.
+REST_SECONDS_MIN = 0.001
 
 
 class Sending:
@@ -102,9 +105,10 @@ class Sending:
                 budget.exhaust(limit, now)
             granted = budget.grant(limit, wanted, now)
             rates.save_paid(connection, tenant_id, connection_id, int(budget.paid_at * 1e6))
-            return granted, 0.0 if granted >= wanted else min(
-                budget.wait(limit, wanted - granted, now), REST_SECONDS_MAX
-            )
+            if granted >= wanted:
+                return granted, 0.0
+            rest = budget.wait(limit, wanted - granted, now)
+            return granted, min(max(rest, REST_SECONDS_MIN), REST_SECONDS_MAX)
 
         return await self._store.write(draw)
 

@@ -19,9 +19,10 @@ DAY = datetime(2026, 11, 23, tzinfo=ZONE)
 
 ORDERS_OF_THE_DAY = 1_284
 ORDERS_AT_OPENING = 310
-ORDERS_MIN = 40
+ORDERS_MIN = 60
 UNKNOWN_SITE_ORDERS = 12
 OUTAGE_ORDERS = 8
+SURGE_ORDERS = 24
 
 Region = Literal["west", "central", "east"]
 
@@ -171,6 +172,7 @@ def plan_day(seed: int, orders: int = ORDERS_OF_THE_DAY) -> tuple[PlannedOrder, 
         for n in range(1, UNKNOWN_SITE_ORDERS)
     ]
     special += [(clock_time("10:31") + timedelta(minutes=2 * n), "east", "outage") for n in range(OUTAGE_ORDERS)]
+    special += [(clock_time("16:45") + timedelta(seconds=n // 5), "east", "surge") for n in range(SURGE_ORDERS)]
     opening = round(orders * ORDERS_AT_OPENING / ORDERS_OF_THE_DAY)
     moments: list[tuple[datetime, Region | None, str]] = [*special]
     moments += [(clock_time("08:00"), None, "")] * opening
@@ -189,7 +191,7 @@ def _order(
     where: Region = region if region is not None else draw.choice(_WEIGHTS)
     origin: Literal["erp", "shop"] = "shop" if not tag and draw.random() < 0.3 else "erp"
     service: Literal["STD", "EXP", "NFO"] = "STD"
-    if tag in ("at_risk", "unknown_site"):
+    if tag in ("at_risk", "unknown_site", "surge"):
         service = "NFO" if tag == "at_risk" else "EXP"
     elif not tag and at < clock_time("12:30") and draw.random() < 0.15:
         service = "EXP"

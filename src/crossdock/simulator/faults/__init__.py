@@ -8,6 +8,7 @@ from .order_at_risk import OrderAtRisk
 from .partner_outage import PartnerOutage
 from .proof_of_delivery import ProofOfDelivery
 from .split_order import SplitOrder
+from .surge import Surge
 from .unknown_site_code import UnknownSiteCode
 
 
@@ -20,6 +21,7 @@ def all_faults() -> tuple[Fault, ...]:
         PartnerOutage(),
         DuplicateConfirmation(),
         ProofOfDelivery(),
+        Surge(),
     )
 
 
