@@ -145,6 +145,7 @@ def _compared(
             0 if row.at is None else to_micros(row.at),
         )
         for row in statement.rows
+        if not (one.site and row.site and row.site != one.site)
     ]
     moves: list[Move] = []
     if one.kind == "stock":
@@ -174,7 +175,9 @@ def _stock(
         for row in stock.movements_of_site(connection, tenant_id, name, min(first, young), None):
             move = movement_of(row)
             _follow(shelves, recent, name, move, seen.get((name, move.sku), 0), as_of, young)
-    return [Record("", *shelf, quantity) for shelf, quantity in shelves.items()], recent
+    # What left of an item that was never counted says nothing of how much there is.
+    known = {shelf: one for shelf, one in shelves.items() if one >= 0 or shelf[:2] in seen}
+    return [Record("", *shelf, quantity) for shelf, quantity in known.items()], recent
 
 
 def _follow(

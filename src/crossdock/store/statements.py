@@ -26,7 +26,7 @@ def newest(
     """Return the newest statement of a partner (STATEMENT_COLUMNS) as of an instant or before, with its document."""
     row = connection.one(
         f"select {STATEMENT_COLUMNS} from statements where tenant_id = ? and partner = ? and kind = ? and as_of <= ?"
-        " and (? = '' or site = ?) order by as_of desc, statement_id desc limit 1",
+        " and (? = '' or site in ('', ?)) order by as_of desc, statement_id desc limit 1",
         (tenant_id, partner, kind, until, site, site),
     )
     if row is None:
