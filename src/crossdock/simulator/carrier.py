@@ -37,6 +37,7 @@ class Carrier:
         self.door: Door | None = None
         self.deliver_at: dict[str, datetime] = {}
         self._site_of: dict[str, str] = {}
+        self.silent_until: datetime | None = None
         self._seed = seed
         self._timeline = timeline
 
@@ -70,6 +71,9 @@ class Carrier:
     async def _happen(self, parcel: Parcel, event: str) -> None:
         assert self.door is not None
         now = self._timeline.clock.now()
+        if self.silent_until is not None and now < self.silent_until:
+            self._plan(parcel, event, self.silent_until)
+            return
         event_id = f"cgl-{parcel.tracking}-{event.lower()}"
         city, state = PLACES[parcel.site]
         document: dict[str, object] = {

@@ -36,6 +36,7 @@ class ThreePlHarbor:
         self.service.get("/v2/fulfillment-orders", self._find)
         self.returns = ReturnsFloor(self.site, timeline, self.ledger)
         self.door: Door | None = None
+        self.updated = False
         self.turned_away = 0
         self._throttled_until: datetime | None = None
         self._down_until: datetime | None = None
@@ -167,7 +168,12 @@ class ThreePlHarbor:
     async def count(self) -> None:
         """Tell the stock of every article."""
         now = self._timeline.clock.now()
-        items = [{"sku": sku, "available": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())]
+        items: list[dict[str, Any]] = [
+            {"sku": sku, "available": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())
+        ]
+        if self.updated:
+            # Harbor's update of the afternoon: numbers are text now, and there is a field more.
+            items = [{**item, "available": str(item["available"]), "unit": "EA"} for item in items]
         data = {"warehouse": WAREHOUSE, "asOf": now.isoformat(), "items": items}
         await self._tell("inventory.snapshot", f"stock-{now:%H%M}", data)
 

@@ -228,11 +228,11 @@ def _faults(
     documents: tuple[DocumentFact, ...],
 ) -> tuple[Fault, ...]:
     objects = [*objects, *(fact.message_id for fact in outbound), *(fact.document_id for fact in documents)]
-    return open_faults(connection, tenant_id, objects)
+    return open_faults(connection, tenant_id, objects, subject)
 
 
-def open_faults(connection: Connection, tenant_id: str, objects: list[str]) -> tuple[Fault, ...]:
-    """Return the open exceptions about some objects, oldest first."""
+def open_faults(connection: Connection, tenant_id: str, objects: list[str], subject: str = "") -> tuple[Fault, ...]:
+    """Return the open exceptions about some objects, oldest first; and of contracts that concern `subject`."""
     if not objects:
         return ()
     rows = connection.many(

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.flow.conftest import world
 from tests.scenarios.flow.world import illegal_arrows, watch_states
 from tests.scenarios.stories.company import Company
+
+__all__ = ["company", "url", "world"]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
