@@ -126,6 +126,7 @@ class DockTool(Party):
     def _confirm(self, body: dict[str, Any]) -> None:
         async def tell() -> None:
             stop = body["identifiers"]
+            paper: dict[str, Any]
             if stop.get("locationId") in self.unknown_places:
                 problem = {
                     "title": "https://docs.freightapis.org/problemDetails/capabilityNotSupportedError",
