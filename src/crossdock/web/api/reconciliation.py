@@ -116,8 +116,8 @@ async def get_report(request: Request[Any, Any, Any], run_id: FromPath[str]) -> 
     principal.require("reconciliation.read")
     hub = web_of(request).hub
     content, signature = await hub.reconciling.report(principal.tenant_id, "" if run_id == "latest" else run_id)
-    encoded = (base64.b64encode(one).decode() for one in (content, signature))
-    return SignedReport(*encoded, public_key_of(hub.reconciling.signing_seed()))
+    public_key = public_key_of(hub.reconciling.signing_seed())
+    return SignedReport(base64.b64encode(content).decode(), base64.b64encode(signature).decode(), public_key)
 
 
 @get(
