@@ -24,6 +24,7 @@ def _ids(world: World) -> dict[str, str]:
     return {
         "number": "SO-1001",
         "message_id": world.held,
+        "name": "swift",
         "dead_letter_id": world.dead,
         "job_id": world.job,
         "outage_id": world.one("select outage_id from outages where tenant_id = ? limit 1", TENANT),
@@ -41,8 +42,10 @@ def _paths(world: World) -> list[tuple[str, str]]:
                 .replace("/v1/purchases/{number}", f"/v1/purchases/{PURCHASE}")
                 .replace("/v1/loads/{number}", f"/v1/loads/{LOAD}")
                 .replace("/v1/claims/{number}", f"/v1/claims/{CLAIM}")
+                .replace("/v1/returns/{number}", "/v1/returns/RMA-SO-1001-1")
                 .replace("/v1/fulfillments/{number}", "/v1/fulfillments/SO-1001-1")
                 .replace("{verb}", "pause")
+                .replace("{kind}", "partner")
                 .format(**_ids(world))
             )
             found += [(method.upper(), filled) for method in item if method in ("get", "post")]
@@ -57,6 +60,10 @@ async def _client(app: Any, token: str) -> httpx.AsyncClient:
 def _body(path: str) -> dict[str, Any]:
     if path.endswith("/fix"):
         return {"table": "service_levels", "key": "XXL", "value": "standard"}
+    if path.endswith("/rebill"):
+        return {"release": "SO-1001:1"}
+    if path.endswith("/settle"):
+        return {"action": "cancel"}
     return {"dry_run": True} if path.endswith("/replay") else {}
 
 

@@ -9,10 +9,12 @@ import asyncio
 import json
 import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from crossdock.bootstrap import Hub
+from crossdock.canonical.returns import ReturnLine, ReturnRequest
 from crossdock.config import Settings, load_settings
 from crossdock.durable.identity import ManualClock, SystemClock
 from crossdock.flow.ingest import InboundOffer
@@ -241,6 +243,8 @@ class World:
         for number in ("SO-1001", "SO-1002"):
             await self.take("reno", SHIPPED.format(number=number).encode(), name=f"SHIP_{number}.csv", kind="text/csv")
         await self.take("cargoline", delivery("SO-1001"))
+        asked = ReturnRequest("?", "SO-1001", (ReturnLine(Decimal(1), "10", condition="damaged"),), "agent")
+        self.rma = (await self.hub.by_hand.ask_to_return(TENANT, asked, "tests")).number
         self.held = await self.take("erp", order("SO-1004", service="XXL"))
         await self.take("erp", order("SO-1005", service="XXL"))
         self.broken = await self.take("erp", b'{"documentType": "SalesOrderRelease", "order": {')

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..canonical.events import Event
-from . import claims, freight, order_fulfillment
+from . import claims, freight, order_fulfillment, returns
 from .freight import state as load_state
 from .freight.policy import LoadRules
 from .order_state import OrderState
@@ -21,6 +21,8 @@ from .outcome import AggregateSummary, DecisionContext, Outcome
 from .receiving import decide as decide_purchase
 from .receiving import state as purchase_state
 from .receiving.policy import PurchaseRules
+from .returns import state as return_state
+from .returns.policy import ReturnRules
 
 
 def _none(state: Any) -> tuple[str, ...]:
@@ -93,4 +95,15 @@ CLAIMS = Process(
     policy=claims.ClaimRules,
 )
 
-PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, PURCHASES, LOADS, CLAIMS)}
+RETURNS = Process(
+    kind="return",
+    prefix="ret",
+    state=return_state.ReturnState,
+    decide=returns.decide,
+    summary=return_state.summary,
+    policy=ReturnRules,
+    sites=return_state.sites,
+    others=returns.others,
+)
+
+PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, PURCHASES, LOADS, CLAIMS, RETURNS)}

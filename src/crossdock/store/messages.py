@@ -32,6 +32,8 @@ class InboundRow(msgspec.Struct):
     error: str = ""
     slot: int = 0
     handed: int = 0
+    processed_at: int | None = None
+    document_count: int = 0
 
 
 class DocumentRow(msgspec.Struct):
@@ -82,7 +84,7 @@ def insert_receipts(connection: Connection, rows: Iterable[tuple[str, str, str, 
 
 
 _INSERT_INBOUND = (
-    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 19)})"
+    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 21)})"
 )
 _INSERT_DOCUMENT = f"insert into documents ({', '.join(DocumentRow.__struct_fields__)}) values ({','.join('?' * 20)})"
 
