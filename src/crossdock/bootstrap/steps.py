@@ -43,6 +43,7 @@ class Steps:
             "contracts": lambda: self._hub.contracts.tick(),
             "notices": lambda: self._hub.notices.tick(),
             "jobs": lambda: self._hub.repair.tick(),
+            "reconciliation": lambda: self._hub.reconciling.tick(),
         }
 
     async def _cluster(self) -> None:

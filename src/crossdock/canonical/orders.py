@@ -111,12 +111,17 @@ class FulfillmentAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class InvoiceRelease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The word to finance that an order may be invoiced: confirmed quantities with their evidence."""
+    """The word to finance that an order may be invoiced: confirmed quantities with their evidence.
+
+    `number` is the hub's and never used twice; `replaces` is the release whose invoice was credited for this one.
+    """
 
     order_number: str
     lines: tuple[FulfillmentLine, ...]
     evidence: tuple[str, ...] = ()
     amount: Money | None = None
+    number: str = ""
+    replaces: str = ""
 
 
 class OrderStatus(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -72,6 +72,12 @@ COMMANDS: dict[str, CommandEntry] = {
     "route": CommandEntry(
         "crossdock.cli.route", "Try sourcing rules on one order, or on the orders of the past.", _MAKE, group=True
     ),
+    "reconcile": CommandEntry(
+        "crossdock.cli.reconcile",
+        "Compare the record with partners' books; sign off; verify reports.",
+        _ASK,
+        group=True,
+    ),
     "explain": CommandEntry("crossdock.cli.explain", "Explain an error code: what, why, how to fix.", _ASK),
     "map": CommandEntry("crossdock.cli.map", "Test, lint and explain maps.", _MAKE, group=True),
     "edi": CommandEntry("crossdock.cli.edi", "Read, check and acknowledge EDI files.", _MAKE, group=True),

@@ -16,6 +16,7 @@ import msgspec
 from .. import edi
 from ..canonical.catalog import OBJECTS, faults_of
 from ..canonical.instants import OFFSET_HINT, lacks_offset
+from ..canonical.units import TABLE as UNITS
 from ..error_codes import lookup
 from ..errors import CrossdockError, DocumentRejected, Finding, HeldAwaiting
 from ..formats import FORMATS, JsonOptions, options_of
@@ -23,6 +24,7 @@ from ..governance.configuration import Configuration
 from ..governance.pack import ConnectionSpec, InboundRule
 from ..mapping import CompiledMap, MapContext
 from .ingest import Stored
+from .inventory import STOCK_REPORTS, check_units
 from .papers import InterchangeNote, Paper, Translation, Trouble
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -374,6 +376,7 @@ def _translate_set(
         "set_control_number": one.control_number,
         "usage": interchange.usage,
         "date": interchange.date,
+        "time": interchange.time,
     }
     papers: list[Paper] = []
     document = edi.set_to_document(one)
@@ -453,6 +456,8 @@ def _run_one(
         _convert(paper, compiled.run(document, context), spec)
         if paper.trouble is not None:
             paper.names = _names(paper.object, compiled, document, context)
+        if paper.state == "applied" and paper.object in STOCK_REPORTS:
+            check_units(paper.value, context.lookups.get(UNITS, {}))
     except HeldAwaiting as error:
         paper.state, paper.awaits = "held", error.awaits
         paper.findings = (*paper.findings, *error.findings)
@@ -591,13 +596,20 @@ def _no_rule(message: Stored, spec: ConnectionSpec, kind: str, what: str) -> Tra
     return Translation(message, [paper], "failed", trouble)
 
 
+# To accept or refuse sets that nobody looked at would be a lie, and a partner believes it.
+_NO_ANSWER = (
+    "; no 997 was sent, because none of its sets was judged: its partner waits for an answer until it is run again"
+    " or sent anew in parts"
+)
+
+
 def _too_costly(message: Stored, kind: str, error: OverBudget) -> Translation:
     """One refused paper stands for a message that was stopped; nothing of it is applied."""
     trouble = Trouble(
         code=error.code,
         cause=f"{error.code}|{message.connection_id}",
         title=f"A message on {message.connection_id} costs more than one message may",
-        detail=str(error),
+        detail=str(error) + (_NO_ANSWER if kind == "x12" else ""),
         error_class="system" if error.code == OverBudget.code else "partner",
     )
     paper = Paper(0, "", kind, "rejected", trouble=trouble, byte_length=len(message.content))

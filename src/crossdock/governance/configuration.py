@@ -27,10 +27,10 @@ from ..processes.notices import NoticeRule, NoticeRules
 from ..processes.ownership import OwnershipRule, OwnershipRules
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
-from ..processes.registry import PROCESSES
 from .pack import BrandSpec, ConnectionSpec, InboundRule, PackHead, PartnerSpec, Route
 from .pack_checks import ConnectorLint, check_references
 from .pack_files import INVALID, PackReader, closest, follow, lookup_rows, pack_error
+from .rule_files import RULES, rule_findings
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
     "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "rules/case.yaml", "brand.yaml",
     "contracts/", "notifications.yaml", "ownership.yaml",
-    *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
+    *(f"rules/{kind}.yaml" for kind in RULES),
 )  # fmt: skip
 
 # Parts of the order policy: the file each stands in, and the key around it there.
@@ -83,9 +83,7 @@ class Pack(msgspec.Struct):
     routes: list[Route] = msgspec.field(default_factory=list)
     policy: OrderPolicy = OrderPolicy()
     # Of every process besides the orders' own: kind of aggregate → its `rules/<kind>.yaml`.
-    rules: dict[str, Any] = msgspec.field(
-        default_factory=lambda: {kind: one.policy() for kind, one in PROCESSES.items() if one.policy is not None}
-    )
+    rules: dict[str, Any] = msgspec.field(default_factory=lambda: {kind: policy() for kind, policy in RULES.items()})
     brand: BrandSpec = BrandSpec()
     contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
     notices: NoticeRules = NoticeRules()
@@ -264,6 +262,8 @@ def compile_pack(
         for finding in error.findings or (Finding(INVALID, str(error), pointer=error.pointer),):
             reader.findings.append(_in_policy(finding, files))
     _check_expressions(reader, pack)
+    for file, finding in rule_findings(pack):
+        reader.add(file, 1, finding.message, value=finding.value)
     if any(finding.severity == "error" for finding in reader.findings) or policy is None:
         raise pack_error(reader.findings)
     return Configuration(pack, policy, files, release_id, tuple(reader.findings))
@@ -342,7 +342,7 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy["case"] = cases
     else:
         kind = path.removeprefix("rules/").removesuffix(".yaml")
-        if kind in pack.rules and (found := _one(reader, path, text, PROCESSES[kind].policy)) is not None:
+        if kind in pack.rules and (found := _one(reader, path, text, RULES[kind])) is not None:
             pack.rules[kind] = found
 
 

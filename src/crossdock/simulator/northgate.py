@@ -12,6 +12,7 @@ from .carrier import Carrier
 from .clock import Timeline, dice
 from .erp import Erp
 from .hub_port import HubPort
+from .ledger import Ledger
 from .mail_spool import MailSpool
 from .pack_source import pack_files, with_addresses
 from .service_desk import ServiceDesk
@@ -116,6 +117,15 @@ class Northgate:
     async def place(self, order: PlannedOrder) -> None:
         """Let an order happen in the system it comes from."""
         await (self.erp.release(order) if order.origin == "erp" else self.shop.place(order))
+
+    @property
+    def returns_ledger(self) -> Ledger:
+        """The books of the site that takes goods back."""
+        return self.harbor.ledger
+
+    async def open_return(self, order_number: str) -> None:
+        """Have the parcel that came back for an order opened and inspected."""
+        await self.harbor.open_return(order_number)
 
     def company(self) -> Company:
         """Return all books of this company."""

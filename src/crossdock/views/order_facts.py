@@ -118,6 +118,16 @@ class OrderFacts(msgspec.Struct, frozen=True):
         return any(fault.code == NO_UPDATE for fault in self.faults)
 
 
+def is_on_the_way_back(milestone: dict[str, Any], facts: OrderFacts) -> bool:
+    """Tell whether a recorded milestone is of a return's leg, although the carrier may not have said so."""
+    if milestone.get("leg", "outbound") != "outbound":
+        return True
+    tracking = milestone.get("tracking")
+    if not tracking or not any(tracking == one.tracking for one in facts.state.returns):
+        return False
+    return not any(tracking in one.tracking for one in facts.state.shipments)
+
+
 def find_number(connection: Connection, tenant_id: str, text: str) -> str:
     """Return the number of the order that `text` names: its number, our id, or any name it is found under.
 
@@ -218,6 +228,13 @@ def _faults(
     documents: tuple[DocumentFact, ...],
 ) -> tuple[Fault, ...]:
     objects = [*objects, *(fact.message_id for fact in outbound), *(fact.document_id for fact in documents)]
+    return open_faults(connection, tenant_id, objects, subject)
+
+
+def open_faults(connection: Connection, tenant_id: str, objects: list[str], subject: str = "") -> tuple[Fault, ...]:
+    """Return the open exceptions about some objects, oldest first; and of contracts that concern `subject`."""
+    if not objects:
+        return ()
     rows = connection.many(
         "select exception_id, issue_id, object_kind, object_id, code, detail, created_at from exceptions"
         " where tenant_id = ? and state = 'open' and object_id in ({})",

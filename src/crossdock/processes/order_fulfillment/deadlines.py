@@ -1,6 +1,7 @@
 """Timers that ran out, and what the service desk says of its cases.
 
-Timers: `at_risk` looks at ship-by and promise again, `backorder` looks for stock again (also for an order that is held
+Timers: `at_risk` looks at ship-by and promise again, `confirmation` at goods that move unconfirmed,
+`backorder` looks for stock again (also for an order that is held
 whole for lack of it), `hold` tries a held order again.
 A person who lets a held order go, or wants a backorder sourced now, sends the same deadline with `override`.
 """
@@ -38,7 +39,7 @@ def passed(draft: Draft, _event: Event, deadline: Deadline) -> bool:
     if deadline.name == "hold":
         place(draft, "open", why="tried again", ignore_holds=deadline.override)
         return True
-    return deadline.name == "at_risk"
+    return deadline.name in ("at_risk", "confirmation")
 
 
 def case_changed(draft: Draft, event: Event, case: ServiceCase) -> bool:

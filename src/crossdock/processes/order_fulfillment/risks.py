@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from ..ledger import ZERO, quantity_text
-from ..order_state import ACTIVE_STATES
+from ..order_state import ACTIVE_STATES, ENDED
 from .cases import close_case, next_look_at_cases, tell_desk
 from .draft import Draft
 from .milestones import trouble
@@ -49,7 +49,7 @@ def watch(draft: Draft) -> None:
 
 def next_look(draft: Draft) -> datetime | None:
     """Return the next instant at which a risk may appear or get worse without any event."""
-    if draft.status in ("delivered", "cancelled"):
+    if draft.status in ENDED:
         return None
     rules, cases, now = draft.policy.rules, draft.policy.cases, draft.now
     instants = next_look_at_cases(draft)
@@ -64,7 +64,7 @@ def next_look(draft: Draft) -> datetime | None:
 
 
 def _risks(draft: Draft) -> list[Risk]:
-    if draft.status in ("delivered", "cancelled"):
+    if draft.status in ENDED:
         return []
     found = [_ship_by(draft), _promise(draft), _late_estimate(draft), _carrier_trouble(draft)]
     watched = draft.policy.cases

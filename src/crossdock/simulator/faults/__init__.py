@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .backorder import Backorder
 from .changed_shape import ChangedShape
+from .damaged_return import DamagedReturn
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
 from .late_advice import LateAdvice
@@ -28,6 +29,7 @@ def all_faults() -> tuple[Fault, ...]:
         Backorder(),
         SilentCarrier(),
         ProofOfDelivery(),
+        DamagedReturn(),
         ChangedShape(),
         Surge(),
     )

@@ -21,12 +21,23 @@ from .openapi import api_page, serve_document, serve_schema
 from .orders import get_last_look, get_order, get_shipment, get_timeline, list_orders, list_shipments
 from .orders import source as source_order
 from .outages import declare_outage, end_outage, list_outages
+from .reconciliation import RECONCILIATION_HANDLERS
 from .releases import active_release, list_releases
 from .replays import get_replay, list_replays, move_replay, plan_replay, start_replay
 from .restores import close_restore, list_restores
 from .retention import run_retention
+from .returns import (
+    ask_return,
+    get_finance,
+    get_return,
+    get_returnable,
+    list_returns,
+    rebill,
+    settle_return,
+)
 from .search import search
 from .shapes import decide_shape, list_shapes
+from .supply import HANDLERS as SUPPLY
 
 HANDLERS = [
     health,
@@ -62,6 +73,7 @@ HANDLERS = [
     list_outages,
     declare_outage,
     end_outage,
+    *RECONCILIATION_HANDLERS,
     list_dead_letters,
     get_dead_letter,
     amend_dead_letters,
@@ -73,6 +85,7 @@ HANDLERS = [
     get_replay,
     move_replay,
     search,
+    *SUPPLY,
     list_releases,
     active_release,
     list_restores,
@@ -88,4 +101,5 @@ HANDLERS = [
     serve_document,
     api_page,
     serve_schema,
+    *(list_returns, get_return, ask_return, settle_return, get_returnable, get_finance, rebill),
 ]

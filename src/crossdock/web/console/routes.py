@@ -17,9 +17,12 @@ from .order import order
 from .orders import orders
 from .overview import overview
 from .replays import move_replay, plan_replay, replay_job, replays, start_replay
+from .returns import one_return, returns
+from .returns import settle as settle_return
 from .shapes import decide_shape, shapes
 from .sign_in import home, login, login_link, sign_in, sign_out
 from .source_again import source_issue, source_order
+from .supply import HANDLERS as SUPPLY
 
 HANDLERS = [
     home,
@@ -59,5 +62,9 @@ HANDLERS = [
     move_replay,
     find,
     suggest,
+    *SUPPLY,
     error_code,
+    returns,
+    one_return,
+    settle_return,
 ]
