@@ -254,16 +254,16 @@ def _look_at_feed(
     moving = store.under_way(connection, tenant_id) if contract.while_ else 1
     facts = Heard(None if heard is None else from_micros(heard), from_micros(state.began_at), moving)
     (verdict,) = judge(contract, facts, site_clock(configuration, contract), now)
-    next_at = verdict.next_at or now + AGAIN
+    look_at = verdict.next_at or now + AGAIN
     if verdict.state in ("warning", "breached"):
-        next_at = min(next_at, now + AGAIN)
+        look_at = min(look_at, now + AGAIN)
     after = msgspec.structs.replace(
         state,
         state=verdict.state,
         last_heard_at=heard if heard is not None else state.last_heard_at,
         since_at=now_micros if state.since_at is None or state.state != verdict.state else state.since_at,
         due_at=None if verdict.due_at is None else to_micros(verdict.due_at),
-        next_at=to_micros(next_at),
+        next_at=to_micros(look_at),
         level=verdict.level,
     )
     orders: tuple[str, ...] = ()

@@ -106,7 +106,9 @@ def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
         # Two desks that both open a case for one cause are noise twice over: the first route that takes it has it.
         routes = routes[:1]
     for route in routes:
-        remember(batch, configuration, route.connection, configuration.maps[route.map].source.object, request.document)
+        remember(
+            batch, configuration, route.connection, configuration.maps[route.map].source.object or "", request.document
+        )
     return [_draft(placed, route, document, canonical) for route in routes]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..errors import CrossdockError
 from ..mapping import compile_expression
 from ..processes.case_rules import CaseRules, CompiledCaseRules
@@ -13,7 +15,7 @@ def compile_case_rules(text: str, file: str = "rules/case.yaml") -> CompiledCase
     reader = PackReader()
     root = reader.tree(file, text)
     rules = reader.struct(file, root, CaseRules) if root is not None else None
-    conditions = []
+    conditions: list[Any] = []
     for number, rule in enumerate(rules.relevance if rules is not None else (), 1):
         try:
             compiled = compile_expression(rule.when, file=file, line=1) if rule.when else None

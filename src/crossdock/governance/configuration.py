@@ -419,8 +419,8 @@ def _check_expressions(reader: PackReader, pack: Pack) -> None:
     for connection in pack.connections.values():
         place = pack.places[("connection", connection.connection)]
         wanted += [(*place, rule.when) for rule in connection.inbound]
-    for index, rule in enumerate((*pack.notices.rules, *pack.notices.owners)):
-        wanted.append(("notifications.yaml", index + 1, rule.when))
+    texts = [one.when for one in pack.notices.rules] + [one.when for one in pack.notices.owners]
+    wanted += [("notifications.yaml", 1, text) for text in texts]
     wanted += [("ownership.yaml", index + 1, one.when) for index, one in enumerate(pack.ownership.rules)]
     for file, line, text in wanted:
         try:

@@ -200,7 +200,7 @@ def _told(draft: Draft, cause: str, detail: str, due_at: datetime | None) -> dic
         "status": draft.status,
         **personal,
     }
-    told = {name: facts[name] for name in rules.fields}
+    told: dict[str, Any] = {name: facts[name] for name in rules.fields}
     for name in rules.masked:
         if name in PERSONAL and name in told:
             told[name] = masked(name, told[name])

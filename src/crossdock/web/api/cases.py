@@ -31,7 +31,7 @@ async def list_cases(request: Request[Any, Any, Any], stale: FromQuery[bool] = F
     """Return the cases of orders at risk, those with stale tracking data first; `stale` limits it to them."""
     principal, hub, configuration = await _who(request)
     now = hub.clock.now()
-    return await hub.store.read(
+    return await hub.store.read(  # type: ignore[no-any-return]
         lambda connection: cases_view.load(
             connection, principal.tenant_id, configuration=configuration, now=now, stale=stale
         )
@@ -49,7 +49,7 @@ async def simulate_cases(request: Request[Any, Any, Any], data: JSONBody[Simulat
     """Return how many cases the rules would have opened, and how many of them were of use. It writes nothing."""
     principal, hub, configuration = await _who(request)
     rules, now = compile_case_rules(data.rules), hub.clock.now()
-    return await hub.store.read(
+    return await hub.store.read(  # type: ignore[no-any-return]
         lambda connection: case_simulation.load(
             connection, principal.tenant_id, rules, configuration=configuration, now=now, days=data.days
         )

@@ -27,7 +27,7 @@ class ProposalList(msgspec.Struct, frozen=True):
 async def list_contracts(request: Request[Any, Any, Any]) -> ContractsPage:
     """Return what is expected of partners, the worst first, and what is late or soon late."""
     principal, hub, configuration = await _who(request)
-    return await hub.store.read(
+    return await hub.store.read(  # type: ignore[no-any-return]
         lambda connection: contracts_view.load(connection, principal.tenant_id, configuration=configuration)
     )
 
@@ -55,7 +55,7 @@ async def get_impact(request: Request[Any, Any, Any], kind: FromPath[Kind], name
     """
     principal, hub, configuration = await _who(request)
     now = hub.clock.now()
-    return await hub.store.read(
+    return await hub.store.read(  # type: ignore[no-any-return]
         lambda connection: impact.load(
             connection, principal.tenant_id, kind, name, configuration=configuration, now=now
         )
