@@ -508,12 +508,12 @@ _HAPPENINGS = {
 def _die_of_poison(work: Any) -> Any:
     """Have a killer end the process that looks at it, as an endless allocation or a crashing codec would."""
 
-    def looked_at(self: Stages, connection: Connection, stored: list[Any], now: Any) -> Any:
+    def looked_at(self: Stages, connection: Connection, stored: list[Any], *more: Any) -> Any:
         world = machines._building[0] if machines._building else None
         if world is not None and any(one.content == KILLER for one in stored):
             world.note("poisoned")
             world.machine.die_soon("kill")
-        return work(self, connection, stored, now)
+        return work(self, connection, stored, *more)
 
     return looked_at
 

@@ -39,6 +39,9 @@ class Sending:
         self._clock = clock
         self._tenancy = tenancy
         self._chore: Callable[[Coroutine[Any, Any, Any]], None]
+        # The rest each partner asked for that the sender was told of. It keeps it by the time that passes: told again
+        # after the wall clock was set back, it would rest for as much longer.
+        self._told: dict[tuple[str, str], int] = {}
         limits = settings.limits
         self._installation = Quota(limits.waiting_messages_per_tenant_max, limits.waiting_bytes_per_tenant_max)
         path = settings.store.sqlite_path
@@ -84,11 +87,15 @@ class Sending:
     async def _rest(self) -> None:
         now = to_micros(self._clock.now())
         for tenant_id, connection_id, until in await self._store.read(lambda one: rates.pauses(one, now)):
-            self.sender.rest(tenant_id, connection_id, until / 1e6)
+            if self._told.get((tenant_id, connection_id)) != until:
+                self._told[(tenant_id, connection_id)] = until
+                self.sender.rest(tenant_id, connection_id, until / 1e6)
 
     def asked_for_rest(self, tenant_id: str, connection_id: str, until: float) -> None:
         """A partner named a time to come back: tell every worker, and the next start."""
         micros = int(until * 1e6)
+        place = (tenant_id, connection_id)
+        self._told[place] = max(micros, self._told.get(place, 0))
         self._chore(self.pipeline.write(lambda connection: rates.pause(connection, tenant_id, connection_id, micros)))
 
     def divert(self, tenant_id: str, connection_id: str, fallback: str, message_ids: list[str]) -> None:

@@ -16,7 +16,20 @@ import msgspec
 from ..canonical.events import Event
 from ..canonical.inventory import AVAILABLE
 from ..durable.identity import Ids, to_micros
-from ..store import aggregates, drifts, issues, journal, messages, outbound, payloads, statements, stock
+from ..store import (
+    aggregates,
+    case_counts,
+    drifts,
+    issues,
+    journal,
+    messages,
+    outbound,
+    own_words,
+    payloads,
+    shapes,
+    statements,
+    stock,
+)
 from ..store.engine import Connection, Row
 
 
@@ -88,8 +101,16 @@ class Position:
 class Batch:
     """The writes of one cycle."""
 
-    def __init__(self, connection: Connection, ids: Ids, now: datetime) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        ids: Ids,
+        now: datetime,
+        unwritten: Mapping[str, messages.InboundRow] | None = None,
+    ) -> None:
         self.connection = connection
+        # Rows of messages that are stored and settled in one transaction.
+        self._unwritten = unwritten or {}
         self.ids = ids
         self.now = now
         self.now_micros = to_micros(now)
@@ -126,6 +147,12 @@ class Batch:
         self.statements: list[tuple[Any, ...]] = []
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
+        self.shapes: list[shapes.ShapeRow] = []
+        # What we told connections that may tell it back: (tenant, connection, object, key) → digest; see ownership.py.
+        self.own_changes: dict[tuple[str, str, str, str], bytes] = {}
+        self.own_known: dict[tuple[str, str, str, str], set[bytes]] = {}
+        self.own_forgotten: list[tuple[str, str, str, str]] = []
+        self.cases_opened: dict[tuple[str, str], int] = {}
 
     def event(
         self,
@@ -266,7 +293,7 @@ class Batch:
         if self.documents_settled:
             messages.settle_documents(connection, self.documents_settled)
         if self.inbound_settled:
-            messages.settle_inbound(connection, self.inbound_settled)
+            self._save_inbound()
         if self.created:
             aggregates.create(connection, self.created)
         if self.aggregates:
@@ -284,6 +311,24 @@ class Batch:
         if self.sets:
             outbound.remember_sets(connection, self.sets)
         self._save_rare()
+
+    def _save_inbound(self) -> None:
+        unwritten = self._unwritten
+        if not unwritten:
+            messages.settle_inbound(self.connection, self.inbound_settled)
+            return
+        written: list[messages.InboundRow] = []
+        stored: list[Any] = []
+        for settled in self.inbound_settled:
+            row = unwritten.get(settled[-1])
+            if row is None:
+                stored.append(settled)
+                continue
+            (row.state, row.processed_at, row.document_count, row.error_code, row.error, row.release_id, *_) = settled
+            written.append(row)
+        messages.insert_inbound(self.connection, written)
+        if stored:
+            messages.settle_inbound(self.connection, stored)
 
     def _save_rare(self) -> None:
         connection = self.connection
@@ -326,6 +371,16 @@ class Batch:
             issues.resolve_other_causes(
                 connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
             )
+        if self.own_forgotten:
+            own_words.forget(connection, self.own_forgotten)
+        if self.own_changes:
+            own_words.remember(
+                connection, [(*place, digest, self.now_micros) for place, digest in sorted(self.own_changes.items())]
+            )
+        if self.cases_opened:
+            case_counts.count(connection, self.cases_opened)
+        if self.shapes:
+            shapes.save(connection, self.shapes)
         if self.faults:
             issues.raise_faults(connection, self.faults, ids=self.ids, now_micros=self.now_micros)
 

@@ -24,8 +24,9 @@ from ..governance.configuration import Configuration
 from ..processes.order_state import OrderState
 from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition, Tell
 from ..processes.registry import PROCESSES, Process
-from ..store import aggregates, issues, messages, workers
+from ..store import aggregates, case_counts, issues, messages, own_words, workers
 from ..store.engine import Row
+from . import ownership
 from .batch import Batch
 from .inventory import apply_stock, bind_stock, contradiction, report_key
 from .papers import Paper, Trouble
@@ -54,6 +55,7 @@ class Item(msgspec.Struct):
     partner: str
     received_at: datetime
     traceparent: str = ""
+    connection_id: str = ""
 
 
 class PlacedRequest(msgspec.Struct):
@@ -151,6 +153,7 @@ class Orchestration:
         self._changed: dict[tuple[str, str], _Entry] = {}
         self.freed: list[Item] = []
         self._restocked: dict[str, Configuration] = {}
+        self._cases_before: dict[tuple[str, str], int] = {}
         self.duplicates = 0
         self.parked_now = False
 
@@ -176,15 +179,29 @@ class Orchestration:
             return
         self._follow(event, outcome, entry, configuration)
 
+    def apply_word(self, event: Event, configuration: Configuration) -> Outcome:
+        """Apply an event that a person gave and no paper brought; it may make its aggregate.
+
+        The caller reads in the outcome what was refused, and why; a refused or repeated word leaves no trace.
+        """
+        entry, fresh = self._entry_for(event.tenant_id, event.subject)
+        event = msgspec.structs.replace(event, correlation_id=entry.aggregate_id)
+        return self._apply_to(event, entry, configuration, fresh=fresh, depth=0)
+
+    def take_up(self, configuration_of: Callable[[str, str], Configuration]) -> None:
+        """Apply what waited for a name that a person's word made known."""
+        self.apply(self._set_free(configuration_of), configuration_of)
+
+    def state(self, tenant_id: str, subject: str) -> Any:
+        """Return the state of an aggregate as this pass has left it, or None when there is none."""
+        self._load(tenant_id, {subject})
+        entry = self._entries.get((tenant_id, subject))
+        return entry.state if entry is not None else None
+
     def _tell(self, told: Tell, cause: Event, configuration: Configuration, depth: int) -> None:
         """Apply what one aggregate tells another; the other may be made by it."""
-        tenant_id, place = cause.tenant_id, (cause.tenant_id, told.subject)
-        process = PROCESSES[told.subject.partition("/")[0]]
-        self._load(tenant_id, {told.subject})
-        entry = self._entries[place]
-        fresh = entry is None
-        if entry is None:
-            entry = self._new(process)
+        tenant_id = cause.tenant_id
+        entry, fresh = self._entry_for(tenant_id, told.subject)
         event = self._batch.event(
             tenant_id,
             told.type,
@@ -198,15 +215,26 @@ class Orchestration:
             release_id=configuration.release_id,
             traceparent=cause.traceparent,
         )
-        self._load_stock_for(tenant_id, {told.subject}, configuration)
+        self._apply_to(event, entry, configuration, fresh=fresh, depth=depth)
+
+    def _entry_for(self, tenant_id: str, subject: str) -> tuple[_Entry, bool]:
+        self._load(tenant_id, {subject})
+        entry = self._entries[(tenant_id, subject)]
+        return (self._new(PROCESSES[subject.partition("/")[0]]), True) if entry is None else (entry, False)
+
+    def _apply_to(
+        self, event: Event, entry: _Entry, configuration: Configuration, *, fresh: bool, depth: int
+    ) -> Outcome:
+        self._load_stock_for(event.tenant_id, {event.subject}, configuration)
         outcome = self._decide(event, configuration, entry)
         if outcome.parked_until or outcome.duplicate:
-            return
+            return outcome
         if fresh and outcome.state is not None:
-            self._entries[place] = entry
+            self._entries[(event.tenant_id, event.subject)] = entry
         self._batch.record(event)
         self._forward(event, configuration, event.id)
         self._follow(event, outcome, entry, configuration, depth)
+        return outcome
 
     def _new(self, process: Process) -> _Entry:
         batch = self._batch
@@ -214,9 +242,8 @@ class Orchestration:
 
     def order(self, tenant_id: str, number: str) -> OrderState | None:
         """Return the state of an order as this pass has left it, or None when there is no such order."""
-        self._load(tenant_id, {f"order/{number}"})
-        entry = self._entries.get((tenant_id, f"order/{number}"))
-        return entry.state if entry is not None else None
+        found: OrderState | None = self.state(tenant_id, f"order/{number}")
+        return found
 
     # -- before the decisions
 
@@ -225,6 +252,7 @@ class Orchestration:
         for item in items:
             by_tenant.setdefault(item.tenant_id, []).append(item)
         for tenant_id, mine in by_tenant.items():
+            ownership.load_own_words(self._batch, tenant_id, mine)
             self._resolve_names(tenant_id, mine)
             known = self._known[tenant_id]
             subjects = set()
@@ -262,6 +290,29 @@ class Orchestration:
                 wanted += [name for kind, name in names if (kind, match_key(name)) not in known]
         if wanted:
             known.update(aggregates.resolve(self._batch.connection, tenant_id, wanted))
+            self._resolve_cross_references(tenant_id, items)
+
+    def _resolve_cross_references(self, tenant_id: str, items: list[Item]) -> None:
+        """Let names that only a partner uses mean what they meant to it at the time of the paper."""
+        known = self._known[tenant_id]
+        strange: dict[str, list[tuple[Item, str]]] = {}
+        for item in items:
+            names = names_of(item.paper.value)
+            if item.partner and names and not any((kind, match_key(name)) in known for kind, name in names):
+                for kind, name in names:
+                    strange.setdefault(name, []).append((item, kind))
+        if not strange:
+            return
+        rows = own_words.references(self._batch.connection, tenant_id, sorted(strange))
+        meant: set[str] = set()
+        for partner, kind, value, ours, valid_from, valid_until in rows:
+            for item, wanted in strange[value]:
+                at = to_micros(occurred_at(item.paper.value, item.received_at))
+                if partner == item.partner and kind == wanted and valid_from <= at < (valid_until or at + 1):
+                    ownership.call_it_ours(item, kind, ours)
+                    meant.add(ours)
+        if meant:
+            known.update(aggregates.resolve(self._batch.connection, tenant_id, sorted(meant)))
 
     def _load(self, tenant_id: str, subjects: set[str]) -> None:
         missing = sorted(subject for subject in subjects if (tenant_id, subject) not in self._entries)
@@ -292,6 +343,15 @@ class Orchestration:
 
     def _apply_one(self, item: Item) -> None:
         batch, paper = self._batch, item.paper
+        if ownership.is_echo(batch, item):
+            # Our own word, told back: it says nothing new, and is sent to nobody.
+            paper.business_key = business_key_of(paper.value)
+            self._note_duplicate(item, paper.subject or f"document/{paper.document_id}", "")
+            return
+        if item.configuration.ownership_of(paper.object):
+            entry = self._entries.get((item.tenant_id, paper.subject))
+            if not ownership.owned(batch, item, None if entry is None else entry.state):
+                return
         # An item of the same batch may just have introduced the name this one is known by.
         if not paper.subject:
             found = subject_of(paper.value, self._known[item.tenant_id])
@@ -435,8 +495,26 @@ class Orchestration:
             self._health(tenant_id),
             load=_Load(self._batch, configuration) if configuration.compiled_policy.limited else NO_LOAD,
             others=self._others(process, entry.state, event),
+            cases_today=self._cases_today(tenant_id, configuration),
         )
         return process.decide(entry.state, event, context)
+
+    def _cases_today(self, tenant_id: str, configuration: Configuration) -> int:
+        """Return how many cases the tenant opened today; nobody counts where no rule limits them."""
+        policy = configuration.compiled_policy
+        if not policy.case_rules.rules.per_day:
+            return 0
+        place = (tenant_id, self._batch.now.astimezone(policy.zone).date().isoformat())
+        known = self._cases_before.get(place)
+        if known is None:
+            known = self._cases_before[place] = case_counts.opened(self._batch.connection, *place)
+        return known + self._batch.cases_opened.get(place, 0)
+
+    def _count_case(self, tenant_id: str, configuration: Configuration) -> None:
+        policy = configuration.compiled_policy
+        if policy.case_rules.rules.per_day:
+            place = (tenant_id, self._batch.now.astimezone(policy.zone).date().isoformat())
+            self._batch.cases_opened[place] = self._batch.cases_opened.get(place, 0) + 1
 
     def _others(self, process: Process, state: Any, event: Event) -> Mapping[str, Any]:
         subjects = process.others(state, event)
@@ -470,6 +548,8 @@ class Orchestration:
                 )
             )
         for request in outcome.requests:
+            if request.kind == "service_case" and getattr(request.document, "action", "") == "open":
+                self._count_case(tenant_id, configuration)
             self.requests.append(
                 PlacedRequest(tenant_id, configuration, request, subject, event.id, event.message_id, event.traceparent)
             )
@@ -572,7 +652,11 @@ class Orchestration:
             for name in names:
                 items += self._taken_up(tenant_id, name)
             rows = messages.documents_awaiting(self._batch.connection, tenant_id, names)
-            freed = [self._parked_item(row, configuration_of(tenant_id, row[14])) for row in rows]
+            # Who sent a paper decides what it may say: parked papers keep their sender.
+            senders = messages.partners_of(self._batch.connection, tenant_id, sorted({row[1] for row in rows}))
+            freed = [
+                self._parked_item(row, configuration_of(tenant_id, row[14]), senders.get(row[1], "")) for row in rows
+            ]
             self.freed += freed
             items += freed
         self._fresh_names = {}
@@ -618,10 +702,10 @@ class Orchestration:
             self._batch.set_timer(tenant_id, f"document/{item.paper.document_id}", "parked", None)
         return items
 
-    def _parked_item(self, row: Row, configuration: Configuration) -> Item:
+    def _parked_item(self, row: Row, configuration: Configuration, partner: str) -> Item:
         paper = paper_of_row(row)
         self._batch.set_timer(row[19], f"document/{row[0]}", "parked", None)
-        return Item(row[19], configuration, paper, row[1], partner="", received_at=self._batch.now)
+        return Item(row[19], configuration, paper, row[1], partner, received_at=self._batch.now)
 
 
 def _aggregate_row(tenant_id: str, key: str, entry: _Entry, now_micros: int) -> aggregates.AggregateRow:

@@ -29,6 +29,7 @@ from ..store import outbound, payloads, restores
 from ..store.outbound import OutboundRow
 from .batch import Batch, Ready
 from .orchestrate import PlacedRequest, fault_of
+from .ownership import remember
 from .papers import Trouble
 from .translate import partner_record
 
@@ -101,6 +102,11 @@ def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
     routes = configuration.routes_for(request.kind, variables)
     if not routes:
         batch.faults.append(_unrouted(placed))
+    if request.kind == "service_case" and configuration.policy.case.one_desk:
+        # Two desks that both open a case for one cause are noise twice over: the first route that takes it has it.
+        routes = routes[:1]
+    for route in routes:
+        remember(batch, configuration, route.connection, configuration.maps[route.map].source.object, request.document)
     return [_draft(placed, route, document, canonical) for route in routes]
 
 

@@ -136,8 +136,18 @@ class Hub(Protocol):
         ...
 
     @property
+    def shape_decisions(self) -> Any:
+        """A person's word on changed shapes (`bootstrap.shapes.ShapeDecisions`)."""
+        ...
+
+    @property
     def reconciling(self) -> Any:
         """Makes runs of reconciliation and signs them (`bootstrap.reconciling.Reconciling`)."""
+        ...
+
+    @property
+    def by_hand(self) -> Any:
+        """What people ask for about returns and invoices (`bootstrap.by_hand.ByHand`)."""
         ...
 
     def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> Awaitable[str]:

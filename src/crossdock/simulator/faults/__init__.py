@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from .backorder import Backorder
+from .changed_shape import ChangedShape
+from .damaged_return import DamagedReturn
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
+from .late_advice import LateAdvice
 from .order_at_risk import OrderAtRisk
 from .partner_outage import PartnerOutage
 from .proof_of_delivery import ProofOfDelivery
+from .silent_carrier import SilentCarrier
 from .split_order import SplitOrder
 from .surge import Surge
 from .unknown_site_code import UnknownSiteCode
@@ -20,7 +25,12 @@ def all_faults() -> tuple[Fault, ...]:
         OrderAtRisk(),
         PartnerOutage(),
         DuplicateConfirmation(),
+        LateAdvice(),
+        Backorder(),
+        SilentCarrier(),
         ProofOfDelivery(),
+        DamagedReturn(),
+        ChangedShape(),
         Surge(),
     )
 

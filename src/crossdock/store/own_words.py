@@ -1,0 +1,105 @@
+"""What we told partners, to know our own word when it comes back; and what partners call our things, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from .engine import Connection, Row
+
+OwnChange = tuple[str, str, str, str, bytes, int]
+
+
+def remember(connection: Connection, rows: Iterable[OwnChange]) -> None:
+    """Keep what we told: (tenant_id, connection_id, object, key, digest, told_at). Only the newest of a key counts."""
+    found = list(rows)
+    forget(connection, [row[:4] for row in found])
+    connection.executemany(
+        "insert into own_changes (tenant_id, connection_id, object, key, digest, told_at) values (?,?,?,?,?,?)"
+        " on conflict (tenant_id, connection_id, object, key, digest) do update set told_at = excluded.told_at",
+        found,
+    )
+
+
+def told(connection: Connection, tenant_id: str, keys: Sequence[str]) -> dict[tuple[str, str, str], set[bytes]]:
+    """Return what we told about some keys: (connection_id, object, key) → digests."""
+    rows = connection.many(
+        "select connection_id, object, key, digest from own_changes where tenant_id = ? and key in ({})",
+        [tenant_id],
+        keys,
+    )
+    found: dict[tuple[str, str, str], set[bytes]] = {}
+    for connection_id, kind, key, digest in rows:
+        found.setdefault((connection_id, kind, key), set()).add(bytes(digest))
+    return found
+
+
+def forget(connection: Connection, places: Iterable[tuple[str, str, str, str]]) -> None:
+    """Forget what we told of a key: the partner has said something of its own since."""
+    connection.executemany(
+        "delete from own_changes where tenant_id = ? and connection_id = ? and object = ? and key = ?", list(places)
+    )
+
+
+class CrossReference(msgspec.Struct, frozen=True):
+    """What a partner calls a thing of ours, from when until when (None: still). Instants are microseconds."""
+
+    tenant_id: str
+    partner: str
+    type: str
+    value: str
+    ours: str
+    valid_from: int
+    valid_until: int | None
+    changed_by: str
+    changed_at: int
+
+
+_COLUMNS = ", ".join(CrossReference.__struct_fields__)
+
+
+def refer(connection: Connection, row: CrossReference) -> None:
+    """Let a partner's name mean a thing of ours from an instant on; what it meant before ends there.
+
+    A reference that begins later stands: the new one ends where that one begins.
+    """
+    place = (row.tenant_id, row.partner, row.type, row.value)
+    connection.execute(
+        "update cross_references set valid_until = ? where tenant_id = ? and partner = ? and type = ? and value = ?"
+        " and valid_from < ? and (valid_until is null or valid_until > ?)",
+        (row.valid_from, *place, row.valid_from, row.valid_from),
+    )
+    following = connection.one(
+        "select min(valid_from) from cross_references where tenant_id = ? and partner = ? and type = ? and value = ?"
+        " and valid_from > ?",
+        (*place, row.valid_from),
+    )
+    if following and following[0] is not None and (row.valid_until is None or row.valid_until > following[0]):
+        row = msgspec.structs.replace(row, valid_until=following[0])
+    connection.execute(
+        f"insert into cross_references ({_COLUMNS}) values (?,?,?,?,?,?,?,?,?)"
+        " on conflict (tenant_id, partner, type, value, valid_from) do update set ours = excluded.ours,"
+        " valid_until = excluded.valid_until, changed_by = excluded.changed_by, changed_at = excluded.changed_at",
+        msgspec.structs.astuple(row),
+    )
+
+
+def references(connection: Connection, tenant_id: str, values: Sequence[str]) -> list[Row]:
+    """Return what partners mean by some names: (partner, type, value, ours, valid_from, valid_until)."""
+    return connection.many(
+        "select partner, type, value, ours, valid_from, valid_until from cross_references where tenant_id = ?"
+        " and value in ({})",
+        [tenant_id],
+        values,
+    )
+
+
+def listed(connection: Connection, tenant_id: str, partner: str = "", limit: int = 500) -> list[CrossReference]:
+    """Return the cross-references of a tenant, of one partner if it is named."""
+    rows = connection.query(
+        f"select {_COLUMNS} from cross_references where tenant_id = ? and (? = '' or partner = ?)"
+        " order by partner, type, value, valid_from limit ?",
+        (tenant_id, partner, partner, limit),
+    )
+    return [CrossReference(*row) for row in rows]
