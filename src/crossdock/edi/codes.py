@@ -118,7 +118,7 @@ CATALOG: dict[str, Code] = {
     # documents to be written
     "document-field-unknown": Code("error", "element", "", "Use the field names of the document layout."),
     "document-field-missing": Code("error", "element", "", "Give this field; the set is not valid without it."),
-    "document-level-number": Code("error", "element", "", "Leave number, parent and has_children to the writer."),
+    "document-level-number": Code("error", "element", "", "Leave the numbers of levels to the writer; top levels are of one kind."),
     "document-value-not-text": Code("error", "element", "", "Format the value as text in the map."),
 }
 

@@ -86,7 +86,7 @@ class _Renderer:
         self._schema = schema
         self._signs = delimiters
         self._names: dict[str, tuple[tuple[str, ElementRule | None], ...]] = {}
-        self._levels = 0
+        self._levels = hierarchy.Levels()
         self.segments: list[Segment] = []
         self.findings: list[EdiFinding] = []
 
@@ -142,8 +142,11 @@ class _Renderer:
 
     def _level(self, loop: Loop, record: Mapping[str, Any], path: str, above: str) -> None:
         """Write a level and those below it; their numbers come from the order they stand in."""
-        self._levels += 1
-        number = str(self._levels)
+        number = str(len(self._levels.parents) + 1)
+        read_under, _ = self._levels.place(number, above, str(record.get("level", "")))
+        if not above and read_under is not None:
+            message = f"{path} would be read as a level below another: give all top levels one kind of their own."
+            self.findings.append(document_finding("document-level-number", message, path))
         below = record.get(CHILDREN) or []
         numbers = {"number": number, "parent": above, "has_children": "1" if below else "0"}
         for name, value in numbers.items():

@@ -205,7 +205,8 @@ def _moved(batch: Batch, tenant_id: str, site: str, after: int) -> dict[str, lis
 
 def movement_of(row: tuple[Any, ...]) -> Movement:
     """Return a stored movement (store.stock.MOVEMENT_COLUMNS)."""
-    return Movement(*row[:6], Decimal(row[6]), *row[7:])
+    movement_id, moved_at, sku, lot, status, kind, delta, reference, subject, recorded_at = row
+    return Movement(movement_id, moved_at, sku, lot, status, kind, Decimal(delta), reference, subject, recorded_at)
 
 
 def _note_drifts(

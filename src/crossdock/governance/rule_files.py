@@ -28,7 +28,7 @@ def rule_findings(pack: Pack) -> Iterator[tuple[str, Finding]]:
     for fault in reconciliation_findings(pack.rules["reconciliation"], frozenset(pack.partners), sites):
         yield "rules/reconciliation.yaml", fault
     rules: InventoryRules = pack.rules["inventory"]
-    named = [one.site for one in (*rules.buffers, *rules.freshness)] + list(rules.publish_sites)
+    named = [one.site for one in rules.buffers] + [one.site for one in rules.freshness] + list(rules.publish_sites)
     for name in sorted({name for name in named if name and name not in sites}):
         yield "rules/inventory.yaml", Finding("XD-CFG-001", f"there is no site {name}", value=name)
     for text in sorted({text for one in rules.freshness for text in one.by}):

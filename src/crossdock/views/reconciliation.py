@@ -129,14 +129,23 @@ def drift_rows(
     )
     return tuple(
         DriftRow(
-            *row[:7],
-            Decimal(row[7]),
-            Decimal(row[8]),
-            from_micros(row[9]),
-            from_micros(row[10]),
-            *row[12:15],
-            msgspec.json.decode(bytes(row[15]), type=tuple[Suspect, ...]),
-            *row[18:20],
+            drift_id=row[0],
+            site=row[1],
+            sku=row[2],
+            lot=row[3],
+            status=row[4],
+            state=row[5],
+            kind=row[6],
+            expected=Decimal(row[7]),
+            reported=Decimal(row[8]),
+            from_at=from_micros(row[9]),
+            as_of=from_micros(row[10]),
+            confidence=row[12],
+            suspect=row[13],
+            reason=row[14],
+            suspects=msgspec.json.decode(bytes(row[15]), type=tuple[Suspect, ...]),
+            closed_by=row[18],
+            resolution=row[19],
         )
         for row in rows
     )

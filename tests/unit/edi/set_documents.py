@@ -83,6 +83,7 @@ class DocumentMaker:
                 continue
             if element.components:
                 parts = {one.name: self._value(one) for one in element.components if one.mandatory or self._flip()}
+                parts = parts or {element.components[0].name: self._value(element.components[0])}
                 record.update(parts) if element.name == "&" else record.__setitem__(element.name, parts)
             else:
                 record[element.name] = self._value(element)
@@ -139,7 +140,7 @@ class DocumentMaker:
 
 
 def _numbered(levels: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Number levels in the order they are written; roots are of one kind, so that none is taken as a level below."""
+    """Number levels in the order they are written; roots are of a kind of their own, else they are not told apart."""
     count = 0
 
     def number(level: dict[str, Any], above: str) -> None:
@@ -149,6 +150,7 @@ def _numbered(levels: list[dict[str, Any]]) -> list[dict[str, Any]]:
         level.pop("parent", None)
         if above:
             level["parent"] = above
+            level["level"] = "O" if level["level"] == "S" else level["level"]
         level["has_children"] = "1" if level.get("children") else "0"
         for child in level.get("children", []):
             number(child, own)

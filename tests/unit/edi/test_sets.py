@@ -268,6 +268,24 @@ def test_the_writer_refuses_numbers_that_do_not_fit(wrong: dict[str, str]) -> No
     assert [one.code for one in rendered.findings] == ["document-level-number"]
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        [{"level": "S"}, {"level": "O"}],
+        [{"level": "S", "children": [{"level": "S"}]}, {"level": "S"}],
+    ],
+)
+def test_a_second_top_level_must_be_told_from_a_level_below(levels: list[dict[str, Any]]) -> None:
+    """What would be read under another level is refused; a second shipment beside the first is written."""
+    head = {"bsn": {"purpose": "00", "number": "A-1", "date": "20261127", "time": "1530"}}
+
+    refused = edi.document_to_set({**head, "levels": levels}, "856")
+    written = edi.document_to_set({**head, "levels": [{"level": "S"}, {"level": "S"}]}, "856")
+
+    assert [one.code for one in refused.findings if one.severity == "error"] == ["document-level-number"]
+    assert written.sendable
+
+
 @pytest.mark.parametrize("children", ["x", [1]])
 def test_levels_of_a_wrong_shape_are_refused(children: object) -> None:
     """What cannot be written is a finding."""

@@ -116,8 +116,8 @@ async def get_report(request: Request[Any, Any, Any], run_id: FromPath[str]) -> 
     principal.require("reconciliation.read")
     hub = web_of(request).hub
     content, signature = await hub.reconciling.report(principal.tenant_id, "" if run_id == "latest" else run_id)
-    encoded = (base64.b64encode(one).decode() for one in (content, signature))
-    return SignedReport(*encoded, public_key_of(hub.reconciling.signing_seed()))
+    public_key = public_key_of(hub.reconciling.signing_seed())
+    return SignedReport(base64.b64encode(content).decode(), base64.b64encode(signature).decode(), public_key)
 
 
 @get(
@@ -128,7 +128,7 @@ async def get_report(request: Request[Any, Any, Any], run_id: FromPath[str]) -> 
 )
 async def list_differences(
     request: Request[Any, Any, Any],
-    state: FromQuery[Literal["open", "accepted", "settled"]] = "open",
+    wanted: Annotated[Literal["open", "accepted", "settled"], QueryParameter(name="state")] = "open",
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> DifferenceList:
@@ -142,7 +142,7 @@ async def list_differences(
     rules, now = reconciliation_rules(configuration), hub.clock.now()
     rows = await hub.store.read(
         lambda found: views.differences(
-            found, principal.tenant_id, rules, now=now, state=state, cursor=cursor, limit=limit
+            found, principal.tenant_id, rules, now=now, state=wanted, cursor=cursor, limit=limit
         )
     )
     return DifferenceList(rows, rows[-1].difference_id if len(rows) == limit else "")
@@ -177,7 +177,7 @@ async def accept(
 @get("/v1/drifts", operation_id="listDrifts", summary="List drifts of stock", tags=["reconciliation"])
 async def list_drifts(
     request: Request[Any, Any, Any],
-    state: FromQuery[Literal["", "new", "timing", "open", "settled"]] = "",
+    wanted: Annotated[Literal["", "new", "timing", "open", "settled"], QueryParameter(name="state")] = "",
     site: FromQuery[str] = "",
     sku: FromQuery[str] = "",
     cursor: Cursor = "",
@@ -189,7 +189,7 @@ async def list_drifts(
     hub = web_of(request).hub
     rows = await hub.store.read(
         lambda found: views.drift_rows(
-            found, principal.tenant_id, state=state, site=site, sku=sku, cursor=cursor, limit=limit
+            found, principal.tenant_id, state=wanted, site=site, sku=sku, cursor=cursor, limit=limit
         )
     )
     return DriftList(rows, rows[-1].drift_id if len(rows) == limit else "")
