@@ -39,6 +39,8 @@ from tests.unit.processes.loads import (
 )
 
 NIGHTLY = os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
+# A night's walk takes longer than any single test may by day.
+pytestmark = [pytest.mark.timeout(3_600)] if NIGHTLY else []
 FEW = settings(max_examples=10_000 if NIGHTLY else 100, deadline=None)
 PAGE = Path(__file__).parents[3] / "docs/why/freight.md"
 ZERO = Decimal(0)

@@ -38,6 +38,8 @@ from tests.unit.processes.purchases import (
 )
 
 NIGHTLY = os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
+# A night's walk takes longer than any single test may by day.
+pytestmark = [pytest.mark.timeout(3_600)] if NIGHTLY else []
 FEW = settings(max_examples=12_000 if NIGHTLY else 100, deadline=None)
 PAGE = Path(__file__).parents[3] / "docs/why/receiving.md"
 

@@ -25,6 +25,8 @@ from crossdock.processes.outcome import DecisionContext
 NOW = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
 RULES = ClaimRules((ClaimCarrier("RDGT", "ridge"),), {"*": ("bill_of_lading",), "damage": ("photo",)})
 NIGHTLY = os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
+# A night's walk takes longer than any single test may by day.
+pytestmark = [pytest.mark.timeout(3_600)] if NIGHTLY else []
 FEW = settings(max_examples=12_000 if NIGHTLY else 200, deadline=None)
 PAGE = Path(__file__).parents[4] / "docs/why/freight.md"
 BOTH = ("bill_of_lading", "photo")
