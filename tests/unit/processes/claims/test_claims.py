@@ -27,7 +27,7 @@ RULES = ClaimRules((ClaimCarrier("RDGT", "ridge"),), {"*": ("bill_of_lading",), 
 NIGHTLY = os.environ.get("CROSSDOCK_TEST_PROFILE") == "nightly"
 # A night's walk takes longer than any single test may by day.
 pytestmark = [pytest.mark.timeout(3_600)] if NIGHTLY else []
-FEW = settings(max_examples=12_000 if NIGHTLY else 200, deadline=None)
+FEW = settings(max_examples=14_000 if NIGHTLY else 200, deadline=None)
 PAGE = Path(__file__).parents[4] / "docs/why/freight.md"
 BOTH = ("bill_of_lading", "photo")
 _encode = msgspec.json.Encoder(decimal_format="string").encode
