@@ -75,7 +75,9 @@ class Notices:
 
         def tell(connection: Connection) -> Batch:
             batch = Batch(connection, self._hub.writer_ids, now)
-            render_requests(batch, notices.tell(batch, configuration), self._hub.mode_of)
+            tellings = notices.tell(batch, configuration)
+            taken = render_requests(batch, [one.placed for one in tellings], self._hub.mode_of)
+            notices.told(batch, configuration, tellings, taken)
             batch.save()
             batch.ready = self._hub.pipeline.in_order(connection, batch.ready)
             return batch
