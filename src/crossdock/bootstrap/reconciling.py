@@ -102,8 +102,12 @@ class Reconciling:
         run, now = runs.run_named(configuration, name), self._hub.clock.now()
         seed, ids = self.signing_seed(), self._hub.writer_ids
 
+        compared = await self._hub.store.read(
+            lambda connection: runs.compare_books(connection, configuration, run, now)
+        )
+
         def make(connection: Connection) -> reports.Report:
-            return runs.make_run(connection, configuration, run, ids=ids, now=now, seed=seed, actor=actor)
+            return runs.make_run(connection, configuration, run, compared, ids=ids, now=now, seed=seed, actor=actor)
 
         return await self._hub.pipeline.write(make)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from crossdock.flow import reconciliation as runs
 from crossdock.flow import stock_watch
 from crossdock.reconcile import report as reports
 from tests.scenarios.flow.world import START, World, order, pack_files, shipment, with_line
@@ -214,6 +217,31 @@ async def test_a_run_finds_ages_signs_and_settles(yard: World) -> None:
     assert 3 == len(kept)
     assert ["", *(reports.digest_of(bytes(row[0])) for row in kept[:-1])] == [row[1] for row in kept]
     assert msgspec.json.decode(content)["run"] == "end-of-day"
+
+
+async def test_books_are_compared_outside_the_writers_turn(yard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a comparison takes, no cycle waits: a message that comes meanwhile is applied."""
+    stock_row = {"sku": "X-1", "site": "RENO", "qty": 8}
+    await yard.hand_in("yard", {"type": "books", "kind": "stock", "at": at(-1), "rows": [stock_row]})
+    began, go_on, real = threading.Event(), threading.Event(), runs.compare
+
+    def slow(*arguments: Any) -> Any:
+        began.set()
+        assert go_on.wait(20)
+        return real(*arguments)
+
+    monkeypatch.setattr(runs, "compare", slow)
+    running = asyncio.create_task(yard.hub.reconciling.run("acme", "", "olivia"))
+    assert await asyncio.to_thread(began.wait, 20)
+    try:
+        async with asyncio.timeout(10):
+            answer = await yard.hand_in("yard", count(-1, {"sku": "X-2", "qty": 5}))
+        assert ["applied"] == yard.document_states(answer.message_id)
+    finally:
+        go_on.set()
+    report = await running
+
+    assert ["missing_here"] == [one.difference.kind for one in report.differences]
 
 
 async def test_a_missing_statement_makes_the_run_partial_and_is_an_issue(yard: World) -> None:
