@@ -7,6 +7,7 @@ from .changed_shape import ChangedShape
 from .damaged_return import DamagedReturn
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
+from .inventory_drift import InventoryDrift
 from .late_advice import LateAdvice
 from .order_at_risk import OrderAtRisk
 from .partner_outage import PartnerOutage
@@ -25,6 +26,7 @@ def all_faults() -> tuple[Fault, ...]:
         OrderAtRisk(),
         PartnerOutage(),
         DuplicateConfirmation(),
+        InventoryDrift(),
         LateAdvice(),
         Backorder(),
         SilentCarrier(),
