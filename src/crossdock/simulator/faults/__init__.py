@@ -5,6 +5,7 @@ from __future__ import annotations
 from .backorder import Backorder
 from .changed_shape import ChangedShape
 from .damaged_return import DamagedReturn
+from .day_reconciled import DayReconciled
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
 from .inventory_drift import InventoryDrift
@@ -34,6 +35,7 @@ def all_faults() -> tuple[Fault, ...]:
         DamagedReturn(),
         ChangedShape(),
         Surge(),
+        DayReconciled(),
     )
 
 
