@@ -205,14 +205,17 @@ def dispute_answered(draft: Draft, _event: Event, answer: DisputeAnswer) -> bool
         return False
     key, bill = found[0]
     bill = msgspec.structs.replace(bill, answer=answer.outcome)
-    draft.bills[key] = bill
     if answer.outcome == "granted":
-        lines = tuple(
+        granted = tuple(
             msgspec.structs.replace(line, paid=line.invoiced - line.paid, reason="granted")
             for line in bill.lines
             if line.invoiced != line.paid
         )
-        _settle(draft, bill, sum((line.paid for line in lines), ZERO), lines, 2)
+        # What was granted is paid: a later bill finds it in the lines, as it finds what was agreed.
+        lines = tuple(msgspec.structs.replace(line, paid=line.invoiced) for line in bill.lines)
+        bill = msgspec.structs.replace(bill, lines=lines, paid=sum((line.paid for line in lines), ZERO))
+        _settle(draft, bill, sum((line.paid for line in granted), ZERO), granted, 2)
+    draft.bills[key] = bill
     return True
 
 
