@@ -100,12 +100,10 @@ async def play(tryton: TrytonServer, folder: Path) -> dict[str, Any]:
         timeline.after(timedelta(minutes=10), "tryton:sell", sell)
         await timeline.run(hub, until)
         open_issues = hub.store.read_now(
-            lambda connection: connection.query("select code from issues where tenant_id = ? and state = 'open'", (TENANT,))
+            lambda connection: connection.query(
+                "select code from issues where tenant_id = ? and state = 'open'", (TENANT,)
+            )
         )
-        import os
-        if os.environ.get('DBG'):
-            for t in ('attempts','inbound_messages','documents','issues','outbound_messages'):
-                for r in hub.store.read_now(lambda c: c.query(f'select * from {t}', ())): print(t, str(r)[:700], file=sys.stderr)
         return await asyncio.to_thread(compare, tryton, swift, sold, sorted(row[0] for row in open_issues))
     finally:
         await hub.stop()

@@ -6,6 +6,7 @@ The company sells three goods to two customers in the United States, invoices wh
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -17,7 +18,11 @@ from trytond.modules.account.tests.tools import create_chart, create_fiscalyear,
 from trytond.modules.account_invoice.tests.tools import create_payment_term, set_fiscalyear_invoice_sequences
 from trytond.modules.company.tests.tools import create_company, get_company
 
-GOODS = (("NG-1001", "Espresso beans 1 kg", "18.90"), ("NG-1105", "Paper cups, box", "46.00"), ("NG-1301", "Milk jug", "17.50"))
+GOODS = (
+    ("NG-1001", "Espresso beans 1 kg", "18.90"),
+    ("NG-1105", "Paper cups, box", "46.00"),
+    ("NG-1301", "Milk jug", "17.50"),
+)
 CUSTOMERS = (
     ("Blue Fern Cafe", "12 Harbor Road", "68102", "Omaha", "NE"),
     ("Oak Street Kitchens", "4 Mill Lane", "66101", "Kansas City", "KS"),
@@ -31,9 +36,7 @@ def main(database: str) -> None:
     create_company()
     create_chart()
     # The year before and after as well: a test may run on the last day of December.
-    import datetime
-
-    year = datetime.date.today().year
+    year = datetime.datetime.now(datetime.UTC).year
     for each in (year - 1, year, year + 1):
         fiscal_year = create_fiscalyear(today=(datetime.date(each, 1, 1), datetime.date(each, 12, 31)))
         set_fiscalyear_invoice_sequences(fiscal_year).click("create_period")
@@ -46,7 +49,12 @@ def main(database: str) -> None:
     products = {}
     for code, name, price in GOODS:
         template = Model.get("product.template")(
-            name=name, default_uom=unit, type="goods", salable=True, list_price=Decimal(price), account_category=category
+            name=name,
+            default_uom=unit,
+            type="goods",
+            salable=True,
+            list_price=Decimal(price),
+            account_category=category,
         )
         template.code = code
         template.save()

@@ -109,7 +109,9 @@ class RestClient:
         try:
             return msgspec.json.decode(response.body)
         except msgspec.DecodeError as error:
-            raise UnknownOutcome(f"{self.authority} answered with something that is not JSON", code="XD-PTR-008") from error
+            raise UnknownOutcome(
+                f"{self.authority} answered with something that is not JSON", code="XD-PTR-008"
+            ) from error
 
     def _judge(self, response: Response) -> None:
         status = response.status
@@ -137,7 +139,7 @@ class RestClient:
                 answer=answer,
                 error_class="system",
                 code="XD-PTR-017",
-                hint="Compare the secrets of this connection with what the partner has issued, and the rights of its user.",
+                hint="Compare the secrets of this connection with what was issued, and look at the rights of that user.",
             )
         words = answer[:300].decode("utf-8", "replace")
         raise Refused(f"{self.authority} refused with {status}: {words}", status=status, answer=answer)

@@ -7,11 +7,13 @@ because the state of the record says that it has been done.
 
     ship      waiting → (reference and quantities written) → assigned → picked → packed → done
     invoice   draft → (reference written) → validated → posted
-    count     (drawn up under our reference) → done
+    count     draft → (reference noted) → done
+    note      (written with our reference)
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -31,6 +33,7 @@ from .documents import (
     SALE_FIELDS,
     Count,
     Invoice,
+    Note,
     Quantity,
     Ship,
     Telling,
@@ -114,6 +117,7 @@ class Tryton:
         self._api = RestClient(context, f"{settings.url.rstrip('/')}/{quote(settings.database, safe='')}/rest", headers)
         self._since = settings.poll_start
         self._seen: dict[int, str] = {}
+        self._posting = asyncio.Lock()
 
     async def check(self) -> CheckResult:
         """Ask for one sale and one shipment with the connection's own key."""
@@ -205,7 +209,11 @@ class Tryton:
             if isinstance(telling, Ship):
                 return await self._ship(telling)
             if isinstance(telling, Invoice):
-                return await self._invoice(telling)
+                # One at a time: Tryton on SQLite gives one number to two invoices that are posted at once.
+                async with self._posting:
+                    return await self._invoice(telling)
+            if isinstance(telling, Note):
+                return await self._note(telling)
             return await self._count(telling)
 
         return await pushed(self._context, effect)
@@ -219,6 +227,8 @@ class Tryton:
                 record, done = await self._marked("stock.shipment.out", telling.reference, ("state",)), ("done",)
             elif isinstance(telling, Invoice):
                 record, done = await self._marked("account.invoice", telling.reference, ("state",)), ("posted", "paid")
+            elif isinstance(telling, Note):
+                record, done = await self._noted(telling), ("",)
             else:
                 record, done = await self._inventory(telling), ("done",)
             if record is None:
@@ -252,7 +262,7 @@ class Tryton:
                     raise Refused(
                         f"Tryton has not enough stock for shipment {shipment['number']}",
                         code=CONTRADICTION,
-                        hint="Correct the stock in Tryton, or set force_assignment: what the warehouse shipped is a fact.",
+                        hint="Correct the stock in Tryton, or set force_assignment.",
                     )
                 await self._act("stock.shipment.out", shipment["id"], "assign_force")
                 shipment = await self._read("stock.shipment.out", shipment["id"], _SHIPMENT_FIELDS)
@@ -376,6 +386,19 @@ class Tryton:
             raise Refused(f"Tryton has {len(locations)} locations {code!r}", code=CONTRADICTION)
         return int(locations[0]["id"])
 
+    async def _note(self, note: Note) -> PushResult:
+        if await self._noted(note) is None:
+            sale = await self._sale(note.sale)
+            body = {"resource": f"sale.sale,{sale['id']}", "message": f"{note.reference} {note.text}"}
+            await self._api.tell("POST", "/model/ir.note?f=message", body)
+        return PushResult("done", reference=note.reference)
+
+    async def _noted(self, note: Note) -> dict[str, Any] | None:
+        sale = await self._sale(note.sale)
+        notes = await self._search("ir.note", [["resource", "=", f"sale.sale,{sale['id']}"]], ("message",))
+        marked = next((one for one in notes if is_marked(one["message"], note.reference)), None)
+        return None if marked is None else {"id": marked["id"], "state": ""}
+
     # -- Tryton's words
 
     async def _sale(self, number: str) -> dict[str, Any]:
@@ -394,7 +417,11 @@ class Tryton:
     async def _search(
         self, model: str, domain: list[Any], fields: Iterable[str], *, limit: int = 0, newest: bool = False
     ) -> list[dict[str, Any]]:
-        query = [("d", _base64(domain)), ("o", _base64([["id", "DESC" if newest else "ASC"]])), *(("f", field) for field in fields)]
+        query = [
+            ("d", _base64(domain)),
+            ("o", _base64([["id", "DESC" if newest else "ASC"]])),
+            *(("f", field) for field in fields),
+        ]
         if limit:
             query.append(("s", str(limit)))
         rows = await self._api.ask(f"/model/{model}?{urlencode(query)}")
@@ -469,4 +496,3 @@ def _words(quantities: Mapping[str, Decimal]) -> str:
 
 def _base64(value: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).decode()
-

@@ -1,10 +1,13 @@
 """What this connector takes and gives: its own documents, which maps read and write. Pure.
 
-Three tellings, told apart by `effect`:
+Four tellings, told apart by `effect`:
 
-    {"effect": "ship",    "sale": "1", "reference": "SS1-1", "tracking": ["CL9"], "lines": [{"line": "4", "quantity": "3"}]}
+    {"effect": "ship", "sale": "1", "reference": "SS1-1", "tracking": ["CL9"],
+     "lines": [{"line": "4", "quantity": "3"}]}
     {"effect": "invoice", "sale": "1", "reference": "SO-1:1", "lines": [{"line": "4", "quantity": "3"}]}
-    {"effect": "count",   "reference": "swift 2026-11-23T13:50:00Z", "location": "STO", "lines": [{"item": "NG-1001", "quantity": "7"}]}
+    {"effect": "count", "reference": "SWIFT:2026-11-23T13:50:00Z", "location": "STO",
+     "lines": [{"item": "NG-1001", "quantity": "7"}]}
+    {"effect": "note", "sale": "1", "reference": "SO-1:shipped:2", "text": "shipped, CL9"}
 
 `line` is the id of Tryton's sale line, which the pulled sale carries. `reference` is our name for the effect: it is
 written into the record, and by it the record is found again.
@@ -38,7 +41,7 @@ class Quantity(msgspec.Struct, frozen=True):
 
 
 class Ship(msgspec.Struct, frozen=True, tag_field="effect", tag="ship"):
-    """What a warehouse shipped of one sale. `warehouse` is Tryton's code; without it any open shipment of the sale fits."""
+    """What a warehouse shipped of one sale. `warehouse` is Tryton's code; without it any open shipment fits."""
 
     sale: str
     reference: Reference
@@ -73,7 +76,15 @@ class Count(msgspec.Struct, frozen=True, tag_field="effect", tag="count"):
     lines: tuple[Counted, ...]
 
 
-Telling = Ship | Invoice | Count
+class Note(msgspec.Struct, frozen=True, tag_field="effect", tag="note"):
+    """A word for the people who look at the sale in Tryton."""
+
+    sale: str
+    reference: Reference
+    text: Annotated[str, msgspec.Meta(max_length=2000)]
+
+
+Telling = Ship | Invoice | Count | Note
 
 SALE_FIELDS = (
     "number",
