@@ -139,7 +139,7 @@ class RestClient:
                 answer=answer,
                 error_class="system",
                 code="XD-PTR-017",
-                hint="Compare the secrets of this connection with what was issued, and look at the rights of that user.",
+                hint="Compare the secrets of this connection with what was issued, and look at that user's rights.",
             )
         words = answer[:300].decode("utf-8", "replace")
         raise Refused(f"{self.authority} refused with {status}: {words}", status=status, answer=answer)
