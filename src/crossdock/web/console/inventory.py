@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromPath, FromQuery, QueryParameter
 
 from ...views import stock_map
 from ..access import refuse_foreign_pages
@@ -25,7 +25,7 @@ async def inventory(
     request: Request[Any, Any, Any],
     site: FromQuery[str] = "",
     sku: FromQuery[str] = "",
-    state: FromQuery[Literal["", "new", "timing", "open", "settled"]] = "",
+    wanted: Annotated[Literal["", "new", "timing", "open", "settled"], QueryParameter(name="state")] = "",
     items: FromQuery[Literal["", "all"]] = "",
     after_sku: FromQuery[str] = "",
     after: FromQuery[str] = "",
@@ -40,14 +40,14 @@ async def inventory(
             now=here.now,
             site=site,
             sku=sku,
-            state=state,
+            state=wanted,
             every_item=items == "all",
             after_sku=after_sku,
             cursor=after,
             limit=ROWS,
         )
     )
-    chosen = {"site": site, "sku": sku, "state": state, "items": items}
+    chosen = {"site": site, "sku": sku, "state": wanted, "items": items}
 
     def link(**changes: str) -> str:
         query = {name: value for name, value in {**chosen, **changes}.items() if value}

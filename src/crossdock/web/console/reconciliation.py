@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.enums import RequestEncodingType
-from litestar.params import Body, FromPath, FromQuery
+from litestar.params import Body, FromPath, FromQuery, QueryParameter
 
 from ...errors import NotFound
 from ...governance.rule_files import reconciliation_rules
@@ -43,7 +43,7 @@ class Reconciled(msgspec.Struct, frozen=True):
 async def reconciliation(
     request: Request[Any, Any, Any],
     run: FromQuery[str] = "",
-    state: FromQuery[Literal["open", "accepted", "settled"]] = "open",
+    wanted: Annotated[Literal["open", "accepted", "settled"], QueryParameter(name="state")] = "open",
     before: FromQuery[str] = "",
     after: FromQuery[str] = "",
 ) -> Response[bytes]:
@@ -54,7 +54,7 @@ async def reconciliation(
     def read(connection: Any) -> tuple[tuple[views.RunRow, ...], tuple[views.DifferenceRow, ...]]:
         return (
             views.runs(connection, here.tenant_id, cursor=before, limit=RUNS),
-            views.differences(connection, here.tenant_id, rules, now=now, state=state, cursor=after, limit=ROWS),
+            views.differences(connection, here.tenant_id, rules, now=now, state=wanted, cursor=after, limit=ROWS),
         )
 
     runs, rows = await here.read(read)
@@ -62,19 +62,19 @@ async def reconciliation(
     view = Reconciled(runs, rows, report, signed, rules.sign_off_days)
 
     def link(**changes: str) -> str:
-        chosen = {"run": run, "state": "" if state == "open" else state}
+        chosen = {"run": run, "state": "" if wanted == "open" else wanted}
         query = {name: value for name, value in {**chosen, **changes}.items() if value}
         return "/console/reconciliation" + ("?" + urlencode(query) if query else "")
 
-    wanted = report.run_id if report is not None else "latest"
-    address = f"{here.public_url}/v1/reconciliation/runs/{wanted}/report"
+    shown = report.run_id if report is not None else "latest"
+    address = f"{here.public_url}/v1/reconciliation/runs/{shown}/report"
     return await show(
         here,
         "console/reconciliation.html",
         view,
         section="reconciliation",
         crumbs=(("Overview", "/console"), ("Reconciliation", "")),
-        state=state,
+        state=wanted,
         link=link,
         planned=rules.runs,
         older_runs=link(before=runs[-1].run_id) if len(runs) == RUNS else "",
