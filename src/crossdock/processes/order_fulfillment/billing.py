@@ -17,6 +17,8 @@ from ..ledger import ZERO, quantity_text
 from ..order_state import Bill, ShippedUnit, amount_of
 from .draft import Draft
 
+# Faults of one invoice, which end with it.
+BILL_CODES = ("XD-ORD-031", "XD-ORD-032", "XD-ORD-033")
 ALIVE = ("released", "posted", "paid", "disputed", "crediting")
 # What an invoice may become, by what it is; a word that is not here is older news or a contradiction.
 STEPS: dict[str, tuple[str, ...]] = {
@@ -177,7 +179,7 @@ def _credited(draft: Draft, bill: Bill, memo: str, reason: str, event: Event) ->
         bill, state="credited", credit_memo=memo, reason=reason or bill.reason, at=event.occurred_at
     )
     for code, cause in list(draft.raised):
-        if code.startswith("XD-ORD-03") and cause.endswith(f":{bill.number}"):
+        if code in BILL_CODES and cause.endswith(f":{bill.number}"):
             draft.take_back(code, cause)
     if bill.state == "crediting":
         quantities = dict(bill.lines)
