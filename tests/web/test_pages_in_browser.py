@@ -49,7 +49,7 @@ PAGES = {
     "loads": "/console/loads",
     "load": "/console/loads/L-501",
     "claims": "/console/claims",
-    "claim": "/console/claims/CL-PO-7001-R-1",
+    "claim": "/console/claims/CL-PO-7001-RENO-R-1",
     "suppliers": "/console/suppliers",
     "inventory": "/console/inventory?items=all",
     "reconciliation": "/console/reconciliation",

@@ -25,7 +25,7 @@ class HttpFaultProxy:
         self.redirect_to = ""
         self.effects: list[tuple[str, str, bytes]] = []
         self.writes: list[tuple[str, str, bytes]] = []
-        self._upstream = upstream
+        self.upstream = upstream
         self._is_effect = is_effect
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -79,7 +79,7 @@ class HttpFaultProxy:
         assert self._session is not None
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         async with self._session.request(
-            request.method, self._upstream + path, data=body or None, headers=headers, allow_redirects=False
+            request.method, self.upstream + path, data=body or None, headers=headers, allow_redirects=False
         ) as answer:
             content = await answer.read()
             kind = answer.headers.get("content-type", "")

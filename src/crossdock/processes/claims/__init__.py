@@ -208,7 +208,7 @@ def decide(state: ClaimState | None, event: Event, context: DecisionContext) -> 
         if not isinstance(data, Claim):
             return Outcome(None, parked_until=f"{CLAIM}:{data.number}")
         if not data.lines or any(
-            not (0 <= line.amount <= AMOUNT_MAX) for line in data.lines if line.amount.is_finite()
+            not (line.amount.is_finite() and 0 <= line.amount <= AMOUNT_MAX) for line in data.lines
         ):
             message = f"Claim {data.number} claims nothing, or more than there is"
             return Outcome(None, exceptions=(ProcessException("XD-DOC-001", f"claim:{data.number}", message),))

@@ -15,7 +15,7 @@ from ..hub_port import HubPort
 from ..ledger import Ledger
 from ..pack_source import with_addresses
 from ..supply.party import Party
-from ..wire import Door, bearer, ingest_url
+from ..wire import Door, bearer, ingest_url, standard_webhook
 from ..world import clock_time
 from .erp import HouseErp, HouseOrder
 
@@ -40,6 +40,8 @@ class House:
         self._seed = seed
         self.erp = HouseErp(timeline, self.token("erp"))
         self.parties: list[Party] = [self.erp]
+        # Who signs its webhooks as Standard Webhooks say, with which secret; the others bear a key.
+        self.signing: dict[str, str] = {}
         self.folders: dict[str, Path] = {}
         self.sites: list[Site] = []
         self.orders: Sequence[HouseOrder] = ()
@@ -83,11 +85,16 @@ class House:
         addresses |= {f"/srv/{domain}/{name}": str(folder) for name, folder in self.folders.items()}
         for party in self.parties:
             await hub.set_secret(self.tenant, f"{party.name}-token", self.token(party.name))
+        for name, secret in self.signing.items():
+            await hub.set_secret(self.tenant, f"{name}-signing", secret)
         await hub.apply_pack(self.tenant, with_addresses(pack, addresses), "simulator")
         for party in self.parties:
-            key = await hub.create_key(self.tenant, "partner", party.name)
+            if party.name in self.signing:
+                signer = standard_webhook(self.signing[party.name])
+            else:
+                signer = bearer(await hub.create_key(self.tenant, "partner", party.name))
             url = ingest_url(hub.url, self.tenant, party.name)
-            party.door = Door(session, self.timeline, party.ledger, url, bearer(key))
+            party.door = Door(session, self.timeline, party.ledger, url, signer)
 
     def company(self, **more: Any) -> Company:
         """Return all books of the company."""
