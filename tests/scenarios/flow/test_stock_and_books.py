@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from crossdock.flow import stock_watch
 from crossdock.reconcile import report as reports
 from tests.scenarios.flow.world import START, World, order, pack_files, shipment, with_line
 
@@ -149,6 +150,35 @@ async def test_a_drift_names_the_order_whose_confirmation_is_missing_and_settles
         on_hand(yard, "H-100"),
         yard.issues(),
     )
+
+
+async def test_a_new_drift_is_judged_behind_any_number_of_open_ones_which_settle_in_turn(
+    yard: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for three: behind seven open drifts a new one is judged at once, and each open one is looked at in turn.
+
+    Nobody asks what the site was asked to ship while nothing waits to be judged.
+    """
+    monkeypatch.setattr(stock_watch, "DRIFTS_MAX", 3)
+    skus = [f"A-{n}" for n in range(7)]
+    await yard.hand_in("yard", count(-60, *({"sku": sku, "qty": 10} for sku in (*skus, "Z-1"))))
+    await yard.hand_in("yard", count(-30, *({"sku": sku, "qty": 11} for sku in skus)))
+    for _ in range(4):
+        await yard.later(seconds=15)
+    query = "select sku from stock_drifts where state = 'open' order by sku"
+    assert skus == yard.column(query)
+
+    await yard.hand_in("yard", count(-20, {"sku": "Z-1", "qty": 9}))
+    await yard.later(seconds=15)
+    assert [*skus, "Z-1"] == yard.column(query)
+
+    asked: list[Any] = []
+    monkeypatch.setattr(stock_watch, "_open_requests", lambda *arguments: asked.append(arguments) or [])
+    late = {"type": "movement", "number": "L-1", "kind": "receipt", "at": at(-40)}
+    await yard.hand_in("yard", {**late, "lines": [{"sku": "A-6", "qty": 1}]})
+    for _ in range(3):
+        await yard.later(seconds=15)
+    assert ([*skus[:-1], "Z-1"], []) == (yard.column(query), asked)
 
 
 async def test_a_run_finds_ages_signs_and_settles(yard: World) -> None:
