@@ -402,11 +402,13 @@ class Tenancy:
 
 
 def _polls(configuration: Configuration) -> dict[str, float]:
-    """Return what is fetched: file connectors that take documents in, and APIs with an address to poll."""
+    """Return what is fetched: files, APIs with an address to poll, databases with a function to pull from."""
     return {
         spec.connection: spec.poll_seconds
         for spec in configuration.connections.values()
-        if spec.inbound and not spec.paused and (spec.connector in ("sftp", "folder") or spec.settings.get("poll_url"))
+        if spec.inbound
+        and not spec.paused
+        and (spec.connector in ("sftp", "folder") or spec.settings.get("poll_url") or spec.settings.get("pull"))
     }
 
 
