@@ -8,6 +8,7 @@ A snapshot that is not what was expected is a drift; `stock_watch.py` finds out 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -28,6 +29,8 @@ NOTHING = (Decimal(0), Decimal(0))
 # The canonical objects whose lines are converted into base units.
 STOCK_REPORTS = frozenset(("inventory_snapshot", "inventory_adjustment", "inventory_movement"))
 # What a site said longer ago than this is no expectation any more.
+# How far a site's clock may go ahead of ours.
+CLOCKS_DIFFER = timedelta(minutes=5)
 EXPECTED_MICROS_MAX = 7 * 24 * 3_600 * 1_000_000
 
 
@@ -105,10 +108,11 @@ def check_units(value: Any, factors: Factors) -> None:
 
 def apply_stock(
     batch: Batch, tenant_id: str, paper: Paper, factors: Factors
-) -> Literal["applied", "repeated", "contradicted"]:
+) -> Literal["applied", "repeated", "contradicted", "from the future"]:
     """Change the positions of a site by a snapshot, an adjustment or a movement, unless it was applied before.
 
-    `contradicted` says that this number was applied with other content. The caller loads the reports first.
+    `contradicted` says that this number was applied with other content, `from the future` that a count is dated more
+    than `CLOCKS_DIFFER` ahead. The caller loads the reports first.
     """
     value: Any = paper.value
     digest = payloads.digest_of(paper.canonical or b"")
@@ -116,6 +120,8 @@ def apply_stock(
     known = batch.reports_known.get(report)
     if known is not None:
         return "repeated" if known == digest else "contradicted"
+    if isinstance(value, InventorySnapshot) and value.as_of > batch.now + CLOCKS_DIFFER:
+        return "from the future"
     batch.reports_known[report] = digest
     batch.reports.append((*report, digest, paper.document_id, batch.now_micros))
     if isinstance(value, InventorySnapshot):
@@ -125,6 +131,19 @@ def apply_stock(
     else:
         _apply_movement(batch, tenant_id, value, paper.document_id, factors)
     return "applied"
+
+
+def from_the_future(paper: Paper) -> Trouble:
+    """Say that a count is dated later than now: it would keep out every true one until then."""
+    value: InventorySnapshot = paper.value
+    return Trouble(
+        code="XD-STK-004",
+        cause=f"XD-STK-004|{value.site}",
+        title=f"{value.site} counts stock in the future",
+        detail=f"the count is dated {value.as_of.isoformat()}, later than now; it changed no stock",
+        pointer="/as_of",
+        error_class="partner",
+    )
 
 
 def contradiction(paper: Paper) -> Trouble:
@@ -143,7 +162,7 @@ def contradiction(paper: Paper) -> Trouble:
 
 def _apply_snapshot(batch: Batch, tenant_id: str, snapshot: InventorySnapshot, factors: Factors) -> None:
     """Take a site's word for each item it names. An older word than the one known changes nothing."""
-    as_of, site = to_micros(snapshot.as_of), snapshot.site
+    as_of, site = min(to_micros(snapshot.as_of), batch.now_micros), snapshot.site
     positions = stock.load_site(batch.connection, tenant_id, site)
     for (_, sku), (on_hand, reserved, seen) in positions.items():
         batch.positions.setdefault((tenant_id, site, sku), Position(on_hand, reserved, seen))
@@ -164,6 +183,7 @@ def _apply_snapshot(batch: Batch, tenant_id: str, snapshot: InventorySnapshot, f
             since[shelf[0]] = seen_at
     horizon = min((at for at in since.values() if at > as_of - EXPECTED_MICROS_MAX), default=as_of)
     moved = _moved(batch, tenant_id, site, min(horizon, as_of))
+    batch.load_stock(tenant_id, set(reported))
     for sku, shelves in reported.items():
         position = batch.position(tenant_id, site, sku)
         if position.as_of is not None and position.as_of > as_of:

@@ -28,7 +28,7 @@ from ..store import aggregates, case_counts, issues, messages, own_words, worker
 from ..store.engine import Row
 from . import ownership
 from .batch import Batch
-from .inventory import apply_stock, bind_stock, contradiction, report_key
+from .inventory import apply_stock, bind_stock, contradiction, from_the_future, report_key
 from .papers import Paper, Trouble
 from .subjects import business_key_of, names_of, occurred_at, subject_of
 
@@ -397,6 +397,8 @@ class Orchestration:
             self._note_duplicate(item, event.subject, "")
         elif result == "contradicted":
             item.paper.state, item.paper.trouble = "rejected", contradiction(item.paper)
+        elif result == "from the future":
+            item.paper.state, item.paper.trouble = "rejected", from_the_future(item.paper)
         else:
             self._restocked[item.tenant_id] = item.configuration
             self._batch.record(event, item.paper.canonical)

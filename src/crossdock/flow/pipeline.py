@@ -281,6 +281,8 @@ class Pipeline:
             try:
                 await self._step(cycle)
             except Exception as error:  # noqa: BLE001 - the worker: a failed commit must not stop the cycle
+                # What a rolled-back cycle had learned of shapes is in no row.
+                self._stages.shapes.forget()
                 await self._troubles.failed(cycle, error)
             # Quick commits never wait: without this nothing else would have a turn while work is left.
             await asyncio.sleep(0)

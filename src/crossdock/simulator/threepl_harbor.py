@@ -177,6 +177,19 @@ class ThreePlHarbor:
         data = {"warehouse": WAREHOUSE, "asOf": now.isoformat(), "items": items}
         await self._tell("inventory.snapshot", f"stock-{now:%H%M}", data)
 
+    async def state_books(self) -> None:
+        """State what left the house, and what stands in it."""
+        now = self._timeline.clock.now()
+        left = [
+            {"shipmentId": entry.business, "sku": sku, "quantity": int(quantity)}
+            for entry in self.ledger.of("shipment")
+            for sku, quantity in entry.lines
+        ]
+        here = [{"sku": sku, "quantity": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())]
+        for books, rows in (("shipments", left), ("stock", here)):
+            data = {"books": books, "warehouse": WAREHOUSE, "asOf": now.isoformat(), "rows": rows}
+            await self._tell(f"statement.{books}", f"books-{now:%H%M}", data)
+
     def _later(self, minutes: int, name: str, kind: str, data: dict[str, Any]) -> None:
         async def happen() -> None:
             await self._tell(kind, name, data)

@@ -234,10 +234,14 @@ class SqliteStore:
         self._settle_log()
         self.under_way = self._open_under_way()
 
-    def _open_under_way(self) -> UnderWay:
+    def _open_under_way(self) -> UnderWay | None:
+        """Return the file; None where there is no room for it: then every message is stored before it is looked at."""
         if self._path == ":memory:" or self._vfs is not None:
             return UnderWay(bytearray(under_way.SIZE))
-        return UnderWay.at(Path(self._path + ".running"))
+        try:
+            return UnderWay.at(Path(self._path + ".running"))
+        except OSError:
+            return None
 
     def _settle_log(self) -> None:
         """Bring what the last process left in the log into the database file, before anyone is answered by it.

@@ -10,6 +10,7 @@ and from then on its runs are counted like those of any stored message.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -41,10 +42,13 @@ class UnderWay:
 
     @classmethod
     def at(cls, path: Path) -> UnderWay:
-        """Open the file, made on first use."""
+        """Open the file, made on first use. Raises OSError when the disk has no room for it.
+
+        Its blocks are taken here and now: writing a mapped page for which a full disk has no block ends the process.
+        """
         path.touch()
         with path.open("r+b") as file:
-            file.truncate(SIZE)
+            os.posix_fallocate(file.fileno(), 0, SIZE)
             return cls(mmap.mmap(file.fileno(), SIZE))
 
     def began(self, digests: Sequence[bytes]) -> None:

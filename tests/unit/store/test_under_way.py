@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
-from crossdock.store.under_way import RUNNING_MAX, SUSPECTED_MAX, UnderWay
+import pytest
+
+from crossdock.store.engine import open_store
+from crossdock.store.under_way import RUNNING_MAX, SIZE, SUSPECTED_MAX, UnderWay
 
 
 def digest(number: int) -> bytes:
@@ -25,6 +30,24 @@ def test_what_was_running_at_the_end_is_suspected_at_the_next_start(tmp_path: Pa
     assert [False, False, True, True] == [second.release(digest(n)) for n in (1, 2, 3, 4)]
     assert not second.suspects
     assert not UnderWay.at(path).suspects
+
+
+def test_a_disk_without_room_gives_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks are taken at the start: a page without one would end the process when it is written."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    path = tmp_path / "hub.db.running"
+    UnderWay.at(path).close()
+    assert path.stat().st_blocks * 512 >= SIZE
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="no space"):
+        UnderWay.at(path)
+    store = open_store(f"sqlite:///{tmp_path / 'hub.db'}")
+    assert store.under_way is None
+    store.close()
 
 
 def test_suspicion_lasts_until_the_message_comes_again(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 
 from ...views import shapes as shapes_view
+from ..access import refuse_foreign_pages
 from ..problems import BadRequest
 from .frame import show, visit
 
@@ -40,6 +41,7 @@ async def shapes(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def decide_shape(request: Request[Any, Any, Any], data: Form) -> Response[bytes]:
     """Approve or refuse, then show the list."""
     here = await visit(request, "issue.fix")
+    refuse_foreign_pages(request, here.principal.csrf_token, data.get("csrf_token", ""))
     decision: Literal["approve", "refuse"]
     match data.get("decision"):
         case "approve":
