@@ -62,7 +62,7 @@ class Dock:
 
 
 async def test_paid_order_leaves_and_the_shop_shows_its_tracking(vendure: VendureServer, tmp_path: Path) -> None:
-    """Stock goes to the shop, a paid order to the dock, and the shipped part back as a fulfillment; an unpaid one waits."""
+    """Stock goes to the shop, a paid order to the dock, the shipped part back as a fulfillment; an unpaid one waits."""
     clock = ManualClock(START)
     settings = load_settings(
         environment={},

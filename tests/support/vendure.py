@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ class VendureServer(PeerServer):
         super().__init__(folder)
         self._prepared_at = prepared_at
         self._admin = ""
+        self._unpaid: Callable[[], object] = dict
         with (
             closing(sqlite3.connect(prepared_at / "filled/shop.sqlite")) as source,
             closing(sqlite3.connect(self.folder / "shop.sqlite")) as target,

@@ -62,7 +62,7 @@ Telling = Fulfil | Stock
 
 
 def order_document(order: Mapping[str, Any], money_digits: int) -> dict[str, Any]:
-    """Return an order as maps read it: only what a warehouse has to know, so an order that is moved on reads the same."""
+    """Return an order as maps read it: only what a warehouse has to know, so one that is moved on reads the same."""
     address, customer = order.get("shippingAddress") or {}, order.get("customer") or {}
     name = " ".join(filter(None, (customer.get("firstName"), customer.get("lastName"))))
     methods = [(line.get("shippingMethod") or {}).get("code") for line in order.get("shippingLines") or ()]
