@@ -97,6 +97,7 @@ class Campaign:
         for number in range(self.options.rounds):
             if asked & {"hub", "storage"}:
                 self._limits("sqlite")
+                self._try("what well-known things cost here", self._yardsticks)
             if "postgres" in asked:
                 self._try("limits of PostgreSQL", lambda: self._limits("postgresql"))
             systems = list(self._systems(asked, number))
@@ -180,6 +181,10 @@ class Campaign:
             sqlite_rows=limits.sqlite_rows_per_second(self._scratch, 100, seconds),
             decodes=limits.python_loops_per_second(seconds / 3),
         )
+
+    def _yardsticks(self) -> None:
+        for name, value in module("bench.yardsticks", str(self._sink.port)).items():
+            self.record.yardsticks.setdefault(name, []).append(value)
 
     def _limits(self, engine: str) -> None:
         found, seconds = self.record.limits, self.options.seconds

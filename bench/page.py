@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bench import figures, goals
+from bench import figures, goals, yardsticks
 from bench.goals import EMBEDDED, POSTGRES, Verdict
 from bench.record import Record
 from bench.workloads import HALF, MIXED, OPEN_100, OPEN_500, W1_16, W1_64, W2
@@ -70,7 +70,46 @@ def _goals(record: Record) -> str:
         )
         for verdict in verdicts
     ]
-    return "## Goals\n" + table(("goal", "found", "must", "aim", ""), rows, left=(0, 4))
+    return "## Goals\n" + table(("goal", "found", "must", "aim", ""), rows, left=(0, 4)) + _yardsticks(record)
+
+
+def _yardsticks(record: Record) -> str:
+    """Say how far this machine is from the one on which the goals in microseconds were set."""
+    if not record.yardsticks:
+        return ""
+    medians = {name: figures.spread(values).median for name, values in record.yardsticks.items()}
+    rows = [
+        (
+            words,
+            f"{yardsticks.THERE[name]:.1f}",
+            f"{medians[name]:.1f}",
+            f"{medians[name] / yardsticks.THERE[name]:.2f}×",
+        )
+        for name, words in yardsticks.WORDS.items()
+    ]
+    cpu = [
+        (
+            workload,
+            f"{figures.spread(found).median:,.0f} µs",
+            f"{figures.spread(found).median / yardsticks.pace(medians):,.0f} µs",
+        )
+        for workload in (W1_16, W1_64, W2)
+        if (found := record.values(EMBEDDED, workload, "cpu_microseconds"))
+    ]
+    words = (
+        "\n\nThe musts in microseconds were set on another machine. The same code, none of it the hub's, costs there and"
+        " here, in microseconds of CPU, measured between the rounds of this run:\n"
+    )
+    text = words + table(("what", "there", "here", "ratio"), rows, left=(0,))
+    if cpu:
+        text += (
+            f"\n\nDivided by the mean of the ratios, {yardsticks.pace(medians):.2f}. A ratio below 1 makes a figure larger."
+            " The goals above are judged by what was found, undivided.\n"
+        )
+        text += table(
+            ("CPU of hub and sink, embedded", "found", "at the pace of the machine of the goals"), cpu, left=(0,)
+        )
+    return text
 
 
 def _goal_value(verdict: Verdict, value: float | None) -> str:

@@ -72,6 +72,8 @@ class Record(msgspec.Struct, kw_only=True):
     load_before: float
     seconds: float = 0.0
     ceilings: dict[str, float] = {}
+    # Microseconds by the names of `yardsticks.THERE`, one value a round.
+    yardsticks: dict[str, list[float]] = {}
     limits: Limits = msgspec.field(default_factory=Limits)
     rounds: list[Round] = []
     storage: dict[str, list[StoragePath]] = {}

@@ -18,6 +18,7 @@ from crossdock.canonical.milestones import MILESTONES
 from crossdock.cli.app import COMMANDS, load_command
 from crossdock.config import SettingField, Settings, setting_fields
 from crossdock.connectors import registry
+from crossdock.edi import reference as edi_reference
 from crossdock.edi.codes import CATALOG as EDI_CATALOG
 from crossdock.error_codes import CATALOG
 
@@ -157,6 +158,7 @@ def _schema(name: str) -> Callable[[], str]:
 
 PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/connectors.md": registry.reference_page,
+    "docs/reference/edi-sets.md": lambda: edi_reference.sets_page(NOTE),
     "docs/reference/events.md": events_page,
     "docs/reference/milestones.md": milestones_page,
     **{f"docs/reference/schemas/{name}.json": _schema(name) for name in OBJECTS},

@@ -13,6 +13,8 @@ from typing import Any
 
 import apsw
 
+from crossdock.store import under_way
+
 SECTOR = 512
 
 # One thing that happened: ("write", file, offset, bytes), ("cut", file, size), ("sync", file), ("gone", file),
@@ -67,6 +69,8 @@ class Disk:
 
     def __init__(self, files: dict[str, bytes] | None = None) -> None:
         self.files: dict[str, Inode] = {name: Inode(data, synced=True) for name, data in (files or {}).items()}
+        # What a process maps into its memory beside the files, and never syncs.
+        self.beside = bytearray(under_way.SIZE)
         self.life = 0
         self.writes = 0
         self.log: list[Operation] | None = None
@@ -161,6 +165,21 @@ class _File:
 
     def xDeviceCharacteristics(self) -> int:
         return 0
+
+
+class Mapped:
+    """The memory a process maps beside the files, in one life: after a cut it changes nothing any more."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._life = disk.life
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._disk.beside[key]
+
+    def __setitem__(self, key: Any, value: bytes) -> None:
+        if self._disk.life == self._life:
+            self._disk.beside[key] = value
 
 
 class MemoryVfs(apsw.VFS):

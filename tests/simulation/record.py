@@ -15,8 +15,9 @@ from typing import Any, ClassVar, TypeVar
 import apsw
 
 from crossdock.store.sqlite import SqliteConnection, SqliteStore
+from crossdock.store.under_way import UnderWay
 
-from .disk import Disk, MemoryVfs
+from .disk import Disk, Mapped, MemoryVfs
 
 T = TypeVar("T")
 FILE = "/hub.db"
@@ -31,12 +32,16 @@ class InlineStore(SqliteStore):
     def __init__(self, disk: Disk) -> None:
         name = f"memory{next(_names)}"
         self._registered = MemoryVfs(name, disk)
+        self._mapped = Mapped(disk)
         self.before_commit: Callable[[], None] | None = None
         self.after_commit: Callable[[], None] | None = None
         super().__init__(FILE, readers=1, vfs=name)
 
     def _start(self, readers: int) -> None:
         self._asked = False
+
+    def _open_under_way(self) -> UnderWay:
+        return UnderWay(self._mapped)
 
     async def write(self, function: Callable[[SqliteConnection], T]) -> T:
         loop = asyncio.get_running_loop()

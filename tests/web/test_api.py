@@ -15,7 +15,7 @@ import pytest_asyncio
 from crossdock.error_codes import CATALOG
 from crossdock.web.api import openapi
 from crossdock.web.api.events import follow
-from tests.web.world import OTHER, TENANT, World, order
+from tests.web.world import CLAIM, LOAD, OTHER, PURCHASE, TENANT, World, order
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,6 +24,7 @@ def _ids(world: World) -> dict[str, str]:
     return {
         "number": "SO-1001",
         "message_id": world.held,
+        "name": "swift",
         "dead_letter_id": world.dead,
         "job_id": world.job,
         "outage_id": world.one("select outage_id from outages where tenant_id = ? limit 1", TENANT),
@@ -35,11 +36,16 @@ def _paths(world: World) -> list[tuple[str, str]]:
     """Every route of the API that names an object, as (method, path) of an object that exists in the first tenant."""
     found = []
     for path, item in openapi.document()["paths"].items():
-        if "{" in path and "ingest" not in path and "/keys/" not in path:
+        if "{" in path and "ingest" not in path and "/keys/" not in path and "/v1/supplier/" not in path:
             filled = (
                 path.replace("/v1/shipments/{number}", "/v1/shipments/RS-SO-1001")
+                .replace("/v1/purchases/{number}", f"/v1/purchases/{PURCHASE}")
+                .replace("/v1/loads/{number}", f"/v1/loads/{LOAD}")
+                .replace("/v1/claims/{number}", f"/v1/claims/{CLAIM}")
+                .replace("/v1/returns/{number}", "/v1/returns/RMA-SO-1001-1")
                 .replace("/v1/fulfillments/{number}", "/v1/fulfillments/SO-1001-1")
                 .replace("{verb}", "pause")
+                .replace("{kind}", "partner")
                 .format(**_ids(world))
             )
             found += [(method.upper(), filled) for method in item if method in ("get", "post")]
@@ -54,6 +60,10 @@ async def _client(app: Any, token: str) -> httpx.AsyncClient:
 def _body(path: str) -> dict[str, Any]:
     if path.endswith("/fix"):
         return {"table": "service_levels", "key": "XXL", "value": "standard"}
+    if path.endswith("/rebill"):
+        return {"release": "SO-1001:1"}
+    if path.endswith("/settle"):
+        return {"action": "cancel"}
     return {"dry_run": True} if path.endswith("/replay") else {}
 
 
@@ -70,7 +80,7 @@ async def test_every_object_of_another_tenant_looks_absent(app: Any, world: Worl
     async with await _client(app, await world.key(OTHER, "integrator")) as foreign:
         for method, path in _paths(world):
             absent = path
-            for known in ("SO-1001", *_ids(world).values()):
+            for known in ("SO-1001", CLAIM, PURCHASE, LOAD, *_ids(world).values()):
                 absent = absent.replace(known, "nothing_here")
             answers = [await foreign.request(method, one, json=_body(path)) for one in (path, absent)]
             bodies = [{**answer.json(), "instance": "", "request_id": ""} for answer in answers]

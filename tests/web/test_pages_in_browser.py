@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
 
 from crossdock.web.server import open_doors
 from tests.web.world import POSTCODE, TENANT, World, order
@@ -43,6 +43,16 @@ PAGES = {
     "order-open": "/console/orders/SO-1003",
     "order-raw": "/console/orders/SO-1001?zoom=raw",
     "order-customer": "/console/orders/SO-1001?view=customer",
+    "purchases": "/console/purchases",
+    "purchases-none": "/console/purchases?q=nothing",
+    "purchase": "/console/purchases/PO-7001",
+    "loads": "/console/loads",
+    "load": "/console/loads/L-501",
+    "claims": "/console/claims",
+    "claim": "/console/claims/CL-PO-7001-RENO-R-1",
+    "suppliers": "/console/suppliers",
+    "inventory": "/console/inventory?items=all",
+    "reconciliation": "/console/reconciliation",
     "messages": "/console/messages",
     "messages-out": "/console/messages?direction=out",
     "issues": "/console/issues",
@@ -51,6 +61,10 @@ PAGES = {
     "issues-class": "/console/issues?class=data",
     "dead-letters": "/console/dead-letters",
     "replays": "/console/replays",
+    "contracts": "/console/contracts",
+    "cases": "/console/cases",
+    "shapes": "/console/shapes",
+    "impact": "/console/impact/partner/swift",
     "find": "/console/find?q=zzzz",
     "not-found": "/console/orders/NOPE",
     "error-code": "/docs/errors/XD-MAP-014",
@@ -80,6 +94,15 @@ class Seen:
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """A filled hub whose portal lets one address look up as often as all these tests together do in a minute."""
+    made = await World.start(tmp_path_factory.mktemp("pages"), **{"limits.portal_lookups_per_minute": 1_000})
+    await made.fill()
+    yield made
+    await made.hub.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def url(world: World) -> str:
     """The address of the running doors."""
     return await open_doors(world.hub, session_clock=world.session_clock)
@@ -105,6 +128,15 @@ async def _signed_in(
     await page.click("main button")
     await page.wait_for_url("**/console")
     return context, page
+
+
+async def _look_up(page: Page, url: str, number: str) -> None:
+    """Ask the portal for an order and wait for its answer: the form's own page is never taken for it."""
+    await page.goto(f"{url}/p/northgate")
+    await page.fill("#number", number)
+    await page.fill("#postcode", POSTCODE)
+    async with page.expect_navigation():
+        await page.click("button")
 
 
 async def _judge(page: Page, seen: Seen, name: str, folder: Path) -> None:
@@ -154,11 +186,9 @@ async def test_every_portal_page_is_accessible(
     await page.goto(f"{url}/p/northgate")
     await _judge(page, seen, f"portal-{look}", screenshots)
     for number in ("SO-1001", "SO-1002", "SO-1003", "SO-0"):
-        await page.goto(f"{url}/p/northgate")
-        await page.fill("#number", number)
-        await page.fill("#postcode", POSTCODE)
-        await page.click("button")
-        await page.wait_for_load_state()
+        await _look_up(page, url, number)
+        found = await page.locator("#number").count() == 0
+        assert (number != "SO-0") == found, number
         await _judge(page, seen, f"portal-{number}-{look}", screenshots)
     await judge.close()
 
@@ -167,11 +197,7 @@ async def test_the_portal_works_without_javascript(chromium: Browser, url: str) 
     """Looking an order up and reading it needs no script."""
     context = await chromium.new_context(java_script_enabled=False)
     page = await context.new_page()
-    await page.goto(f"{url}/p/northgate")
-    await page.fill("#number", "SO-1001")
-    await page.fill("#postcode", POSTCODE)
-    async with page.expect_navigation():
-        await page.click("button")
+    await _look_up(page, url, "SO-1001")
 
     assert "Delivered" in await page.inner_text("h1")
     assert "Ada Moss" in await page.inner_text("main")
@@ -218,23 +244,45 @@ async def test_a_value_lights_up_in_all_panes(chromium: Browser, world: World, u
 
 
 async def test_news_is_offered_and_shown_when_asked(chromium: Browser, world: World, url: str) -> None:
-    """A new event shows as "new – show" within a second and moves nothing; clicking shows it. Paused, nothing is
-    offered.
+    """A new event shows as "new – show" and moves nothing; clicking shows it. Paused, nothing is offered: another page
+    that is not paused has the news by then.
     """
     context, page = await _signed_in(chromium, world, url)
     await page.goto(f"{url}/console/orders")
-    await page.wait_for_timeout(300)
     await world.take("erp", order("SO-7001"))
-    await page.wait_for_selector("#news:not([hidden])", timeout=3_000)
+    await page.wait_for_selector("#news:not([hidden])")
     before = await page.locator("a.key", has_text="SO-7001").count()
     await page.click("#news")
-    await page.wait_for_selector("a.key:has-text('SO-7001')", timeout=3_000)
+    await page.wait_for_selector("a.key:has-text('SO-7001')")
+    other = await context.new_page()
+    await other.goto(f"{url}/console/orders")
     await page.click("[data-live] >> nth=0")
     await world.take("erp", order("SO-7002"))
-    await asyncio.sleep(0.3)
+    await other.wait_for_selector("#news:not([hidden])")
 
     assert 0 == before
     assert await page.locator("#news").is_hidden()
+    await context.close()
+
+
+async def test_news_from_before_the_stream_is_open_is_not_missed(chromium: Browser, world: World, url: str) -> None:
+    """What happens after the page was made and before its stream is open is offered too."""
+    context, page = await _signed_in(chromium, world, url)
+    gate = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await gate.wait()
+        await route.continue_()
+
+    await page.route("**/v1/events/stream*", hold)
+    await page.goto(f"{url}/console/orders")
+    await asked.wait()
+    await world.take("erp", order("SO-7003"))
+    gate.set()
+
+    await page.wait_for_selector("#news:not([hidden])")
     await context.close()
 
 
@@ -243,9 +291,54 @@ async def test_the_find_key_opens_the_box_and_suggests(chromium: Browser, world:
     context, page = await _signed_in(chromium, world, url)
     await page.keyboard.press("/")
     await page.keyboard.type("po so 1001")
-    await page.wait_for_selector("#finder-results a", timeout=3_000)
+    await page.wait_for_selector("#finder-results a")
     await page.keyboard.press("Enter")
     await page.wait_for_url("**/console/orders/SO-1001")
+    await context.close()
+
+
+async def test_what_is_typed_before_the_scripts_are_there_is_suggested(
+    chromium: Browser, world: World, url: str
+) -> None:
+    """The find key works as soon as the box can be seen, and what was typed by then is taken up."""
+    context, page = await _signed_in(chromium, world, url)
+    gate = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await gate.wait()
+        await route.continue_()
+
+    await page.route("**/console.js*", hold)
+    await page.goto(f"{url}/console", wait_until="commit")
+    await page.wait_for_selector("#finder")
+    await page.keyboard.press("/")
+    await page.keyboard.type("po so 1001")
+    typed = await page.input_value("#finder")
+    gate.set()
+
+    assert "po so 1001" == typed
+    await page.wait_for_selector("#finder-results a")
+    await context.close()
+
+
+async def test_a_slow_answer_does_not_stand_in_the_way_of_what_is_typed(
+    chromium: Browser, world: World, url: str
+) -> None:
+    """Whatever is still asked for earlier letters, the suggestions are for what stands in the box."""
+    context, page = await _signed_in(chromium, world, url)
+    never = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if not route.request.url.endswith("1001"):
+            await never.wait()
+        await route.continue_()
+
+    await page.route("**/console/find/suggest*", hold)
+    await page.keyboard.press("/")
+    await page.keyboard.type("po so 1001", delay=200)
+
+    await page.wait_for_selector("#finder-results a")
+    never.set()
     await context.close()
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from crossdock.bootstrap import Hub
+from crossdock.canonical.returns import ReturnLine, ReturnRequest
 from crossdock.config import Settings, load_settings
 from crossdock.durable.identity import ManualClock, SystemClock
 from crossdock.flow.ingest import InboundOffer
@@ -99,6 +102,80 @@ def delivery(number: str) -> bytes:
     ).encode()
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples/receiving-and-freight/pack"
+SUPPLY_PARTNERS = ("wms", "alpine", "brisk", "tms", "ridge", "swiftline", "docktool")
+
+
+def with_supply(files: dict[str, str]) -> dict[str, str]:
+    """Add suppliers and carriers of the example to a pack; its TMS also releases the purchase orders."""
+    found = {path.relative_to(EXAMPLE).as_posix(): path.read_text("utf-8") for path in EXAMPLE.rglob("*.yaml")}
+    wanted = ("maps/", "lookups/", "rules/")
+    added = {path: text for path, text in found.items() if path.startswith(wanted) and path not in files}
+    for partner in SUPPLY_PARTNERS:
+        text = found[f"connections/{partner}.yaml"]
+        added[f"connections/{partner}.yaml"] = re.sub(r"url: https://[^/]+/", f"url: {CLOSED}/", text)
+    buys = "  - {format: json, map: erp-purchase, when: 'type == \"purchase_order\"'}\n"
+    added["connections/tms.yaml"] += buys
+    rows = [row for row in found["partners/partners.yaml"].splitlines(keepends=True) if "partner: erp," not in row]
+    added["partners/supply.yaml"] = "".join(row for row in rows if "partner: swift," not in row)
+    routes = [row for row in found["routes.yaml"].splitlines(keepends=True)[1:] if "connection: erp" not in row]
+    return {**files, **added, "routes.yaml": files["routes.yaml"] + "".join(routes)}
+
+
+PURCHASE, LOAD, CLAIM = "PO-7001", "L-501", "CL-PO-7001-RENO-R-1"
+
+
+def supply_papers() -> list[tuple[str, dict[str, Any]]]:
+    """A purchase order with a damaged receipt, another supplier's, and a load whose bill has a wrong line."""
+    lines = [{"line": "10", "item": "SAW-1", "qty": 100, "price": "8.50"}]
+    order_ = {"type": "purchase_order", "warehouse": "RENO", "needed": "2026-11-30", "lines": lines}
+    stops = [{"seq": 0, "type": "pickup", "place": "SLC"}, {"seq": 1, "type": "delivery", "place": "DENVER"}]
+    stops[1] |= {"appointment": True, "opens": "2026-11-23T14:00:00Z", "closes": "2026-11-23T15:00:00Z"}
+    notice = {"kind": "despatch_advice", "advice": "DA-1", "order": PURCHASE, "carrier": "SWLF", "load": LOAD}
+    charges = [{"code": "LINEHAUL", "amount": "1080.00"}, {"code": "LUMPER", "amount": "60.00"}]
+    good, bad = (
+        {"line": "10", "sku": "SAW-1", "qty": 92},
+        {"line": "10", "sku": "SAW-1", "qty": 5, "condition": "damaged"},
+    )
+    problem = "https://docs.freightapis.org/problemDetails/capabilityNotSupportedError"
+    return [
+        ("tms", {**order_, "number": PURCHASE, "vendor": "V-ALPINE"}),
+        ("tms", {**order_, "number": "PO-8001", "vendor": "V-BRISK"}),
+        ("alpine", {"kind": "order_response", "order": PURCHASE, "response": "OR-1", "at": "2026-11-23T10:00:00Z"}),
+        ("alpine", {**notice, "positions": [{"pos": "10", "article": "SAW-1", "quantity": "100"}]}),
+        (
+            "wms",
+            {
+                "event": "received",
+                "receipt": "R-1",
+                "po": PURCHASE,
+                "advice": "DA-1",
+                "dock": "RENO",
+                "items": [good, bad],
+            },
+        ),
+        ("tms", {"type": "load", "load": LOAD, "lane": "SLC-DEN", "stops": stops}),
+        (
+            "ridge",
+            {"kind": "tender_response", "scac": "RDGT", "load": LOAD, "answer": "declined", "reason": "no truck"},
+        ),
+        (
+            "swiftline",
+            {"kind": "tender_response", "scac": "SWLF", "load": LOAD, "answer": "accepted", "pro": "SWLF-L-501"},
+        ),
+        (
+            "docktool",
+            {
+                "status": "FAILURE",
+                "identifiers": {"primaryReferenceNumber": LOAD, "stopSequenceNumber": 1, "locationId": "DENVER"},
+                "problemDetails": [{"title": problem, "detail": "call 303-555-0100"}],
+            },
+        ),
+        ("swiftline", {"kind": "status", "load": LOAD, "status": "delivered", "at": "2026-11-23T14:30:00Z", "stop": 1}),
+        ("swiftline", {"kind": "invoice", "invoice": "I-1", "scac": "SWLF", "load": LOAD, "charges": charges}),
+    ]
+
+
 class World:
     """The hub with its tenants, and the names of what the tests ask for."""
 
@@ -132,7 +209,9 @@ class World:
                 "/srv/northgate/reno": str(folder / "reno"),
             },
         )
-        await hub.apply_pack(TENANT, files, "tests", "first release")
+        for name in SUPPLY_PARTNERS:
+            await hub.set_secret(TENANT, f"{name}-token", "s3cret-" + name)
+        await hub.apply_pack(TENANT, with_supply(files), "tests", "first release")
         await hub.apply_pack(OTHER, pack_files(OTHER), "tests", "first release")
         return world
 
@@ -164,10 +243,14 @@ class World:
         for number in ("SO-1001", "SO-1002"):
             await self.take("reno", SHIPPED.format(number=number).encode(), name=f"SHIP_{number}.csv", kind="text/csv")
         await self.take("cargoline", delivery("SO-1001"))
+        asked = ReturnRequest("?", "SO-1001", (ReturnLine(Decimal(1), "10", condition="damaged"),), "agent")
+        self.rma = (await self.hub.by_hand.ask_to_return(TENANT, asked, "tests")).number
         self.held = await self.take("erp", order("SO-1004", service="XXL"))
         await self.take("erp", order("SO-1005", service="XXL"))
         self.broken = await self.take("erp", b'{"documentType": "SalesOrderRelease", "order": {')
         self.dead = str(self.one("select document_id from documents where message_id = ?", self.broken))
+        for connection, paper in supply_papers():
+            await self.take(connection, json.dumps(paper).encode())
         self.job = await self._a_replay()
         self.clock.move_to(datetime(2026, 11, 23, 16, 20, tzinfo=UTC))
 

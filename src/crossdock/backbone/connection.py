@@ -143,6 +143,7 @@ class Server:
                     allow_reconnect=False,
                     max_reconnect_attempts=1,
                     connect_timeout=CONNECT_SECONDS_MAX,
+                    # The client's annotation says int; it sleeps this long, and takes parts of a second.
                     reconnect_time_wait=RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]
                     ping_interval=PING_SECONDS,
                     max_outstanding_pings=2,

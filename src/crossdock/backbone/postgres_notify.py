@@ -31,6 +31,7 @@ class PostgresNotify:
         self._connect = connect
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._trouble = ""
 
     def within(self, connection: Any, slots: Collection[int]) -> None:
         """Announce inside the transaction."""
@@ -55,23 +56,30 @@ class PostgresNotify:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join)
 
+    def trouble(self) -> str:
+        """Say in words why wake-ups are not heard; empty when all is well."""
+        return self._trouble
+
     def _listen(self, loop: asyncio.AbstractEventLoop, woken: Woken, listening: threading.Event) -> None:
         while not self._stopping.is_set():
             try:
                 connection = self._connect()
             except CrossdockError as error:
                 log.warning("wake.cannot_listen", error=str(error))
+                self._trouble = str(error)
                 self._stopping.wait(AGAIN_SECONDS)
                 continue
             try:
                 connection.raw.execute(f"listen {CHANNEL}")
                 listening.set()
+                self._trouble = ""
                 _tell(loop, woken, ())
                 while not self._stopping.is_set():
                     for notice in connection.raw.notifies(timeout=LISTEN_SECONDS, stop_after=1):
                         _tell(loop, woken, [int(part) for part in notice.payload.split(",") if part])
             except Exception as error:  # noqa: BLE001 - the listener: whatever breaks it, it begins anew
                 log.warning("wake.connection_lost", error=str(error))
+                self._trouble = str(error)
                 self._stopping.wait(AGAIN_SECONDS)
             finally:
                 with contextlib.suppress(Exception):

@@ -14,7 +14,7 @@ import structlog
 
 from ..config import BackboneSettings
 from ..durable.wake import Woken
-from .connection import BackboneAway, BackboneRefused, Message, Server, ended
+from .connection import Message, Server, ended
 from .subjects import wake_of
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ class NatsWakeUp:
         self._unsaid: set[int] = set()
         self._say = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._trouble = ""
 
     def within(self, connection: Any, slots: Collection[int]) -> None:
         """A broker takes no part in the transaction: who is woken before the commit would find nothing."""
@@ -62,6 +63,10 @@ class NatsWakeUp:
             await ended(self._task)
         await self._server.close()
 
+    def trouble(self) -> str:
+        """Say in words why wake-ups are not heard; empty when all is well."""
+        return self._trouble
+
     @property
     def connected(self) -> bool:
         """Whether wake-ups are heard now."""
@@ -74,15 +79,25 @@ class NatsWakeUp:
                 await self._server.connect()
                 await self._server.subscribe(self._subject, self._heard)
                 pause = PAUSE_SECONDS_MIN
+                self._note(None)
                 # Nobody knows what was announced before: no slot means all of them.
                 self._woken([])
                 await self._speak()
-            except (BackboneAway, BackboneRefused) as error:
-                log.debug("wake.away", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the listener: whatever breaks it, it begins anew
+                self._note(error)
             self._unsaid.clear()
             await self._server.close()
             await asyncio.sleep(pause)
             pause = min(2 * pause, PAUSE_SECONDS_MAX)
+
+    def _note(self, error: Exception | None) -> None:
+        """Keep why nothing is heard for `trouble`; log it when it changes, not at each try."""
+        trouble = "" if error is None else str(error) or type(error).__name__
+        if trouble and trouble != self._trouble:
+            log.warning("wake.not_heard", error=trouble, code=getattr(error, "code", ""))
+        elif self._trouble and not trouble:
+            log.info("wake.heard_again")
+        self._trouble = trouble
 
     async def _speak(self) -> None:
         while self._server.connected:

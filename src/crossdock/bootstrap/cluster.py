@@ -137,7 +137,10 @@ class Cluster:
         """Say in words what keeps this process from working; empty when all is well."""
         if not self.ownership.number:
             return "this process lost its lease and is not registered again yet"
-        return "" if self.ownership.sure() else "the lease of this worker is in doubt: the record does not answer"
+        if not self.ownership.sure():
+            return "the lease of this worker is in doubt: the record does not answer"
+        deaf = self._wake.trouble()
+        return f"workers do not hear of each other's work at once and look every second instead: {deaf}" if deaf else ""
 
     # -- the heartbeat's thread
 

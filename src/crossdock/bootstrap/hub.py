@@ -39,12 +39,17 @@ from ..store.engine import Store, open_store
 from . import logs, sharing
 from .again import Again
 from .backbone import backbone_of, trouble_of
+from .by_hand import ByHand
 from .cluster import Role
+from .contracts import Contracts
 from .doubts import Doubts
+from .notices import Notices
+from .reconciling import Reconciling
 from .recovering import go_on_behind_the_newest, recover
 from .repair import Repair
 from .retention import Retention
 from .sending import Sending
+from .shapes import ShapeDecisions
 from .steps import Steps, next_deadline
 from .tenancy import Tenancy
 from .ticker import Ticker
@@ -76,6 +81,8 @@ class Hub:
         self._root_key = load_root_key(settings, create=True)
         self.backbone = backbone_of(settings, store, clock, url=lambda: self.url)
         self.doubts = Doubts(store)
+        self.contracts = Contracts(self)
+        self.notices = Notices(self)
         self._ticker = Ticker(clock, Steps(self).by_name())
         self._closing = False
         self._chores: set[asyncio.Task[Any]] = set()
@@ -98,6 +105,7 @@ class Hub:
             booked=lambda outcome: self.pipeline.booked(outcome),
             reserve=lambda ready: self.pipeline.reserve(ready),
             circuit_changed=self._circuit_changed,
+            worked=self._worked,
             asked_for_rest=self.sending.asked_for_rest,
             divert=self.sending.divert,
             draw=self.sending.draw,
@@ -147,6 +155,9 @@ class Hub:
         self.sending.attach(self.sender, self.pipeline, self.writer_ids.fork(), self.chore)
         self.repair = Repair(self)
         self.again = Again(self)
+        self.shape_decisions = ShapeDecisions(self)
+        self.reconciling = Reconciling(self)
+        self.by_hand = ByHand(self)
 
     # -- life
 
@@ -257,6 +268,7 @@ class Hub:
                 await asyncio.sleep(0)
             else:
                 quiet = 0
+                self.pipeline.book_now()
                 await asyncio.sleep(0.0005)
 
     def next_due_at(self) -> datetime | None:
@@ -266,6 +278,8 @@ class Hub:
             self.store.read_now(next_deadline),
             self.collector.next_due_at(),
             self.repair.next_due_at(),
+            self.contracts.next_due_at(),
+            self.notices.next_due_at(),
             None if sender is None else datetime.fromtimestamp(sender, UTC),
             self.sending.outages.next_due_at(),
         ]
@@ -316,6 +330,8 @@ class Hub:
             return HubHealth(False, f"the record stopped after an I/O error: {broken}")
         if self._closing:
             return HubHealth(False, "the hub is shutting down")
+        if full := self.pipeline.trouble() or self.sending.spool.trouble():
+            return HubHealth(False, full)
         if self._ticker.dead():
             return HubHealth(False, "the clockwork stopped: retries, polls and deadlines do not run; restart the hub")
         shared = "" if self.cluster is None else self.cluster.trouble()
@@ -395,6 +411,12 @@ class Hub:
         return await self.sending.outages.end(tenant_id, outage_id, actor=actor, reason=reason)
 
     # -- ports of the flow
+
+    def _worked(self, tenant_id: str, connection_id: str, at: datetime) -> None:
+        micros = to_micros(at)
+        self.chore(
+            self.pipeline.write(lambda connection: connections.save_sent(connection, tenant_id, connection_id, micros))
+        )
 
     def _circuit_changed(self, tenant_id: str, connection_id: str, circuit: Circuit, error: str) -> None:
         self.tenancy.forget_health(tenant_id)

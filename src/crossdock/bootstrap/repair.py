@@ -185,6 +185,10 @@ class Repair:
             raise ConfigurationError(f"The pack is one of {configuration.tenant_id}, not of {tenant_id}")
         return configuration
 
+    def _release(self, tenant_id: str, under: Under, made: Plan) -> str:
+        """Return the release a plan would run under now; a candidate is what it was."""
+        return self._hub.tenancy.require(tenant_id).release_id if under == "current" else made.release_id
+
     async def start(
         self,
         tenant_id: str,
@@ -198,14 +202,26 @@ class Repair:
         release_id: str = "",
         files: Mapping[str, str] | None = None,
     ) -> Job:
-        """Start the job whose dry run gave `digest`; StalePlan when it would do anything else by now."""
+        """Start the job whose dry run gave `digest`; StalePlan when it would do anything else by now.
+
+        It is planned once more beside the writer, which goes on with what comes in; in the writer's turn only what the
+        plan was made of is compared. What changes afterwards is met by each item as it runs.
+        """
         settings, now = self._hub.settings.replay, self._hub.clock.now()
         rate = min(per_second or settings.per_second, settings.per_second_max)
+        hint = "Make the dry run again: crossdock replays plan …"
+        planned, items = await self._hub.store.read(
+            lambda connection: self._planned(connection, tenant_id, wanted, under, release_id, files)
+        )
+        if planned.digest != digest:
+            raise StalePlan(hint=hint)
 
         def act(connection: Connection) -> Job:
-            made, items = self._planned(connection, tenant_id, wanted, under, release_id, files)
-            if made.digest != digest:
-                raise StalePlan(hint="Make the dry run again: crossdock replays plan …")
+            made = planned
+            selected = replay_jobs.select(connection, tenant_id, wanted, settings.messages_max)
+            release_now = self._release(tenant_id, under, made)
+            if selected != [message_id for message_id, _ in items] or release_now != made.release_id:
+                raise StalePlan(hint=hint)
             if made.messages > settings.reason_required_above and not reason.strip():
                 raise ReasonRequired(
                     f"A replay of {made.messages:,} messages says why",

@@ -126,7 +126,8 @@ class Retention:
         return tuple(found)
 
     async def _look(self, batch: Batch, place: Any) -> Seen:
-        return await self._records.read(lambda connection: batch(connection, place))  # type: ignore[no-any-return]
+        found: Seen = await self._records.read(lambda connection: batch(connection, place))
+        return found
 
     async def _remove(self, batch: Batch, place: Any) -> Seen:
         seconds = 0.0

@@ -22,6 +22,9 @@ from .tenancy import Tenancy
 
 # How long a worker waits before it draws again from a budget that gave it nothing.
 REST_SECONDS_MAX = 5.0
+# And at least so long: what is missing after rounding is less than a clock can tell apart, and asking again at the same
+# instant would never end.
+REST_SECONDS_MIN = 0.001
 
 
 class Sending:
@@ -36,6 +39,9 @@ class Sending:
         self._clock = clock
         self._tenancy = tenancy
         self._chore: Callable[[Coroutine[Any, Any, Any]], None]
+        # The rest each partner asked for that the sender was told of. It keeps it by the time that passes: told again
+        # after the wall clock was set back, it would rest for as much longer.
+        self._told: dict[tuple[str, str], int] = {}
         limits = settings.limits
         self._installation = Quota(limits.waiting_messages_per_tenant_max, limits.waiting_bytes_per_tenant_max)
         path = settings.store.sqlite_path
@@ -81,11 +87,15 @@ class Sending:
     async def _rest(self) -> None:
         now = to_micros(self._clock.now())
         for tenant_id, connection_id, until in await self._store.read(lambda one: rates.pauses(one, now)):
-            self.sender.rest(tenant_id, connection_id, until / 1e6)
+            if self._told.get((tenant_id, connection_id)) != until:
+                self._told[(tenant_id, connection_id)] = until
+                self.sender.rest(tenant_id, connection_id, until / 1e6)
 
     def asked_for_rest(self, tenant_id: str, connection_id: str, until: float) -> None:
         """A partner named a time to come back: tell every worker, and the next start."""
         micros = int(until * 1e6)
+        place = (tenant_id, connection_id)
+        self._told[place] = max(micros, self._told.get(place, 0))
         self._chore(self.pipeline.write(lambda connection: rates.pause(connection, tenant_id, connection_id, micros)))
 
     def divert(self, tenant_id: str, connection_id: str, fallback: str, message_ids: list[str]) -> None:
@@ -102,9 +112,10 @@ class Sending:
                 budget.exhaust(limit, now)
             granted = budget.grant(limit, wanted, now)
             rates.save_paid(connection, tenant_id, connection_id, int(budget.paid_at * 1e6))
-            return granted, 0.0 if granted >= wanted else min(
-                budget.wait(limit, wanted - granted, now), REST_SECONDS_MAX
-            )
+            if granted >= wanted:
+                return granted, 0.0
+            rest = budget.wait(limit, wanted - granted, now)
+            return granted, min(max(rest, REST_SECONDS_MIN), REST_SECONDS_MAX)
 
         return await self._store.write(draw)
 

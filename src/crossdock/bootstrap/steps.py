@@ -40,7 +40,10 @@ class Steps:
             "doubts": self._hub.doubts.tick,
             "retention": self._retention,
             "outages": self._outages,
+            "contracts": lambda: self._hub.contracts.tick(),
+            "notices": lambda: self._hub.notices.tick(),
             "jobs": lambda: self._hub.repair.tick(),
+            "reconciliation": lambda: self._hub.reconciling.tick(),
         }
 
     async def _cluster(self) -> None:

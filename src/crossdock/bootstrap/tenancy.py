@@ -28,7 +28,7 @@ from ..governance import access, releases, secrets, tenants
 from ..governance.configuration import Configuration, compile_pack
 from ..governance.pack import ConnectionSpec
 from ..sdk import Connector, ConnectorContext
-from ..store import messages
+from ..store import messages, shapes
 from ..store.engine import Connection, Store
 
 log = structlog.get_logger()
@@ -330,7 +330,10 @@ class Tenancy:
 
         def find(connection: Connection) -> Any:
             awaits = messages.awaited(connection, tenant_id, "held")
-            known = {one for one in awaits if _is_known(one, configuration)}
+            decided = (
+                shapes.decided(connection, tenant_id) if any(one.startswith("shape:") for one in awaits) else set()
+            )
+            known = {one for one in awaits if one in decided or _is_known(one, configuration)}
             return recovery.released(connection, tenant_id, known, configuration.release_id) if known else []
 
         stored = await self._store.read(find)
@@ -416,4 +419,8 @@ def _gives(spec: ConnectionSpec) -> bool:
 def _is_known(awaits: str, configuration: Configuration) -> bool:
     kind, _, rest = awaits.partition(":")
     table, _, key = rest.partition(":")
+    if kind == "shape":
+        # A connection that holds nothing any more holds up nothing of before.
+        spec = configuration.connections.get(table)
+        return spec is not None and not spec.drift.holds
     return kind == "lookup" and key in configuration.lookups.get(table, {})

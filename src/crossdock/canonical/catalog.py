@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from . import claims, freight, inventory, invoices, promises, receiving, returns, service, statements
 from .acknowledgments import Ack
 from .inventory import InventoryAdjustment, InventorySnapshot
 from .nouns import Belongs, EventType, Fault, Noun
@@ -132,7 +133,17 @@ _ROWS = (
 )
 
 # The nouns that bring their own: `from . import returns`, then `returns.NOUN`.
-_NOUNS: tuple[Noun, ...] = ()
+_NOUNS: tuple[Noun, ...] = (
+    promises.NOUN,
+    service.NOUN,
+    receiving.NOUN,
+    freight.NOUN,
+    claims.NOUN,
+    inventory.NOUN,
+    statements.NOUN,
+    returns.NOUN,
+    invoices.NOUN,
+)
 
 for _noun in _NOUNS:
     OBJECTS.update(_noun.objects)

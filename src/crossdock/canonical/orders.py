@@ -111,12 +111,17 @@ class FulfillmentAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class InvoiceRelease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The word to finance that an order may be invoiced: confirmed quantities with their evidence."""
+    """The word to finance that an order may be invoiced: confirmed quantities with their evidence.
+
+    `number` is the hub's and never used twice; `replaces` is the release whose invoice was credited for this one.
+    """
 
     order_number: str
     lines: tuple[FulfillmentLine, ...]
     evidence: tuple[str, ...] = ()
     amount: Money | None = None
+    number: str = ""
+    replaces: str = ""
 
 
 class OrderStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -131,7 +136,12 @@ class OrderStatus(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ServiceCase(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A case for the service desk: opened, updated or closed for one cause of one order."""
+    """A case for the service desk: opened, updated or closed for one cause of one order.
+
+    What stands behind `case_ref` is told only where the pack names the field (`rules/case.yaml`). `tracking_as_of` is
+    the newest word of a carrier the case is based on. `owner`, `status`, `note` and `changed_at` come from the desk;
+    `owner` going out is who should have it.
+    """
 
     order_number: str
     cause: str
@@ -141,3 +151,14 @@ class ServiceCase(msgspec.Struct, frozen=True, omit_defaults=True):
     priority: str = "normal"
     due_at: Instant | None = None
     case_ref: str = ""
+    tracking_as_of: Instant | None = None
+    customer: str = ""
+    email: str = ""
+    phone: str = ""
+    value: Money | None = None
+    tracking: tuple[str, ...] = ()
+    promised_at: Instant | None = None
+    status: str = ""
+    owner: str = ""
+    note: str = ""
+    changed_at: Instant | None = None

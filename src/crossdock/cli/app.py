@@ -53,6 +53,16 @@ COMMANDS: dict[str, CommandEntry] = {
     "replay": CommandEntry("crossdock.cli.replay", "Run a message, or all of an issue, again.", _ASK),
     "outage": CommandEntry("crossdock.cli.outage", "Declare, end and list outages of partners.", _RUN, group=True),
     "issues": CommandEntry("crossdock.cli.issues", "List, show, assign and give back issues.", _ASK, group=True),
+    "cases": CommandEntry(
+        "crossdock.cli.cases", "List cases at the desk; try rules for them on history.", _ASK, group=True
+    ),
+    "contracts": CommandEntry(
+        "crossdock.cli.contracts", "What partners owe and by when; proposals from history.", _ASK, group=True
+    ),
+    "impact": CommandEntry("crossdock.cli.impact", "Show what hangs on a partner, map or certificate.", _ASK),
+    "shapes": CommandEntry(
+        "crossdock.cli.shapes", "Show which partner changed its documents; approve or refuse.", _ASK, group=True
+    ),
     "dead": CommandEntry(
         "crossdock.cli.dead", "List, show, amend, requeue and discard dead letters.", _ASK, group=True
     ),
@@ -61,6 +71,12 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "route": CommandEntry(
         "crossdock.cli.route", "Try sourcing rules on one order, or on the orders of the past.", _MAKE, group=True
+    ),
+    "reconcile": CommandEntry(
+        "crossdock.cli.reconcile",
+        "Compare the record with partners' books; sign off; verify reports.",
+        _ASK,
+        group=True,
     ),
     "explain": CommandEntry("crossdock.cli.explain", "Explain an error code: what, why, how to fix.", _ASK),
     "map": CommandEntry("crossdock.cli.map", "Test, lint and explain maps.", _MAKE, group=True),

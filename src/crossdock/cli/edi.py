@@ -16,6 +16,8 @@ import msgspec
 import typer
 
 from crossdock import edi
+from crossdock.edi.reference import set_layout
+from crossdock.edi.sets import TITLES
 from crossdock.errors import Finding, NotFound
 
 EXIT_FAILURE = 1
@@ -86,6 +88,18 @@ def ack(
         typer.echo("No acknowledgment is due: the file holds no functional group that asks for one.", err=True)
         raise typer.Exit(EXIT_FAILURE)
     typer.echo(answers.decode("utf-8"), nl=False)
+
+
+@app.command()
+def sets(code: Annotated[str, typer.Argument(help="A set, such as 850; all sets when left out.")] = "") -> None:
+    """List the sets that are read and written in full, or show the layout of one."""
+    if not code:
+        for known in edi.known_sets():
+            typer.echo(f"{known}  {edi.FUNCTIONAL_IDS[known]}  {TITLES[known]}")
+        return
+    if code not in edi.known_sets():
+        raise NotFound(f"No schema is held for set {code}", hint="crossdock edi sets lists those that are")
+    typer.echo("\n".join(set_layout(code)))
 
 
 def _read(file: Path, lenient: bool) -> edi.ReadResult:

@@ -73,6 +73,7 @@ class HttpClient:
         self.response_bytes_max = response_bytes_max
         self._tls = tls
         self._pools: dict[tuple[str, str, int], _Pool] = {}
+        self.silent = _Silent()
 
     async def request(self, method: str, target: Target, headers: Iterable[tuple[str, str]], body: bytes) -> Response:
         """Send one request and return the complete answer; raises as the module says."""
@@ -122,6 +123,7 @@ class HttpClient:
         for pool in self._pools.values():
             pool.close()
         self._pools.clear()
+        self.silent.close()
 
 
 def render_head(method: str, target: Target, headers: Iterable[tuple[str, str]]) -> bytes:
@@ -145,6 +147,41 @@ def encode_lines(lines: list[str]) -> bytes:
         return text.encode("latin-1") + b"\r\n"
     except UnicodeEncodeError as error:
         raise PermanentError("a header holds a character beyond Latin-1", code="XD-PTR-019") from error
+
+
+class _Silent:
+    """The exchanges under way, of which one that takes too long is ended; one timer stands for all of them."""
+
+    def __init__(self) -> None:
+        self._waiting: set[_Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, connection: _Connection) -> None:
+        self._waiting.add(connection)
+        timer = self._timer
+        if timer is None or timer.when() > connection.due():
+            self._watch(connection.due())
+
+    def discard(self, connection: _Connection) -> None:
+        self._waiting.discard(connection)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _watch(self, due: float) -> None:
+        self.close()
+        self._timer = asyncio.get_running_loop().call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        now = asyncio.get_running_loop().time()
+        for connection in [one for one in self._waiting if one.due() <= now]:
+            self._waiting.discard(connection)
+            connection.expire()
+        if self._waiting:
+            self._watch(min(one.due() for one in self._waiting))
 
 
 class _Pool:
@@ -237,6 +274,7 @@ class _Connection(asyncio.Protocol):
         self.reusable = False
         self.idle_since = 0.0
         self._exchanges = 0
+        self._heard_at = self._deadline = 0.0
         self._clear()
 
     def _clear(self) -> None:
@@ -261,8 +299,9 @@ class _Connection(asyncio.Protocol):
         waiter: asyncio.Future[Response] = loop.create_future()
         self._waiter = waiter
         self._heard_at = loop.time()
-        timer = loop.call_at(min(deadline, self._heard_at + self._client.read_timeout_seconds), self._expire, deadline)
-        self._deadline_timer = timer
+        self._deadline = deadline
+        silent = self._client.silent
+        silent.add(self)
         transport.write(request)
         try:
             return await waiter
@@ -270,15 +309,15 @@ class _Connection(asyncio.Protocol):
             self.abort()
             raise
         finally:
-            self._deadline_timer.cancel()
+            silent.discard(self)
             self._waiter = None
 
-    def _expire(self, deadline: float) -> None:
-        now = self._loop.time()
-        due = min(deadline, self._heard_at + self._client.read_timeout_seconds)
-        if now < due:
-            self._deadline_timer = self._loop.call_at(due, self._expire, deadline)
-            return
+    def due(self) -> float:
+        """Return until when, by the loop's clock, the answer may be waited for."""
+        return min(self._deadline, self._heard_at + self._client.read_timeout_seconds)
+
+    def expire(self) -> None:
+        """Wait for the answer no longer."""
         self._fail(UnknownOutcome("the request was written and no complete answer came in time", code="XD-PTR-011"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -19,7 +19,7 @@ _PERIOD = re.compile(r"([1-9][0-9]{0,4})d")
 # Nothing more happens to these by itself. A failed message, or a rejected document, may go when its issue is closed.
 SETTLED_INBOUND = ("processed", "failed", "ignored", "duplicate", "superseded", "discarded")
 SETTLED_OUTBOUND = ("sent", "discarded")
-SETTLED_ORDERS = ("shipped", "delivered", "cancelled")
+SETTLED_ORDERS = ("shipped", "delivered", "partly_returned", "returned", "cancelled")
 
 
 class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -41,7 +41,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def of(self, error_class: str) -> tuple[int, float, float]:
         """Return the most attempts, the first delay and the longest delay of a class of error."""
-        own = self.classes.get(error_class)  # type: ignore[call-overload]
+        own = next((policy for name, policy in self.classes.items() if name == error_class), None)
         if own is None:
             return self.attempts_max, self.first_delay_seconds, self.delay_seconds_max
         return (

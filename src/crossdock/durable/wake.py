@@ -32,3 +32,7 @@ class WakeUp(Protocol):
     async def stop(self) -> None:
         """Stop listening."""
         ...
+
+    def trouble(self) -> str:
+        """Say in words why wake-ups are not heard; empty when all is well. Meanwhile every worker looks by itself."""
+        ...

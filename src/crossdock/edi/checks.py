@@ -29,6 +29,8 @@ _WHOLE = re.compile(r"-?\d+")
 
 def _pattern_of(element: ElementRule) -> str:
     low, high = max(element.min, 1), element.max
+    if element.components:
+        return ""
     if element.codes:
         body = "(?:" + "|".join(re.escape(code) for code in sorted(element.codes)) + ")"
     elif element.type == "DT":
@@ -46,8 +48,11 @@ def _pattern_of(element: ElementRule) -> str:
 
 @lru_cache(maxsize=4_096)
 def fast_pattern(rule: SegmentRule) -> Callable[[str], object] | None:
-    """Return a matcher for segments that are surely right (elements joined with JOINER), or None for composites."""
-    if any(element.components for element in rule.elements):
+    """Return a matcher for segments that are surely right (elements joined with JOINER), or None.
+
+    A composite that is sent is never surely right; rules that demand one have no matcher.
+    """
+    if any(element.components and element.mandatory for element in rule.elements):
         return None
     needed = max((number for number, element in enumerate(rule.elements, 1) if element.mandatory), default=0)
     parts = [_pattern_of(element) for element in rule.elements]
@@ -58,12 +63,20 @@ def fast_pattern(rule: SegmentRule) -> Callable[[str], object] | None:
     return re.compile(head + tail).fullmatch
 
 
+# What else a segment has to be looked at for.
+_NOTES, _CODES = 1, 2
+
+# Of one segment: its matcher, _NOTES and _CODES, its rule.
+_Prepared = tuple[Callable[[str], object] | None, int, SegmentRule]
+
+
 class ElementChecks:
     """The checks of one set under one schema; build once per schema and use for every set."""
 
     def __init__(self, rules: dict[str, SegmentRule]) -> None:
         self._rules = rules
-        self._fast: dict[str, tuple[Callable[[str], object] | None, bool, SegmentRule]] = {}
+        self._fast: dict[str, _Prepared] = {}
+        self._coded: dict[str, tuple[tuple[int, frozenset[str]], ...]] = {}
         self._notes: dict[tuple[str, tuple[bool, ...]], bool] = {}
 
     def check(self, segments: list[Segment], delimiters: Delimiters, pointer: str) -> list[EdiFinding]:
@@ -77,24 +90,33 @@ class ElementChecks:
             known = fast.get(elements[0]) or self._known(elements[0])
             if known is None:
                 continue
-            matches, has_notes, rule = known
+            matches, more, rule = known
             if matches is None or matches(JOINER.join(elements)) is None or not elements[-1]:
                 _check_slowly(rule, segment, number, delimiters, pointer, findings)
-            if has_notes:
-                present = (elements[0], tuple(map(bool, elements)))
-                kept = notes.get(present)
-                if kept is None:
-                    kept = notes[present] = not any(broken_note(note, segment) for note in rule.notes)
-                if not kept:
-                    _check_notes(rule, segment, number, pointer, findings)
+            if more:
+                if more & _NOTES:
+                    present = (elements[0], tuple(map(bool, elements)))
+                    kept = notes.get(present)
+                    if kept is None:
+                        kept = notes[present] = not any(broken_note(note, segment) for note in rule.notes)
+                    if not kept:
+                        _check_notes(rule, segment, number, pointer, findings)
+                if more & _CODES:
+                    for at, codes in self._coded[elements[0]]:
+                        if at < len(elements) and elements[at] and elements[at] not in codes:
+                            _note_code(rule, segment, number, at, pointer, findings)
         return findings
 
-    def _known(self, tag: str) -> tuple[Callable[[str], object] | None, bool, SegmentRule] | None:
+    def _known(self, tag: str) -> _Prepared | None:
         """Compile the pattern of a segment when it is first met; most sets use few."""
         rule = self._rules.get(tag)
         if rule is None:
             return None
-        known = self._fast[tag] = (fast_pattern(rule), bool(rule.notes), rule)
+        coded = tuple((at, element.known) for at, element in enumerate(rule.elements, 1) if element.known)
+        if coded:
+            self._coded[tag] = coded
+        more = (_NOTES if rule.notes else 0) | (_CODES if coded else 0)
+        known = self._fast[tag] = (fast_pattern(rule), more, rule)
         return known
 
 
@@ -129,6 +151,14 @@ def _check_notes(rule: SegmentRule, segment: Segment, number: int, pointer: str,
             code = "element-excluded" if note[0] == "E" else "element-conditional-missing"
             names = ", ".join(f"{rule.tag}{one:02}" for one in note[1])
             findings.append(_finding(code, f"{names} {_NOTE_WORDS[note[0]]}.", rule, segment, number, element, pointer))
+
+
+def _note_code(
+    rule: SegmentRule, segment: Segment, number: int, at: int, pointer: str, findings: list[EdiFinding]
+) -> None:
+    name, value = rule.elements[at - 1].name, segment.get(at)
+    message = f"{rule.tag}{at:02} ({name}) {value} is no code we have a meaning for."
+    findings.append(_finding("code-not-interpreted", message, rule, segment, number, at, pointer, value=value))
 
 
 def _check_slowly(

@@ -88,6 +88,12 @@ CATALOG: dict[str, Code] = {
     "segment-repeats": Code("error", "segment", "5", "The segment occurs too often."),
     "segment-not-in-set": Code("error", "segment", "6", "This segment is not part of the set."),
     "segment-out-of-order": Code("error", "segment", "7", "This segment stands too late."),
+    # levels of a ship notice
+    "hierarchy-parent-missing": Code("warning", "element", "7", "HL02 names the level above."),
+    "hierarchy-parent-unknown": Code("error", "element", "7", "HL02 must be the HL01 of a level before this one."),
+    "hierarchy-number-duplicate": Code("error", "element", "7", "HL01 must differ inside one set."),
+    "hierarchy-number-gap": Code("warning", "element", "7", "HL01 counts the levels from 1 without a gap."),
+    "hierarchy-child-code-wrong": Code("warning", "element", "7", "HL04 is 1 with levels below, 0 without."),
     # element
     "element-missing": Code("error", "element", "1", "This element is mandatory."),
     "element-conditional-missing": Code("error", "element", "2", "Another element requires this one."),
@@ -96,6 +102,7 @@ CATALOG: dict[str, Code] = {
     "element-too-long": Code("error", "element", "5", "Shorten the value."),
     "element-character": Code("error", "element", "6", "Only the characters of the element's type are allowed."),
     "element-code": Code("error", "element", "7", "The agreement does not list this code."),
+    "code-not-interpreted": Code("info", "element", "7", "It is handed on as sent; a map has to know it."),
     "element-date": Code("error", "element", "8", "Dates are CCYYMMDD and exist in the calendar."),
     "element-time": Code("error", "element", "9", "Times are HHMM, HHMMSS or with hundredths."),
     "element-excluded": Code("error", "element", "10", "Only one of these elements may be sent."),
@@ -111,6 +118,9 @@ CATALOG: dict[str, Code] = {
     # documents to be written
     "document-field-unknown": Code("error", "element", "", "Use the field names of the document layout."),
     "document-field-missing": Code("error", "element", "", "Give this field; the set is not valid without it."),
+    "document-level-number": Code(
+        "error", "element", "", "Leave the numbers of levels to the writer; top levels are of one kind."
+    ),
     "document-value-not-text": Code("error", "element", "", "Format the value as text in the map."),
 }
 

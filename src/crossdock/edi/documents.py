@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from crossdock.edi import hierarchy
 from crossdock.edi.codes import make
 from crossdock.edi.model import Delimiters, EdiFinding, PartnerOverlay, Segment, TransactionSet
 from crossdock.edi.schema import Loop, SegmentRule, SetSchema
@@ -16,6 +17,9 @@ from crossdock.edi.validation import DEFAULT_OVERLAY
 from crossdock.edi.walker import UNPLACED, Branch, walk
 
 Document = dict[str, Any]
+
+# The levels below a level of a ship notice.
+CHILDREN = "children"
 
 # Stands for a qualifier that was not sent, as a key.
 NO_QUALIFIER = "_"
@@ -100,6 +104,8 @@ class _Builder:
         self._signs = delimiters
         self._positions = positions
         self.unplaced: list[Document] = []
+        self._levels: hierarchy.Levels | None = None
+        self._placed: list[tuple[Document, str]] = []
 
     def record(self, branch: Branch, path: str) -> Document:
         record: Document = {}
@@ -138,6 +144,9 @@ class _Builder:
         branch: Branch | None = None,
     ) -> None:  # fmt: skip
         """Add a repeating record: under its qualifier when keyed, else at the end of the list."""
+        if branch is not None and tag == hierarchy.TAG:
+            self._attach_level(record, name, path, branch)
+            return
         if not key:
             records = record.setdefault(name, [])
             place = f"{path}/{name}/{len(records)}"
@@ -153,6 +162,20 @@ class _Builder:
             count += 1
             free = f"{label}#{count}"
         keyed[free] = self._one(number, branch, f"{path}/{name}/{_escaped(free)}")
+
+    def _attach_level(self, record: Document, name: str, path: str, branch: Branch) -> None:
+        """Add a level under the level it belongs to, or at the top."""
+        segment = self._segments[_first(branch) - 1]
+        self._levels = self._levels or hierarchy.Levels()
+        above, _ = self._levels.place(segment.get(1), segment.get(2), segment.get(3))
+        owner, place = (record, f"{path}/{name}") if above is None else self._placed[above]
+        if above is not None:
+            name, place = CHILDREN, f"{place}/{CHILDREN}"
+        siblings = owner.setdefault(name, [])
+        place = f"{place}/{len(siblings)}"
+        level = self.record(branch, place)
+        siblings.append(level)
+        self._placed.append((level, place))
 
     def _one(self, number: int, branch: Branch | None, path: str) -> Document:
         if branch is not None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from crossdock.edi.documents import document_finding, plain_key
+from crossdock.edi import hierarchy
+from crossdock.edi.documents import CHILDREN, document_finding, plain_key
 from crossdock.edi.model import Delimiters, EdiFinding, PartnerOverlay, Segment, is_number
 from crossdock.edi.schema import ElementRule, Loop, SegmentRule, SetSchema, Use
 from crossdock.edi.sets import schema_for
@@ -84,7 +85,8 @@ class _Renderer:
     def __init__(self, schema: SetSchema, delimiters: Delimiters) -> None:
         self._schema = schema
         self._signs = delimiters
-        self._names: dict[str, tuple[str, ...]] = {}
+        self._names: dict[str, tuple[tuple[str, ElementRule | None], ...]] = {}
+        self._levels = hierarchy.Levels()
         self.segments: list[Segment] = []
         self.findings: list[EdiFinding] = []
 
@@ -115,7 +117,10 @@ class _Renderer:
                 self._one(child, record, f"{path}/{key}", plain_key(str(key)))
         elif isinstance(value, list | tuple):
             for at, record in enumerate(value):
-                self._one(child, record, f"{path}/{at}", "")
+                if child.tag == hierarchy.TAG and isinstance(child, Loop) and isinstance(record, Mapping):
+                    self._level(child, record, f"{path}/{at}", "")
+                else:
+                    self._one(child, record, f"{path}/{at}", "")
         else:
             self._wrong_shape(path, "a list", value)
 
@@ -135,18 +140,49 @@ class _Renderer:
         self._segment(child.tag, record, path, used, always=False)
         self._report_unused(record, used, path)
 
+    def _level(self, loop: Loop, record: Mapping[str, Any], path: str, above: str) -> None:
+        """Write a level and those below it; their numbers come from the order they stand in."""
+        number = str(len(self._levels.parents) + 1)
+        read_under, _ = self._levels.place(number, above, str(record.get("level", "")))
+        if not above and read_under is not None:
+            message = f"{path} would be read as a level below another: give all top levels one kind of their own."
+            self.findings.append(document_finding("document-level-number", message, path))
+        below = record.get(CHILDREN) or []
+        numbers = {"number": number, "parent": above, "has_children": "1" if below else "0"}
+        for name, value in numbers.items():
+            given = record.get(name)
+            if given is not None and given != value:
+                place = f"{path}/{name}"
+                message = f"{place} is {given}; the level's place makes it {value or 'empty'}."
+                self.findings.append(document_finding("document-level-number", message, place, given))
+        own = {name: value for name, value in record.items() if name != CHILDREN}
+        self.loop(loop, {**own, **numbers}, path)
+        if not isinstance(below, list | tuple):
+            self._wrong_shape(f"{path}/{CHILDREN}", "a list", below)
+            return
+        for at, child in enumerate(below):
+            place = f"{path}/{CHILDREN}/{at}"
+            if isinstance(child, Mapping):
+                self._level(loop, child, place, number)
+            else:
+                self._wrong_shape(place, "a record", child)
+
     def _segment(self, tag: str, record: Mapping[str, Any], path: str, used: set[str], *, always: bool) -> None:
         rule = self._schema.segments[tag]
         names = self._names.get(tag)
         if names is None:
-            plain = not any(element.components for element in rule.elements)
-            names = self._names[tag] = tuple(element.name for element in rule.elements) if plain else ()
+            merged = any(element.name == "&" for element in rule.elements)
+            fields = tuple((one.name, one if one.components else None) for one in rule.elements)
+            names = self._names[tag] = () if merged else fields
         elements = [tag]
         if names:
-            used.update(names)
-            for name in names:
+            for name, composite in names:
+                used.add(name)
                 value = record.get(name)
-                elements.append(value if type(value) is str else self._text(value, path, name))
+                if composite is not None:
+                    elements.append(self._element(composite, record, path, used) if value else "")
+                else:
+                    elements.append(value if type(value) is str else self._text(value, path, name))
         else:
             elements += [self._element(element, record, path, used) for element in rule.elements]
         self._unknown_elements(rule, record, path, used, elements)
@@ -163,6 +199,9 @@ class _Renderer:
         if element.name != "&":
             used.add(element.name)
             inner = record.get(element.name) or {}
+            if not isinstance(inner, Mapping):
+                self._wrong_shape(f"{path}/{element.name}", "a record", inner)
+                return ""
         parts = []
         for component in element.components:
             if element.name == "&":

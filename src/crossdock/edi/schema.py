@@ -26,7 +26,10 @@ _UNBOUNDED = 999_999
 
 
 class ElementRule(NamedTuple):
-    """What the schema knows of one element; `components` is set for composites, `codes` where a list is enforced."""
+    """What the schema knows of one element; `components` is set for composites.
+
+    `codes` are enforced; `known` are those we have a meaning for, others pass with a notice.
+    """
 
     name: str
     mandatory: bool
@@ -36,6 +39,7 @@ class ElementRule(NamedTuple):
     reference: str
     components: tuple[ElementRule, ...] = ()
     codes: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
 
 
 class SegmentRule(NamedTuple):
@@ -110,7 +114,9 @@ def compile_segments(text: str) -> dict[str, SegmentRule]:
     return rules
 
 
-def compile_sets(text: str, segments: dict[str, SegmentRule]) -> dict[str, SetSchema]:
+def compile_sets(
+    text: str, segments: dict[str, SegmentRule], meanings: CodeMeanings | None = None
+) -> dict[str, SetSchema]:
     """Compile set structures; each starts with `CODE FUNCTIONAL_ID ST` at the beginning of a line."""
     schemas: dict[str, SetSchema] = {}
     flat = "\n".join(_lines(text, keep_indent=True))
@@ -119,8 +125,37 @@ def compile_sets(text: str, segments: dict[str, SegmentRule]) -> dict[str, SetSc
             continue
         code, functional_id, body = part.split(None, 2)
         root = Loop("ST", True, 1, code, "", _children(body, code))
-        schemas[code] = make_schema(code, functional_id, root, segments)
+        rules = with_known_codes(segments, (meanings or {}).get(code, {}))
+        schemas[code] = make_schema(code, functional_id, root, rules)
     return schemas
+
+
+CodeMeanings = dict[str, dict[str, dict[str, str]]]
+_CODE_LINE = re.compile(r"(\d{3}) ([A-Z][A-Z0-9]{1,2})\.(\d\d) (.+)$")
+
+
+def compile_codes(text: str) -> CodeMeanings:
+    """Compile lines such as `990 B1.04 A accepted; D declined` into set -> element -> code -> our own words for it."""
+    meanings: CodeMeanings = {}
+    for line in _lines(re.sub(r"\n[ \t]+", " ", text)):
+        match = _CODE_LINE.match(line)
+        if match is None:
+            raise ConfigurationError(f"Codes: {line[:60]!r} is not SET TAG.NN CODE words; CODE words")
+        pairs = [pair.split(None, 1) for pair in match[4].split(";")]
+        assert all(len(pair) == 2 for pair in pairs), line
+        meanings.setdefault(match[1], {})[f"{match[2]}.{match[3]}"] = {code: words.strip() for code, words in pairs}
+    return meanings
+
+
+def with_known_codes(rules: dict[str, SegmentRule], meanings: dict[str, dict[str, str]]) -> dict[str, SegmentRule]:
+    """Return the rules of one set with the codes that have a meaning in it."""
+    rules = dict(rules)
+    for place, codes in meanings.items():
+        tag, number = place.split(".")
+        rule, at = rules[tag], int(number) - 1
+        element = rule.elements[at]._replace(known=frozenset(codes))
+        rules[tag] = rule._replace(elements=(*rule.elements[:at], element, *rule.elements[at + 1 :]))
+    return rules
 
 
 def make_schema(

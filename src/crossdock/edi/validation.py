@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import msgspec
 
+from crossdock.edi import hierarchy
 from crossdock.edi.checks import ElementChecks
 from crossdock.edi.codes import FINDINGS_PER_SET_MAX, make
 from crossdock.edi.model import Acceptance, Delimiters, EdiFinding, PartnerOverlay, Segment
@@ -45,7 +46,10 @@ def validate(
         return [make("set-without-schema", message, pointer=pointer, offset=segments[0].offset)]
     schema, checks = prepared
     _, findings = walk(schema, segments, KNOWN_TAGS, pointer)
-    return findings + checks.check(segments, delimiters, pointer)
+    findings += checks.check(segments, delimiters, pointer)
+    if hierarchy.TAG in schema.tags:
+        findings += hierarchy.hierarchy_findings(segments, pointer)
+    return findings
 
 
 def judge(

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from .. import edi
 from ..canonical.catalog import OBJECTS
 from ..durable.identity import Ids, from_micros, to_micros
 from ..errors import Conflict, DocumentRejected, Finding, NotFound
@@ -21,13 +20,13 @@ from ..store import dead_letters, issues, messages, outbound, payloads
 from ..store.dead_letters import Wanted
 from ..store.engine import Connection, Row
 from ..store.messages import InboundRow
-from ..store.outbound import OutboundRow
+from .amended_sends import draft_of, enter_version, must_be_readable, refused, well_formed_json
 from .batch import Batch, Ready
 from .edits import REFUSED, Difference, Edit, differences, edited, of_contents
 from .ingest import Stored
 from .orchestrate import Health, Item, Orchestration, PlacedRequest
 from .papers import Paper
-from .render import Draft, SendMode, decode_numbers, finish, identity_of, render_requests, run_map
+from .render import SendMode, finish, render_requests, run_map
 from .replay import Effect, effects_of
 from .stages import Stages, document_row
 from .translate import quantity_findings
@@ -183,7 +182,7 @@ class Amender:
         made = messages.documents_of(connection, tenant_id, stored.message_id)
         bad = next((one for one in made if one[8] == "rejected"), None)
         if bad is not None:
-            raise _refused(msgspec.json.decode(bad[13], type=tuple[Finding, ...]) if bad[13] else ())
+            raise refused(msgspec.json.decode(bad[13], type=tuple[Finding, ...]) if bad[13] else ())
         if dead[1] == "document" and row[3] == "failed":
             _settle_message(connection, tenant_id, dead[2], now)
         state = made[0][8] if made else "ignored"
@@ -323,93 +322,29 @@ class Amender:
             old, new = bytes(row[19] or b""), change.content
             new = edited(old, change.edits) if change.edits else new
             _must_differ(old, new)
-            found = differences(old or None, _json(new))
-            draft = _draft(row, configuration, request_key, new)
+            found = differences(old or None, well_formed_json(new))
+            draft = draft_of(row, configuration, request_key, new)
             run_map(draft)
             if draft.trouble is not None:
                 trouble = draft.trouble
-                raise _refused((Finding(trouble.code, trouble.detail or trouble.title, pointer=trouble.pointer),))
+                raise refused((Finding(trouble.code, trouble.detail or trouble.title, pointer=trouble.pointer),))
             if not dry_run:
                 finish(batch, [draft], self._mode_of)
         else:
             old = payloads.load(connection, tenant_id, [dead[0]])[dead[0]]
             new = edited(old, change.edits) if change.edits else change.content
             _must_differ(old, new)
-            _must_be_readable(new, row[16])
+            must_be_readable(new, row[16])
             found = of_contents(old, new)
             if not dry_run:
-                self._enter(batch, row, request_key, new, configuration)
+                enter_version(batch, row, request_key, new, configuration, self._mode_of)
         effect = (Effect(row[3], request_key, (row[1],), False),)
         if dry_run:
             return Made(Amended(dead[0], "", "", change.part, "pending", True, found, effect), [], [])
         batch.save()
         (made,) = batch.outbound
-        if change.part == "raw":
-            dead_letters.move_sets(connection, tenant_id, dead[0], made.message_id)
         answer = Amended(dead[0], made.message_id, made.message_id, change.part, made.state, False, found, effect)
         return Made(answer, batch.ready, batch.events)
-
-    def _enter(self, batch: Batch, row: Row, request_key: str, content: bytes, configuration: Configuration) -> None:
-        """Enter a send with bytes of its own. An interchange keeps its number, which stands in the bytes."""
-        message_id = batch.ids.new("msg", batch.now)
-        is_x12 = row[16] == "application/edi-x12"
-        identity = row[8] if is_x12 else identity_of(request_key)
-        state, slot, handed = self._mode_of(configuration.tenant_id, row[1], row[6])
-        digest = payloads.digest_of(content)
-        spec = configuration.connections[row[1]]
-        awaits = is_x12 and row[10] not in ("", "none") and spec.x12 is not None
-        overdue_minutes = spec.x12.ack_overdue_minutes if spec.x12 is not None else 0
-        batch.contents.append((configuration.tenant_id, message_id, digest, content))
-        batch.outbound.append(
-            OutboundRow(
-                tenant_id=configuration.tenant_id,
-                message_id=message_id,
-                connection_id=row[1],
-                partner=row[2],
-                document_type=row[3],
-                object=row[4],
-                subject=row[5],
-                lane=row[6],
-                request_key=request_key,
-                identity=identity,
-                state=state,
-                ack_state="awaited" if awaits else "none",
-                ack_due_at=batch.now_micros + overdue_minutes * 60_000_000 if awaits else None,
-                digest=digest,
-                size_bytes=len(content),
-                content_type=row[16],
-                name=row[17],
-                headers=row[18],
-                canonical=row[19],
-                map=row[20],
-                release_id=configuration.release_id,
-                causation_id=row[22],
-                inbound_message_id=row[23],
-                created_at=batch.now_micros,
-                error_class="",
-                error_code="",
-                error="",
-                traceparent=row[30],
-                slot=slot,
-                handed=handed,
-            )
-        )
-        headers = msgspec.json.decode(row[18], type=dict[str, str]) if row[18] else {}
-        batch.ready.append(
-            Ready(
-                configuration.tenant_id,
-                message_id,
-                row[1],
-                row[6],
-                identity,
-                row[3],
-                content,
-                row[16],
-                headers,
-                row[17],
-                state=state,
-            )
-        )
 
 
 def dead_letter(connection: Connection, tenant_id: str, dead_id: str) -> Row:
@@ -491,10 +426,10 @@ def _paper(row: Row, content: bytes, document_id: str) -> Paper:
         value = msgspec.json.decode(content, type=OBJECTS[row[6]], strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         text, _, place = str(error).partition(" - at `")
-        raise _refused((Finding("XD-MAP-020", f"no valid {row[6]}: {text}", pointer=place.rstrip("`")),)) from error
+        raise refused((Finding("XD-MAP-020", f"no valid {row[6]}: {text}", pointer=place.rstrip("`")),)) from error
     findings = quantity_findings(value)
     if findings:
-        raise _refused(findings)
+        raise refused(findings)
     return Paper(
         row[2],
         row[3],
@@ -509,56 +444,6 @@ def _paper(row: Row, content: bytes, document_id: str) -> Paper:
         document_id=document_id,
         replay_of=row[0],
     )
-
-
-def _draft(row: Row, configuration: Configuration, request_key: str, document: bytes) -> Draft:
-    if row[20] not in configuration.maps or row[1] not in configuration.connections:
-        raise DocumentRejected(
-            f"The active release has no map {row[20] or 'for this'}, so it cannot be rendered again",
-            code=REFUSED,
-            hint="Amend the raw content",
-        )
-    try:
-        decoded = decode_numbers(document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _refused((Finding("XD-DOC-002", str(error)),)) from error
-    return Draft(
-        tenant_id=configuration.tenant_id,
-        spec=configuration.connections[row[1]],
-        configuration=configuration,
-        kind=row[3],
-        object=row[4],
-        request_key=request_key,
-        subject=row[5],
-        lane=row[6],
-        map=row[20],
-        document=decoded,
-        event_id=row[22],
-        inbound_message_id=row[23],
-        traceparent=row[30],
-    )
-
-
-def _json(content: bytes) -> bytes:
-    try:
-        msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _refused((Finding("XD-DOC-002", str(error)),)) from error
-    return content
-
-
-def _must_be_readable(content: bytes, content_type: str) -> None:
-    """A version for a partner is at least well-formed; what he makes of it he says himself."""
-    if content_type == "application/json":
-        _json(content)
-    elif content_type == "application/edi-x12":
-        result = edi.read_all(content)
-        findings = tuple(one for interchange in result.interchanges for one in interchange.findings)
-        sets = [made for interchange in result.interchanges for made in interchange.sets]
-        findings += tuple(one for made in sets for one in made.findings)
-        findings += tuple(result.findings)
-        if not result.interchanges or any(finding.severity == "error" for finding in findings):
-            raise _refused(findings)
 
 
 def _must_differ(old: bytes, new: bytes) -> None:
@@ -583,16 +468,4 @@ def _must_go_through(papers: Sequence[Paper]) -> None:
             if not findings:
                 findings = (Finding(REFUSED, "it is refused"),)
     if findings:
-        raise _refused(findings)
-
-
-def _refused(findings: Sequence[Finding]) -> DocumentRejected:
-    worst = next((finding for finding in findings if finding.severity == "error"), None)
-    told = f": {worst.code} {worst.message}" if worst is not None else ""
-    return DocumentRejected(
-        f"The amended version would be refused as well{told}",
-        code=REFUSED,
-        pointer=worst.pointer if worst is not None else "",
-        findings=tuple(findings),
-        hint=("Correct the named places; the original is untouched",),
-    )
+        raise refused(findings)

@@ -48,6 +48,8 @@ class Backlog:
             lambda tenant_id: weights.get(tenant_id, 1.0),
         )
         self.outcomes: deque[Outcome] = deque()
+        # Whether a cycle is made for outcomes alone; else they join the next one.
+        self.outcomes_due = False
         self.reservations: deque[Ready] = deque()
         self.work: FairQueue[Stored] = FairQueue(
             lambda stored: self._flow(stored.tenant_id, stored.connection_id),
@@ -68,7 +70,13 @@ class Backlog:
 
     def any(self) -> bool:
         """Tell whether there is something for a cycle to take."""
-        return bool(self.offers or self.outcomes or self.reservations or self.work or self.announce)
+        return bool(self.due() or self.outcomes)
+
+    def due(self) -> bool:
+        """Tell whether there is something for which a cycle is made now."""
+        return bool(
+            self.offers or self.reservations or self.work or self.announce or (self.outcomes_due and self.outcomes)
+        )
 
     def admit(self, places: set[tuple[str, str]], *, full: bool) -> None:
         """Refuse, before it joins the others, what comes to no door of ours, or more than may wait.
@@ -101,6 +109,7 @@ class Backlog:
             cycle.announced.add(self.announce.popleft())
         while self.outcomes and len(cycle.outcomes) < 2 * self.limits.batch_messages_max:
             cycle.outcomes.append(self.outcomes.popleft())
+        self.outcomes_due = self.outcomes_due and bool(self.outcomes)
         while self.reservations and len(cycle.reserved) < self.limits.batch_messages_max:
             cycle.reserved.append(self.reservations.popleft())
 
@@ -109,6 +118,7 @@ class Backlog:
         self.work.put_back(cycle.work)
         self.announce.extend(cycle.announced)
         self.outcomes.extendleft(reversed(cycle.outcomes))
+        self.outcomes_due = True
         self.reservations.extendleft(reversed(cycle.reserved))
 
     def refuse_offers(self, error: Exception) -> None:

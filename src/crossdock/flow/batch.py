@@ -14,8 +14,22 @@ from typing import Any
 import msgspec
 
 from ..canonical.events import Event
+from ..canonical.inventory import AVAILABLE
 from ..durable.identity import Ids, to_micros
-from ..store import aggregates, issues, journal, messages, outbound, payloads, stock
+from ..store import (
+    aggregates,
+    case_counts,
+    drifts,
+    issues,
+    journal,
+    messages,
+    outbound,
+    own_words,
+    payloads,
+    shapes,
+    statements,
+    stock,
+)
 from ..store.engine import Connection, Row
 
 
@@ -87,8 +101,16 @@ class Position:
 class Batch:
     """The writes of one cycle."""
 
-    def __init__(self, connection: Connection, ids: Ids, now: datetime) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        ids: Ids,
+        now: datetime,
+        unwritten: Mapping[str, messages.InboundRow] | None = None,
+    ) -> None:
         self.connection = connection
+        # Rows of messages that are stored and settled in one transaction.
+        self._unwritten = unwritten or {}
         self.ids = ids
         self.now = now
         self.now_micros = to_micros(now)
@@ -116,8 +138,21 @@ class Batch:
         self.loads_added: dict[tuple[str, str, str], int] = {}
         self.reports_known: dict[tuple[str, str, str], bytes] = {}
         self.reports: list[tuple[str, str, str, bytes, str, int]] = []
+        # (tenant_id, site, moved_at, movement_id, sku, lot, status, kind, delta, reference, subject, recorded_at)
+        self.movements: list[tuple[Any, ...]] = []
+        # What sites last said, loaded with their first snapshot: (tenant, site) → shelf → (quantity, as_of)
+        self.shelves: dict[tuple[str, str], dict[tuple[str, str, str], tuple[Decimal, int]]] = {}
+        self.shelves_changed: set[tuple[str, str, str, str, str]] = set()
+        self.drifts: list[tuple[Any, ...]] = []
+        self.statements: list[tuple[Any, ...]] = []
         self.acknowledged: list[tuple[str, str, str]] = []
         self.interchange_rows: list[tuple[Any, ...]] = []
+        self.shapes: list[shapes.ShapeRow] = []
+        # What we told connections that may tell it back: (tenant, connection, object, key) → digest; see ownership.py.
+        self.own_changes: dict[tuple[str, str, str, str], bytes] = {}
+        self.own_known: dict[tuple[str, str, str, str], set[bytes]] = {}
+        self.own_forgotten: list[tuple[str, str, str, str]] = []
+        self.cases_opened: dict[tuple[str, str], int] = {}
 
     def event(
         self,
@@ -202,6 +237,44 @@ class Batch:
         for (report, site), digest in stock.reports_of(self.connection, tenant_id, sorted(reports)).items():
             self.reports_known.setdefault((tenant_id, report, site), digest)
 
+    def move(
+        self,
+        place: tuple[str, str, str, str, str],
+        delta: Decimal,
+        kind: str,
+        moved_at: int,
+        *,
+        movement_id: str,
+        reference: str = "",
+        subject: str = "",
+    ) -> None:
+        """Book a movement at (tenant_id, site, sku, lot, status); what can be promised follows.
+
+        A movement that is not newer than the site's last word is in that word already: it is kept, and changes nothing.
+        """
+        tenant_id, site, sku, lot, status = place
+        moved_at = min(moved_at, self.now_micros)
+        self.movements.append(
+            (
+                tenant_id,
+                site,
+                moved_at,
+                movement_id,
+                sku,
+                lot,
+                status,
+                kind,
+                str(delta),
+                reference,
+                subject,
+                self.now_micros,
+            )
+        )
+        if status == AVAILABLE:
+            position = self.position(tenant_id, site, sku)
+            if position.as_of is None or moved_at > position.as_of:
+                position.on_hand += delta
+
     def position(self, tenant_id: str, site: str, sku: str) -> Position:
         """Return a position to change; a new one starts at zero."""
         key = (tenant_id, site, sku)
@@ -220,7 +293,7 @@ class Batch:
         if self.documents_settled:
             messages.settle_documents(connection, self.documents_settled)
         if self.inbound_settled:
-            messages.settle_inbound(connection, self.inbound_settled)
+            self._save_inbound()
         if self.created:
             aggregates.create(connection, self.created)
         if self.aggregates:
@@ -239,6 +312,24 @@ class Batch:
             outbound.remember_sets(connection, self.sets)
         self._save_rare()
 
+    def _save_inbound(self) -> None:
+        unwritten = self._unwritten
+        if not unwritten:
+            messages.settle_inbound(self.connection, self.inbound_settled)
+            return
+        written: list[messages.InboundRow] = []
+        stored: list[Any] = []
+        for settled in self.inbound_settled:
+            row = unwritten.get(settled[-1])
+            if row is None:
+                stored.append(settled)
+                continue
+            (row.state, row.processed_at, row.document_count, row.error_code, row.error, row.release_id, *_) = settled
+            written.append(row)
+        messages.insert_inbound(self.connection, written)
+        if stored:
+            messages.settle_inbound(self.connection, stored)
+
     def _save_rare(self) -> None:
         connection = self.connection
         if self.timers_cancelled:
@@ -256,8 +347,12 @@ class Batch:
             stock.create(connection, fresh)
         if self.loads_added:
             stock.add_site_loads(connection, [(*place, count) for place, count in sorted(self.loads_added.items())])
+        if self.movements:
+            stock.add_movements(connection, self.movements)
         if self.reports:
-            stock.insert_reports(connection, self.reports)
+            self._save_reports()
+        if self.statements:
+            statements.insert(connection, self.statements)
         if self.interchange_rows:
             connection.executemany(
                 "insert into interchanges (tenant_id, sender, receiver, control_number, usage, digest, message_id,"
@@ -276,5 +371,30 @@ class Batch:
             issues.resolve_other_causes(
                 connection, tenant_id, object_id, cause, "fails for another reason now", self.now_micros
             )
+        if self.own_forgotten:
+            own_words.forget(connection, self.own_forgotten)
+        if self.own_changes:
+            own_words.remember(
+                connection, [(*place, digest, self.now_micros) for place, digest in sorted(self.own_changes.items())]
+            )
+        if self.cases_opened:
+            case_counts.count(connection, self.cases_opened)
+        if self.shapes:
+            shapes.save(connection, self.shapes)
         if self.faults:
             issues.raise_faults(connection, self.faults, ids=self.ids, now_micros=self.now_micros)
+
+    def _save_reports(self) -> None:
+        connection = self.connection
+        stock.insert_reports(connection, self.reports)
+        kept, gone = [], []
+        for key in sorted(self.shelves_changed):
+            found = self.shelves[key[:2]].get(key[2:])
+            if found is None:
+                gone.append(key)
+            else:
+                kept.append((*key, str(found[0]), found[1]))
+        stock.remove_lots(connection, gone)
+        stock.save_lots(connection, kept)
+        if self.drifts:
+            drifts.insert(connection, self.drifts)

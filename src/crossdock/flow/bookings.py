@@ -44,6 +44,8 @@ class Outcome(msgspec.Struct):
     policy: RetryPolicy
     # How many earlier attempts ended in each class of error, as it was when this one was over.
     tries: dict[str, int] | None = None
+    # The partner acts once for one identity: were this outcome lost, the attempt would be made again and harm nobody.
+    may_wait: bool = False
 
     def next_step(self) -> Any:
         """Return what follows under the connection's policy."""
@@ -182,13 +184,15 @@ def _fault(outcome: Outcome, action: str) -> issues.Fault:
     ready, result = outcome.ready, outcome.result
     code = result.code or ("XD-PTR-003" if result.outcome == "unknown" else "XD-PTR-001")
     refused = result.permanent
+    words = ready.document_type.replace("_", " ")
+    what = f"{'an' if words[:1] in 'aeiou' else 'a'} {words}" if words else "a message"
     title = (
-        f"{outcome.partner} refused a {ready.document_type}"
+        f"{outcome.partner} refused {what}"
         if refused
         else f"{outcome.partner} cannot be reached on {ready.connection_id}"
     )
     if result.outcome == "unknown":
-        title = f"Nobody knows whether {outcome.partner} took a {ready.document_type}"
+        title = f"Nobody knows whether {outcome.partner} took {what}"
     return issues.Fault(
         tenant_id=ready.tenant_id,
         code=code,

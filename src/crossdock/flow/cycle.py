@@ -14,6 +14,7 @@ import structlog
 
 from ..canonical.events import Event
 from ..store.engine import Connection, StoreUnavailable
+from ..store.messages import InboundRow
 from .batch import Ready
 from .bookings import Outcome
 from .ingest import InboundOffer, IngestAnswer, Stored
@@ -36,6 +37,9 @@ class Cycle(msgspec.Struct):
     now_micros: int = 0
     answers: list[IngestAnswer | Exception] = []
     fresh: list[Stored] = []
+    # The fresh ones are worked on in this very cycle; their rows, by message id, are written once, as they end.
+    at_once: bool = False
+    rows: dict[str, InboundRow] = {}
     ready: list[Ready] = []
     unreserved: list[Ready] = []
     events: list[Event] = []

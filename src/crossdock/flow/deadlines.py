@@ -26,6 +26,7 @@ def warn_parked(batch: Batch, tenant_id: str, document_id: str) -> None:
             title="Papers concern an order that nobody has released",
             object_kind="document",
             object_id=document_id,
+            subject=awaits.replace(":", "/", 1) if awaits.startswith("order:") else "",
             detail=f"waits for {awaits}; it is applied by itself when that becomes known",
             error_class="partner",
         )

@@ -160,11 +160,13 @@ def store_offers(
     ids: Ids,
     now: datetime,
     place: Place | None = None,
+    unwritten: dict[str, InboundRow] | None = None,
 ) -> tuple[list[IngestAnswer], list[Stored]]:
     """Write a batch of offers; return the answers in the same order, and what is new.
 
     `specs` gives the connection and active release of (tenant, connection); `place` gives the slot of (tenant, lane)
-    and whether another process works it. Without it this process works everything.
+    and whether another process works it. Without it this process works everything. Into `unwritten` go the rows of
+    what is new, by message id, instead of into the record: whoever runs them at once writes them as they end.
     """
     now_micros = to_micros(now)
     keyed = _keyed(offers, specs)
@@ -195,10 +197,14 @@ def store_offers(
         answers.append(answer)
         row = _row(offer, message_id, answer, key, digest, spec, release_id, now_micros, first)
         row.slot, row.handed = slot, handed
-        inbound.append(row)
+        if first is None and unwritten is not None:
+            unwritten[message_id] = row
+        else:
+            inbound.append(row)
     messages.insert_receipts(connection, receipts)
     payloads.save(connection, contents)
-    messages.insert_inbound(connection, inbound)
+    if inbound:
+        messages.insert_inbound(connection, inbound)
     if conflicts:
         issues.raise_faults(connection, conflicts, ids=ids, now_micros=now_micros)
     return answers, fresh

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -19,15 +18,17 @@ from ..canonical.events import Event
 from ..canonical.identifiers import match_key
 from ..canonical.orders import Order
 from ..canonical.requests import EVENT_PREFIX
+from ..canonical.units import TABLE
 from ..durable.identity import from_micros, to_micros
 from ..governance.configuration import Configuration
 from ..processes.order_state import OrderState
 from ..processes.outcome import DecisionContext, Outcome, Request, StockPosition, Tell
 from ..processes.registry import PROCESSES, Process
-from ..store import aggregates, issues, messages, workers
+from ..store import aggregates, case_counts, issues, messages, own_words, workers
 from ..store.engine import Row
+from . import ownership
 from .batch import Batch
-from .inventory import apply_stock, commitments, contradiction, report_key
+from .inventory import apply_stock, bind_stock, contradiction, from_the_future, report_key
 from .papers import Paper, Trouble
 from .subjects import business_key_of, names_of, occurred_at, subject_of
 
@@ -38,7 +39,6 @@ _DECODE = {kind: msgspec.json.Decoder(process.state).decode for kind, process in
 
 PARKED_WARNING_MINUTES = 30
 BACKORDERS_MAX = 500
-NOTHING = (Decimal(0), Decimal(0))
 # How far one event may echo from aggregate to aggregate before it is cut off: no two may talk for ever.
 TELLS_MAX = 64
 NO_OTHERS: Mapping[str, Any] = {}
@@ -55,6 +55,7 @@ class Item(msgspec.Struct):
     partner: str
     received_at: datetime
     traceparent: str = ""
+    connection_id: str = ""
 
 
 class PlacedRequest(msgspec.Struct):
@@ -152,6 +153,7 @@ class Orchestration:
         self._changed: dict[tuple[str, str], _Entry] = {}
         self.freed: list[Item] = []
         self._restocked: dict[str, Configuration] = {}
+        self._cases_before: dict[tuple[str, str], int] = {}
         self.duplicates = 0
         self.parked_now = False
 
@@ -177,15 +179,29 @@ class Orchestration:
             return
         self._follow(event, outcome, entry, configuration)
 
+    def apply_word(self, event: Event, configuration: Configuration) -> Outcome:
+        """Apply an event that a person gave and no paper brought; it may make its aggregate.
+
+        The caller reads in the outcome what was refused, and why; a refused or repeated word leaves no trace.
+        """
+        entry, fresh = self._entry_for(event.tenant_id, event.subject)
+        event = msgspec.structs.replace(event, correlation_id=entry.aggregate_id)
+        return self._apply_to(event, entry, configuration, fresh=fresh, depth=0)
+
+    def take_up(self, configuration_of: Callable[[str, str], Configuration]) -> None:
+        """Apply what waited for a name that a person's word made known."""
+        self.apply(self._set_free(configuration_of), configuration_of)
+
+    def state(self, tenant_id: str, subject: str) -> Any:
+        """Return the state of an aggregate as this pass has left it, or None when there is none."""
+        self._load(tenant_id, {subject})
+        entry = self._entries.get((tenant_id, subject))
+        return entry.state if entry is not None else None
+
     def _tell(self, told: Tell, cause: Event, configuration: Configuration, depth: int) -> None:
         """Apply what one aggregate tells another; the other may be made by it."""
-        tenant_id, place = cause.tenant_id, (cause.tenant_id, told.subject)
-        process = PROCESSES[told.subject.partition("/")[0]]
-        self._load(tenant_id, {told.subject})
-        entry = self._entries[place]
-        fresh = entry is None
-        if entry is None:
-            entry = self._new(process)
+        tenant_id = cause.tenant_id
+        entry, fresh = self._entry_for(tenant_id, told.subject)
         event = self._batch.event(
             tenant_id,
             told.type,
@@ -199,15 +215,26 @@ class Orchestration:
             release_id=configuration.release_id,
             traceparent=cause.traceparent,
         )
-        self._load_stock_for(tenant_id, {told.subject}, configuration)
+        self._apply_to(event, entry, configuration, fresh=fresh, depth=depth)
+
+    def _entry_for(self, tenant_id: str, subject: str) -> tuple[_Entry, bool]:
+        self._load(tenant_id, {subject})
+        entry = self._entries[(tenant_id, subject)]
+        return (self._new(PROCESSES[subject.partition("/")[0]]), True) if entry is None else (entry, False)
+
+    def _apply_to(
+        self, event: Event, entry: _Entry, configuration: Configuration, *, fresh: bool, depth: int
+    ) -> Outcome:
+        self._load_stock_for(event.tenant_id, {event.subject}, configuration)
         outcome = self._decide(event, configuration, entry)
         if outcome.parked_until or outcome.duplicate:
-            return
+            return outcome
         if fresh and outcome.state is not None:
-            self._entries[place] = entry
+            self._entries[(event.tenant_id, event.subject)] = entry
         self._batch.record(event)
         self._forward(event, configuration, event.id)
         self._follow(event, outcome, entry, configuration, depth)
+        return outcome
 
     def _new(self, process: Process) -> _Entry:
         batch = self._batch
@@ -215,9 +242,8 @@ class Orchestration:
 
     def order(self, tenant_id: str, number: str) -> OrderState | None:
         """Return the state of an order as this pass has left it, or None when there is no such order."""
-        self._load(tenant_id, {f"order/{number}"})
-        entry = self._entries.get((tenant_id, f"order/{number}"))
-        return entry.state if entry is not None else None
+        found: OrderState | None = self.state(tenant_id, f"order/{number}")
+        return found
 
     # -- before the decisions
 
@@ -226,6 +252,7 @@ class Orchestration:
         for item in items:
             by_tenant.setdefault(item.tenant_id, []).append(item)
         for tenant_id, mine in by_tenant.items():
+            ownership.load_own_words(self._batch, tenant_id, mine)
             self._resolve_names(tenant_id, mine)
             known = self._known[tenant_id]
             subjects = set()
@@ -263,6 +290,29 @@ class Orchestration:
                 wanted += [name for kind, name in names if (kind, match_key(name)) not in known]
         if wanted:
             known.update(aggregates.resolve(self._batch.connection, tenant_id, wanted))
+            self._resolve_cross_references(tenant_id, items)
+
+    def _resolve_cross_references(self, tenant_id: str, items: list[Item]) -> None:
+        """Let names that only a partner uses mean what they meant to it at the time of the paper."""
+        known = self._known[tenant_id]
+        strange: dict[str, list[tuple[Item, str]]] = {}
+        for item in items:
+            names = names_of(item.paper.value)
+            if item.partner and names and not any((kind, match_key(name)) in known for kind, name in names):
+                for kind, name in names:
+                    strange.setdefault(name, []).append((item, kind))
+        if not strange:
+            return
+        rows = own_words.references(self._batch.connection, tenant_id, sorted(strange))
+        meant: set[str] = set()
+        for partner, kind, value, ours, valid_from, valid_until in rows:
+            for item, wanted in strange[value]:
+                at = to_micros(occurred_at(item.paper.value, item.received_at))
+                if partner == item.partner and kind == wanted and valid_from <= at < (valid_until or at + 1):
+                    ownership.call_it_ours(item, kind, ours)
+                    meant.add(ours)
+        if meant:
+            known.update(aggregates.resolve(self._batch.connection, tenant_id, sorted(meant)))
 
     def _load(self, tenant_id: str, subjects: set[str]) -> None:
         missing = sorted(subject for subject in subjects if (tenant_id, subject) not in self._entries)
@@ -293,6 +343,15 @@ class Orchestration:
 
     def _apply_one(self, item: Item) -> None:
         batch, paper = self._batch, item.paper
+        if ownership.is_echo(batch, item):
+            # Our own word, told back: it says nothing new, and is sent to nobody.
+            paper.business_key = business_key_of(paper.value)
+            self._note_duplicate(item, paper.subject or f"document/{paper.document_id}", "")
+            return
+        if item.configuration.ownership_of(paper.object):
+            entry = self._entries.get((item.tenant_id, paper.subject))
+            if not ownership.owned(batch, item, None if entry is None else entry.state):
+                return
         # An item of the same batch may just have introduced the name this one is known by.
         if not paper.subject:
             found = subject_of(paper.value, self._known[item.tenant_id])
@@ -304,6 +363,8 @@ class Orchestration:
         kind = EVENT_TYPES[paper.event_type].aggregate
         if kind == "inventory":
             self._apply_to_stock(item, self._event_of(item))
+        elif kind == "statement":
+            self._keep_statement(item, self._event_of(item))
         elif kind:
             self._apply_to_process(item, kind)
         else:
@@ -331,15 +392,37 @@ class Orchestration:
         )
 
     def _apply_to_stock(self, item: Item, event: Event) -> None:
-        result = apply_stock(self._batch, item.tenant_id, item.paper)
+        result = apply_stock(self._batch, item.tenant_id, item.paper, item.configuration.lookups.get(TABLE, {}))
         if result == "repeated":
             self._note_duplicate(item, event.subject, "")
         elif result == "contradicted":
             item.paper.state, item.paper.trouble = "rejected", contradiction(item.paper)
+        elif result == "from the future":
+            item.paper.state, item.paper.trouble = "rejected", from_the_future(item.paper)
         else:
             self._restocked[item.tenant_id] = item.configuration
             self._batch.record(event, item.paper.canonical)
             self._forward(event, item.configuration, item.paper.document_id)
+
+    def _keep_statement(self, item: Item, event: Event) -> None:
+        """Note what a partner states of its books; nothing is changed by it."""
+        value, now = item.paper.value, self._batch.now_micros
+        since = None if value.from_at is None else to_micros(value.from_at)
+        self._batch.statements.append(
+            (
+                item.tenant_id,
+                item.paper.document_id,
+                item.partner,
+                value.kind,
+                value.site,
+                to_micros(value.as_of),
+                since,
+                len(value.rows),
+                now,
+            )
+        )
+        self._batch.record(event, item.paper.canonical)
+        self._forward(event, item.configuration, item.paper.document_id)
 
     def _note_duplicate(self, item: Item, subject: str, correlation_id: str) -> None:
         """Record that a paper told nothing new: the same was applied before."""
@@ -414,8 +497,26 @@ class Orchestration:
             self._health(tenant_id),
             load=_Load(self._batch, configuration) if configuration.compiled_policy.limited else NO_LOAD,
             others=self._others(process, entry.state, event),
+            cases_today=self._cases_today(tenant_id, configuration),
         )
         return process.decide(entry.state, event, context)
+
+    def _cases_today(self, tenant_id: str, configuration: Configuration) -> int:
+        """Return how many cases the tenant opened today; nobody counts where no rule limits them."""
+        policy = configuration.compiled_policy
+        if not policy.case_rules.rules.per_day:
+            return 0
+        place = (tenant_id, self._batch.now.astimezone(policy.zone).date().isoformat())
+        known = self._cases_before.get(place)
+        if known is None:
+            known = self._cases_before[place] = case_counts.opened(self._batch.connection, *place)
+        return known + self._batch.cases_opened.get(place, 0)
+
+    def _count_case(self, tenant_id: str, configuration: Configuration) -> None:
+        policy = configuration.compiled_policy
+        if policy.case_rules.rules.per_day:
+            place = (tenant_id, self._batch.now.astimezone(policy.zone).date().isoformat())
+            self._batch.cases_opened[place] = self._batch.cases_opened.get(place, 0) + 1
 
     def _others(self, process: Process, state: Any, event: Event) -> Mapping[str, Any]:
         subjects = process.others(state, event)
@@ -449,6 +550,8 @@ class Orchestration:
                 )
             )
         for request in outcome.requests:
+            if request.kind == "service_case" and getattr(request.document, "action", "") == "open":
+                self._count_case(tenant_id, configuration)
             self.requests.append(
                 PlacedRequest(tenant_id, configuration, request, subject, event.id, event.message_id, event.traceparent)
             )
@@ -461,7 +564,7 @@ class Orchestration:
         for exception in outcome.exceptions:
             self._except(exception, tenant_id, subject)
         if outcome.state is not None:
-            self._keep(tenant_id, subject, entry, outcome.state, configuration)
+            self._keep(event, entry, outcome.state, configuration)
         if outcome.tells and depth >= TELLS_MAX:
             raise RuntimeError(f"{subject}: more than {TELLS_MAX} aggregates tell one another of {event.type}")
         for told in outcome.tells:
@@ -488,22 +591,15 @@ class Orchestration:
             )
         )
 
-    def _keep(self, tenant_id: str, subject: str, entry: _Entry, state: Any, configuration: Configuration) -> None:
-        batch = self._batch
+    def _keep(self, event: Event, entry: _Entry, state: Any, configuration: Configuration) -> None:
+        batch, tenant_id, subject = self._batch, event.tenant_id, event.subject
         if isinstance(state, OrderState) and (entry.state is None or entry.state.fulfillments != state.fulfillments):
             known = 0 if entry.state is None else len(entry.state.fulfillments)
             limited = configuration.compiled_policy.limited
             for fresh in state.fulfillments[known:] if limited else ():
                 if fresh.site in limited:
                     batch.count_request(tenant_id, fresh.site, _day_at(configuration, fresh.site, batch.now))
-            before, after = commitments(entry.state), commitments(state)
-            for place in before.keys() | after.keys():
-                reserved_before, shipped_before = before.get(place, NOTHING)
-                reserved, shipped = after.get(place, NOTHING)
-                if reserved != reserved_before or shipped != shipped_before:
-                    position = batch.position(tenant_id, *place)
-                    position.reserved += reserved - reserved_before
-                    position.on_hand -= shipped - shipped_before
+            bind_stock(batch, tenant_id, subject, entry.state, state, event)
         entry.state = state
         entry.version += 1
         self._changed[(tenant_id, subject)] = entry
@@ -558,7 +654,11 @@ class Orchestration:
             for name in names:
                 items += self._taken_up(tenant_id, name)
             rows = messages.documents_awaiting(self._batch.connection, tenant_id, names)
-            freed = [self._parked_item(row, configuration_of(tenant_id, row[14])) for row in rows]
+            # Who sent a paper decides what it may say: parked papers keep their sender.
+            senders = messages.partners_of(self._batch.connection, tenant_id, sorted({row[1] for row in rows}))
+            freed = [
+                self._parked_item(row, configuration_of(tenant_id, row[14]), senders.get(row[1], "")) for row in rows
+            ]
             self.freed += freed
             items += freed
         self._fresh_names = {}
@@ -604,10 +704,10 @@ class Orchestration:
             self._batch.set_timer(tenant_id, f"document/{item.paper.document_id}", "parked", None)
         return items
 
-    def _parked_item(self, row: Row, configuration: Configuration) -> Item:
+    def _parked_item(self, row: Row, configuration: Configuration, partner: str) -> Item:
         paper = paper_of_row(row)
         self._batch.set_timer(row[19], f"document/{row[0]}", "parked", None)
-        return Item(row[19], configuration, paper, row[1], partner="", received_at=self._batch.now)
+        return Item(row[19], configuration, paper, row[1], partner, received_at=self._batch.now)
 
 
 def _aggregate_row(tenant_id: str, key: str, entry: _Entry, now_micros: int) -> aggregates.AggregateRow:

@@ -1,9 +1,10 @@
 """The cycle: everything that waits goes into one transaction, and what it sets free goes on after the commit.
 
 Doors hand in offers, the sender hands in outcomes; one `drain` job at a time runs in the store's writer. What a cycle
-stored is translated by the next one, from memory: the bytes are durable before anything looks at them, and a cycle's
-one fsync pays for both. The batch grows with the load by itself; there is no timer. State is in the record only: all
-that is held here can be lost at any instant and is found again at the start.
+stores it translates as well where this process is alone on the record and notes what it runs (`store.under_way`); else
+the next one does, from memory. One fsync pays for all. The batch grows with the load by itself; only outcomes that
+nobody waits for are collected, and not for long. State is in the record: all that is held here can be lost at any
+instant and is found again at the start.
 
 What waits is in `backlog.py`, the order of writing in `turn.py`, what follows a failure in `troubles.py`.
 """
@@ -21,6 +22,8 @@ from ..canonical.events import Event
 from ..durable.identity import Clock, Ids, to_micros
 from ..governance.pack import ConnectionSpec
 from ..store.engine import Connection, Store
+from ..store.payloads import digest_of
+from ..store.under_way import RUNNING_MAX
 from . import acknowledge, recovery
 from .backlog import Backlog, Limits, closed
 from .batch import Ready
@@ -38,6 +41,11 @@ T = TypeVar("T")
 RESERVE_AGAIN_SECONDS = 60.0
 # How much a worker among several takes into its memory of what others stored for it.
 TAKEN_WAITING_MAX = 2_048
+# Outcomes of sends that may wait get a cycle of their own after this long, or when so many are together.
+BOOKED_WITHIN_SECONDS = 0.05
+BOOKED_TOGETHER_MAX = 128
+# A larger message is stored by one transaction and run by the next: its sender does not wait for both.
+AT_ONCE_BYTES_MAX = 65_536
 
 
 class Pipeline:
@@ -79,6 +87,7 @@ class Pipeline:
         self._troubles = Troubles(self._backlog, self._lease)
         self._strays = Strays(store, clock, self._backlog, sender_knows)
         self._task: asyncio.Task[None] | None = None
+        self._book_timer: asyncio.TimerHandle | None = None
         self._sweep_due = False
         self._take_due = False
         self._more_to_take = False
@@ -110,6 +119,8 @@ class Pipeline:
         """Refuse, before it joins the others, what comes to no door of ours, or more than may wait."""
         if self._store.broken() is not None:
             raise closed()
+        if (refusal := self._troubles.refusal()) is not None:
+            raise refusal
         self._backlog.admit(places, full=self._waiting_sends() >= self._limits.outbound_max)
 
     def resume(self, stored: Sequence[Stored]) -> None:
@@ -118,9 +129,21 @@ class Pipeline:
         self._kick()
 
     def booked(self, outcome: Outcome) -> None:
-        """Hand in what became of a send."""
+        """Hand in what became of a send. One that may wait joins the next cycle, if one comes soon."""
         self._outcomes.append(outcome)
-        self._kick()
+        if not outcome.may_wait or len(self._outcomes) >= BOOKED_TOGETHER_MAX:
+            self.book_now()
+        elif self._book_timer is None:
+            self._book_timer = asyncio.get_running_loop().call_later(BOOKED_WITHIN_SECONDS, self.book_now)
+
+    def book_now(self) -> None:
+        """Have the outcomes that wait for another cycle booked by one of their own."""
+        if self._book_timer is not None:
+            self._book_timer.cancel()
+            self._book_timer = None
+        if self._outcomes:
+            self._backlog.outcomes_due = True
+            self._kick()
 
     def reserve(self, ready: Ready) -> None:
         """Have a send entered in the ledger; it is dispatched after the commit."""
@@ -150,14 +173,19 @@ class Pipeline:
         """Return when nothing waits and no cycle runs, or nothing can be written any more; raise what ended the cycles
         for good.
         """
+        self.book_now()
         while not self.idle() and (task := self._task) is not None:
             await asyncio.wait([task])
             task.result()
+            self.book_now()
             if self._waits():
                 self._kick()
 
     def _waits(self) -> bool:
-        return self._backlog.any() or self._take_due or self._troubles.doubt is not None or self._sweep_due
+        return self._due() or self._backlog.any()
+
+    def _due(self) -> bool:
+        return self._backlog.due() or self._take_due or self._troubles.doubt is not None or self._sweep_due
 
     def idle(self) -> bool:
         """Tell whether nothing waits and no cycle runs."""
@@ -245,7 +273,7 @@ class Pipeline:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._waits():
+        while self._due():
             if self._store.broken() is not None:
                 self._give_up()
                 return
@@ -253,6 +281,8 @@ class Pipeline:
             try:
                 await self._step(cycle)
             except Exception as error:  # noqa: BLE001 - the worker: a failed commit must not stop the cycle
+                # What a rolled-back cycle had learned of shapes is in no row.
+                self._stages.shapes.forget()
                 await self._troubles.failed(cycle, error)
             # Quick commits never wait: without this nothing else would have a turn while work is left.
             await asyncio.sleep(0)
@@ -263,6 +293,11 @@ class Pipeline:
     def in_doubt(self) -> bool:
         """Tell whether a cycle's commit is of unknown outcome: what it held may still come back."""
         return self._troubles.doubt is not None
+
+    def trouble(self) -> str:
+        """Say in words why nothing can be written at the moment; empty when all is well."""
+        full = self._troubles.full
+        return "" if full is None else f"nothing can be stored, {full}; it goes on by itself when there is room"
 
     async def _step(self, cycle: Cycle) -> None:
         if self._troubles.doubt is not None:
@@ -301,6 +336,7 @@ class Pipeline:
             lambda part: reserve_sends(connection, part),
             lambda ready, _: cycle.unreserved.append(ready),
         )
+        cycle.at_once = self._runs_at_once(cycle)
         self._part(
             connection,
             cycle.offers,
@@ -314,13 +350,39 @@ class Pipeline:
             # Their sender asks again.
             lambda _place, _error: None,
         )
-        if cycle.work:
-            worked = self._stages.work(connection, cycle.work, now)
-            cycle.ready += worked.ready
-            cycle.events += worked.events
-            cycle.duplicates += worked.duplicates
+        self._work_on(connection, cycle, now)
         if self.handover is not None:
             self._hand_over(connection, cycle, self.handover)
+
+    def _runs_at_once(self, cycle: Cycle) -> bool:
+        """Tell whether the offers are worked on in the transaction that stores them: nothing older waits, none is
+        large, and none was under way when a process of this record ended.
+        """
+        under_way = self._store.under_way
+        if under_way is None or self.handover is not None or self._troubles.careful or len(self._work):
+            return False
+        if len(cycle.work) + len(cycle.offers) > min(self._limits.batch_messages_max, RUNNING_MAX):
+            return False
+        if any(len(offer.content) > AT_ONCE_BYTES_MAX for offer, _ in cycle.offers):
+            return False
+        if not under_way.suspects:
+            return True
+        suspected = [under_way.release(digest_of(offer.content)) for offer, _ in cycle.offers]
+        return not any(suspected)
+
+    def _work_on(self, connection: Connection, cycle: Cycle, now: datetime) -> None:
+        work, under_way = cycle.work, self._store.under_way
+        if cycle.at_once and cycle.rows and under_way is not None:
+            work = [*work, *cycle.fresh]
+            under_way.began([row.digest for row in cycle.rows.values()])
+        if not work:
+            return
+        worked = self._stages.work(connection, work, now, cycle.rows)
+        if cycle.rows and under_way is not None:
+            under_way.ended()
+        cycle.ready += worked.ready
+        cycle.events += worked.events
+        cycle.duplicates += worked.duplicates
 
     def _hand_over(self, connection: Connection, cycle: Cycle, handover: Handover) -> None:
         """Tell others of their work, and take what they made for the lanes this cycle sends on: it was made before."""
@@ -352,6 +414,7 @@ class Pipeline:
             ids=self._ids,
             now=now,
             place=self._place,
+            unwritten=cycle.rows if cycle.at_once else None,
         )
         cycle.answers += answers
         cycle.fresh += fresh
@@ -381,7 +444,10 @@ class Pipeline:
             if not future.done():
                 future.set_result(answer)
         self.counts["duplicates"] += cycle.duplicates
-        if self.handover is None:
+        if cycle.at_once:
+            # Worked on already.
+            pass
+        elif self.handover is None:
             self._work.extend(cycle.fresh)
         else:
             holds = self.handover.ownership.holds

@@ -354,6 +354,11 @@ def documents_again(
     again: dict[str, dict[int, AgainDocument]] = {}
     for row in rows:
         again.setdefault(row[1], {})[row[2]] = AgainDocument(row[0], row[8])
+    for message_id in {row[1] for row in rows if row[9].startswith("shape:")}:
+        # No map has looked at it yet: it may make more papers of it than there are.
+        mine = again[message_id]
+        if len(messages.documents_of(connection, tenant_id, message_id)) == len(mine):
+            again[message_id] = {place: msgspec.structs.replace(one, whole=True) for place, one in mine.items()}
     found = [messages.load_inbound(connection, tenant_id, message_id) for message_id in sorted(again)]
     rows = [row for row in found if row is not None]
     return load_stored(connection, rows, release_id=release_id, again=again, damaged=damaged)

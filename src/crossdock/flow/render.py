@@ -29,6 +29,7 @@ from ..store import outbound, payloads, restores
 from ..store.outbound import OutboundRow
 from .batch import Batch, Ready
 from .orchestrate import PlacedRequest, fault_of
+from .ownership import remember
 from .papers import Trouble
 from .translate import partner_record
 
@@ -71,15 +72,17 @@ class Draft(msgspec.Struct):
     attributes: Mapping[str, str] = {}
 
 
-def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> None:
-    """Make the outbound messages of some requests.
+def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> set[str]:
+    """Make the outbound messages of some requests; return the keys of those that a route takes.
 
     `mode_of` tells in which state (tenant, connection, lane) takes a new one, and who sends it.
     """
-    drafts = _without_known(batch, [draft for request in requests for draft in _drafts(request, batch)])
+    routed = [draft for request in requests for draft in _drafts(request, batch)]
+    drafts = _without_known(batch, routed)
     for draft in drafts:
         run_map(draft)
     finish(batch, drafts, mode_of)
+    return {draft.request_key for draft in routed}
 
 
 def finish(batch: Batch, drafts: list[Draft], mode_of: SendMode) -> None:
@@ -101,6 +104,13 @@ def _drafts(placed: PlacedRequest, batch: Batch) -> list[Draft]:
     routes = configuration.routes_for(request.kind, variables)
     if not routes:
         batch.faults.append(_unrouted(placed))
+    if request.kind == "service_case" and configuration.policy.case.one_desk:
+        # Two desks that both open a case for one cause are noise twice over: the first route that takes it has it.
+        routes = routes[:1]
+    for route in routes:
+        remember(
+            batch, configuration, route.connection, configuration.maps[route.map].source.object or "", request.document
+        )
     return [_draft(placed, route, document, canonical) for route in routes]
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from datetime import datetime
-from typing import Literal
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -46,6 +46,8 @@ STUCK_SECONDS = 120.0
 # So is one through which nothing has gone for this long while much waits.
 SILENT_SECONDS = 5.0
 STUCK_COUNTED = 200
+# How often at most it is told that a connection works.
+TOLD_WORKING_EVERY = timedelta(minutes=15)
 # What a wall clock lags behind the monotonic one within a moment without having been set back.
 SET_BACK_SECONDS_MIN = 1.0
 # Of what waits for stuck, paused and absent partners, every so manieth counts after all: memory has an end.
@@ -150,6 +152,7 @@ class Sender:
         reserve: Callable[[Ready], None],
         circuit_changed: Callable[[str, str, Circuit, str], None],
         asked_for_rest: Callable[[str, str, float], None] = lambda *_: None,
+        worked: Callable[[str, str, datetime], None] = lambda *_: None,
         divert: Callable[[str, str, str, list[str]], None] = lambda *_: None,
         draw: Callable[[str, str, RateLimit, float], Awaitable[tuple[float, float]]] | None = None,
         may_start: Callable[[str, str], bool] | None = None,
@@ -161,6 +164,8 @@ class Sender:
         self._reserve = reserve
         self._circuit_changed = circuit_changed
         self._asked_for_rest = asked_for_rest
+        # Told now and then that a connection works: its newest messages may be too old to be looked for.
+        self._worked = worked
         self._divert = divert
         # Where several workers share a connection: draws cost of its budget from the record; returns what was granted
         # and for how many seconds nothing more will be.
@@ -172,6 +177,10 @@ class Sender:
         self._ending: set[Place] = set()
         self._partners: dict[Place, Partner] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        # While a task whose send has ended looks for the next: whether it is still free, and what it goes on with.
+        self._free = False
+        self._next: tuple[Place, _Queue, Ready] | None = None
+        self._overdue = Overdue()
         self._stopping = False
         # The wall clock and the monotonic one when they were last compared.
         self._compared = (clock.now().timestamp(), clock.monotonic())
@@ -197,13 +206,15 @@ class Sender:
         A connection that is paused, or whose partner is away, counts nothing; one that drains counts a part; one that
         is stuck counts next to nothing. Only when very much waits for such does it count at last.
         """
-        now = self._now()
-        lagging = total = 0
+        now = lagging = total = 0.0
         for queue in self._queues.values():
             total += queue.waiting
-            if not queue.held and queue.circuit.state == "closed":
-                lagging += queue.lagging(now)
-        return max(lagging, total // IDLE_WEIGHT)
+            if not queue.waiting or queue.held or queue.circuit.state != "closed":
+                continue
+            if queue.waiting > STUCK_COUNTED and not now:
+                now = self._now()
+            lagging += queue.lagging(now)
+        return int(max(lagging, total // IDLE_WEIGHT))
 
     def knows(self, tenant_id: str, connection_id: str, message_id: str) -> bool:
         """Tell whether a message is held here, waiting or on its way."""
@@ -358,7 +369,7 @@ class Sender:
         queue.pace.configure(spec.rate, spec.drain_per_second, shared=self._draw is not None, now=now)
 
     def _make_runnable(self, queue: _Queue, head: Ready) -> None:
-        if head.due_at > self._now():
+        if head.due_at and head.due_at > self._now():
             heapq.heappush(queue.blocked, (head.due_at, head.message_id, head.lane))
         else:
             heapq.heappush(queue.runnable, (head.message_id, head.lane))
@@ -617,6 +628,8 @@ class Sender:
 
     def _pump_runnable(self, place: Place, queue: _Queue, held: list[tuple[str, str]]) -> None:
         """Start what may be started; lanes that may not (the lease is in doubt, they are given up) go into `held`."""
+        if not queue.runnable:
+            return
         now = self._now()
         pace = queue.pace
         most = pace.in_flight_max(queue.in_flight_max)
@@ -696,11 +709,29 @@ class Sender:
     def _start(self, place: Place, queue: _Queue, ready: Ready) -> None:
         queue.in_flight += 1
         queue.flying.add(ready.lane)
+        if self._free:
+            # The task whose send has just ended goes on with this one.
+            self._free, self._next = False, (place, queue, ready)
+            return
         task = asyncio.get_running_loop().create_task(self._send(place, queue, ready))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _send(self, place: Place, queue: _Queue, ready: Ready) -> None:
+        """Send one message, and then what it made way for, if anything."""
+        following: tuple[Place, _Queue, Ready] | None = (place, queue, ready)
+        while following is not None:
+            place, queue, ready = following
+            if await self._send_one(place, queue, ready):
+                self._free = True
+                try:
+                    self._pump(place, queue)
+                finally:
+                    self._free = False
+            following, self._next = self._next, None
+
+    async def _send_one(self, place: Place, queue: _Queue, ready: Ready) -> bool:
+        """Make one attempt and hand in its outcome; tell whether the queue may go on."""
         started_at = self._clock.now()
         began = self._clock.monotonic()
         try:
@@ -712,7 +743,7 @@ class Sender:
             if self._queues.get(place) is queue:
                 # Nothing left this process; it goes out when the lease is sure again.
                 self._make_runnable(queue, ready)
-            return
+            return False
         except Exception as error:
             log.error("send.stumbled", message_id=ready.message_id, connection_id=ready.connection_id, exc_info=error)
             result = PushResult(
@@ -721,16 +752,25 @@ class Sender:
         if not result.duration_ms:
             result = msgspec.structs.replace(result, duration_ms=(self._clock.monotonic() - began) * 1000)
         subject = ready.lane if "/" in ready.lane else ""
+        partner = self._partners.get(place)
         outcome = Outcome(
-            ready, ready.attempts + 1, sound(result), started_at, queue.partner, subject, queue.policy, ready.tries
+            ready,
+            ready.attempts + 1,
+            sound(result),
+            started_at,
+            queue.partner,
+            subject,
+            queue.policy,
+            ready.tries,
+            result.outcome == "done" and partner is not None and partner.idempotent,
         )
         self._land(queue, ready)
         if self._queues.get(place) is not queue:
             log.warning("send.not_ours", message_id=ready.message_id, outcome=outcome.result.outcome)
-            return
+            return False
         self._settle(place, queue, ready, outcome)
         self._booked(outcome)
-        self._pump(place, queue)
+        return True
 
     async def _attempt(self, place: Place, queue: _Queue, ready: Ready) -> PushResult:
         policy = queue.policy
@@ -764,7 +804,7 @@ class Sender:
                 if found is not None:
                     return found
                 self._be_sure(place, queue, ready)
-            result = await _pushed(partner, outbound)
+            result = await self._overdue.within(partner.spec.timeout_seconds + 5, partner.connector.push(outbound))
         except TimeoutError:
             return PushResult(
                 "unknown", error_class="unknown", code="XD-PTR-003", detail="no answer within the time allowed"
@@ -833,7 +873,9 @@ class Sender:
         if result.retry_after_seconds and not answered:
             self._asked_for_rest(*place, now + result.retry_after_seconds)
         if result.outcome == "done":
-            queue.last_sent_at = outcome.started_at
+            if queue.last_sent_at is None or outcome.started_at - queue.last_sent_at > TOLD_WORKING_EVERY:
+                queue.last_sent_at = outcome.started_at
+                self._worked(*place, outcome.started_at)
             queue.went.append(now)
         else:
             queue.last_error, queue.last_error_at = result.detail, outcome.started_at
@@ -891,22 +933,47 @@ class Sender:
         queue.blocked.clear()
 
 
-async def _pushed(partner: Partner, outbound: Outbound) -> PushResult:
-    """Push under a deadline of our own; raises TimeoutError when the connector does not keep its own.
+class Overdue:
+    """Ends pushes whose connector does not keep its own deadline.
 
-    `asyncio.timeout` does the same for five times the price, which counts once per message.
+    One timer stands for all that are under way: one for each would be made and taken away again once per message.
     """
-    task = asyncio.current_task()
-    assert task is not None
-    deadline = asyncio.get_running_loop().call_later(partner.spec.timeout_seconds + 5, task.cancel, _OVERDUE)
-    try:
-        return await partner.connector.push(outbound)
-    except asyncio.CancelledError as error:
-        if error.args != (_OVERDUE,) or task.uncancel():
-            raise
-        raise TimeoutError from error
-    finally:
-        deadline.cancel()
+
+    def __init__(self) -> None:
+        self._due: dict[asyncio.Task[Any], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def within(self, seconds: float, push: Coroutine[Any, Any, PushResult]) -> PushResult:
+        """Await a push of the task that calls; raises TimeoutError when it takes longer than so many seconds."""
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        assert task is not None
+        due = loop.time() + seconds
+        self._due[task] = due
+        if self._timer is None or self._timer.when() > due:
+            self._watch(loop, due)
+        try:
+            return await push
+        except asyncio.CancelledError as error:
+            if error.args != (_OVERDUE,) or task.uncancel():
+                raise
+            raise TimeoutError from error
+        finally:
+            del self._due[task]
+
+    def _watch(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        for task in [task for task, due in self._due.items() if due <= now]:
+            self._due[task] = float("inf")
+            task.cancel(_OVERDUE)
+        first = min(self._due.values(), default=float("inf"))
+        if first < float("inf"):
+            self._watch(loop, first)
 
 
 def _result_of(error: CrossdockError) -> PushResult:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -49,6 +50,7 @@ class Bounds(msgspec.Struct, frozen=True):
         return self.tenant.bounded or self.connection.bounded
 
 
+@lru_cache(maxsize=1024)
 def tighter(one: Quota, other: Quota) -> Quota:
     """Return the smaller of two bounds, each by itself; 0 is none."""
     messages = [bound for bound in (one.messages_max, other.messages_max) if bound]
@@ -86,6 +88,15 @@ class Spool:
         """Tell whether intake is refused because of the disk."""
         return self._watermark.full
 
+    def trouble(self) -> str:
+        """Say in words why nothing is taken in; empty when all is well."""
+        if not self._watermark.full:
+            return ""
+        return (
+            f"nothing is taken in: less than {self._watermark.low_bytes:,} bytes are free on the disk of the record;"
+            " it goes on by itself when there is room"
+        )
+
     def look_at_disk(self) -> None:
         """Measure the free space."""
         self._watermark.judge(self._free_bytes())
@@ -101,13 +112,13 @@ class Spool:
                 retry_after_seconds=DISK_RETRY_AFTER_SECONDS,
                 hint="Free space on the disk of the record, or make it larger; intake resumes by itself",
             )
-        asked: dict[tuple[str, str], Held] = {}
-        for offer in offers:
-            place = (offer.tenant_id, offer.connection_id)
-            asked.setdefault(place, Held()).add(1, len(offer.content))
-        bounded = {place: bounds for place in asked if (bounds := self._bounds_of(*place)).bounded}
+        places = {(offer.tenant_id, offer.connection_id) for offer in offers}
+        bounded = {place: bounds for place in places if (bounds := self._bounds_of(*place)).bounded}
         if not bounded:
             return {}
+        asked: dict[tuple[str, str], Held] = {}
+        for offer in offers:
+            asked.setdefault((offer.tenant_id, offer.connection_id), Held()).add(1, len(offer.content))
         for place, bounds in bounded.items():
             if self._broken(place, bounds, asked[place]):
                 await self._ask(place[0])

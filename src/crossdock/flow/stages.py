@@ -9,7 +9,7 @@ A batch that fails is taken apart: each message runs in a savepoint of its own, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -29,6 +29,7 @@ from .ingest import AgainDocument, Stored, still_to_run
 from .orchestrate import Health, Item, Orchestration, PlacedRequest, fault_of
 from .papers import Paper, Translation, Trouble
 from .render import SendMode, finish, render_requests
+from .shapes import Shapes
 from .translate import FREE, Budget, translate
 
 log = structlog.get_logger()
@@ -65,41 +66,66 @@ class Stages:
         self._health = health
         self._mode_of = mode_of
         self.parked = True
+        self.shapes = Shapes()
 
     # -- work
 
-    def work(self, connection: Connection, stored: list[Stored], now: datetime) -> Worked:
-        """Translate and apply messages; whatever happens, every one of them ends with a state and a reason."""
+    def work(
+        self,
+        connection: Connection,
+        stored: list[Stored],
+        now: datetime,
+        unwritten: Mapping[str, messages.InboundRow] | None = None,
+    ) -> Worked:
+        """Translate and apply messages; whatever happens, every one of them ends with a state and a reason.
+
+        `unwritten` holds the rows, by message id, of those that this very transaction stores: they are written here.
+        """
         if not stored:
             return Worked([], [])
         connection.execute("savepoint work")
         try:
-            worked = self._work(connection, stored, now)
+            worked = self._work(connection, stored, now, unwritten)
             connection.flush()
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - the worker: whatever escapes is recorded against its message
             connection.execute("rollback to savepoint work")
             connection.execute("release savepoint work")
-            return self._work_one_by_one(connection, stored, now, error)
+            self.shapes.forget()
+            return self._work_one_by_one(connection, stored, now, error, unwritten)
         connection.execute("release savepoint work")
         return worked
 
-    def _work_one_by_one(self, connection: Connection, stored: list[Stored], now: datetime, error: Exception) -> Worked:
+    def _work_one_by_one(
+        self,
+        connection: Connection,
+        stored: list[Stored],
+        now: datetime,
+        error: Exception,
+        unwritten: Mapping[str, messages.InboundRow] | None,
+    ) -> Worked:
         if len(stored) == 1:
             log.error("message.poisoned", message_id=stored[0].message_id, error=repr(error), exc_info=error)
-            return self._set_aside(connection, stored[0], now, error)
+            return self._set_aside(connection, stored[0], now, error, unwritten)
         merged = Worked([], [])
         for message in stored:
-            worked = self.work(connection, [message], now)
+            worked = self.work(connection, [message], now, unwritten)
             merged.ready += worked.ready
             merged.events += worked.events
             merged.duplicates += worked.duplicates
         return merged
 
-    def _set_aside(self, connection: Connection, message: Stored, now: datetime, error: Exception) -> Worked:
+    def _set_aside(
+        self,
+        connection: Connection,
+        message: Stored,
+        now: datetime,
+        error: Exception,
+        unwritten: Mapping[str, messages.InboundRow] | None,
+    ) -> Worked:
         """A fault of ours: the message is kept as failed, with what happened, for a person and a replay."""
-        batch = Batch(connection, self._ids, now)
+        batch = Batch(connection, self._ids, now, unwritten)
         known = isinstance(error, CrossdockError)
         trouble = Trouble(
             code=error.code if isinstance(error, CrossdockError) else "XD-SYS-050",
@@ -128,14 +154,21 @@ class Stages:
         batch.save()
         return Worked([], batch.events)
 
-    def _work(self, connection: Connection, stored: list[Stored], now: datetime) -> Worked:
-        batch = Batch(connection, self._ids, now)
+    def _work(
+        self,
+        connection: Connection,
+        stored: list[Stored],
+        now: datetime,
+        unwritten: Mapping[str, messages.InboundRow] | None,
+    ) -> Worked:
+        batch = Batch(connection, self._ids, now, unwritten)
         items: list[Item] = []
         done: list[Translation] = []
         configuration_of = self._asked_once(connection)
+        self.shapes.begin(connection, batch.now_micros)
         for message in still_to_run(connection, stored):
             configuration = configuration_of(message.tenant_id, message.release_id)
-            translation = translate(message, configuration, self._budget)
+            translation = translate(message, configuration, self._budget, self.shapes.look)
             done.append(translation)
             items += self._items(batch, translation, configuration)
         orchestration = Orchestration(batch, self._health, parked=self.parked)
@@ -146,6 +179,8 @@ class Stages:
             settle_stored(batch, item.tenant_id, item.configuration.release_id, item.paper)
         orchestration.finish()
         render_requests(batch, orchestration.requests, self._mode_of)
+        batch.shapes, faults = self.shapes.take()
+        batch.faults += faults
         batch.save()
         self.parked = self.parked or orchestration.parked_now
         return Worked(batch.ready, batch.events, orchestration.duplicates, orchestration.parked_now)
@@ -242,6 +277,7 @@ class Stages:
                     message.partner,
                     message.received_at,
                     message.traceparent,
+                    message.connection_id,
                 )
             )
         return items
@@ -255,6 +291,9 @@ class Stages:
         for paper in faulty:
             found = (known.get((kind, match_key(value))) for kind, value in paper.names)
             paper.subject = next((subject for subject in found if subject), "")
+            if paper.object == "order" and not paper.business_key:
+                # There is no such order yet, but papers that wait for it know it by this number.
+                paper.business_key = next((value for kind, value in paper.names if kind == "order"), "")
 
     # -- settling papers and messages
 

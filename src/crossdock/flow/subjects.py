@@ -13,7 +13,7 @@ import msgspec
 
 from ..canonical.catalog import BELONGS
 from ..canonical.identifiers import match_key
-from ..canonical.inventory import InventoryAdjustment, InventorySnapshot
+from ..canonical.inventory import InventoryAdjustment, InventoryMovement, InventorySnapshot
 from ..canonical.nouns import given
 from ..canonical.orders import FulfillmentAnswer, Order, OrderChange, ServiceCase
 from ..canonical.shipments import Milestone, Shipment
@@ -55,7 +55,7 @@ def subject_of(value: Any, known: Mapping[tuple[str, str], str]) -> Subject:
     """
     if isinstance(value, Order):
         return Subject("order/" + value.number)
-    if isinstance(value, InventorySnapshot | InventoryAdjustment):
+    if isinstance(value, InventorySnapshot | InventoryAdjustment | InventoryMovement):
         return Subject("inventory/" + value.site)
     names = names_of(value)
     belongs = BELONGS.get(type(value))

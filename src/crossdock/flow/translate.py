@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from .. import edi
 from ..canonical.catalog import OBJECTS, faults_of
 from ..canonical.instants import OFFSET_HINT, lacks_offset
+from ..canonical.units import TABLE as UNITS
 from ..error_codes import lookup
 from ..errors import CrossdockError, DocumentRejected, Finding, HeldAwaiting
 from ..formats import FORMATS, JsonOptions, options_of
@@ -23,6 +24,7 @@ from ..governance.configuration import Configuration
 from ..governance.pack import ConnectionSpec, InboundRule
 from ..mapping import CompiledMap, MapContext
 from .ingest import Stored
+from .inventory import STOCK_REPORTS, check_units
 from .papers import InterchangeNote, Paper, Translation, Trouble
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
@@ -80,23 +82,50 @@ class Budget:
 FREE = Budget(float("inf"), 1_000_000_000, lambda: 0.0)
 
 
-def translate(message: Stored, configuration: Configuration, budget: Budget = FREE) -> Translation:
-    """Return what came of a message under a configuration; one that costs too much failed, and holds up no other."""
+# Says whether a document is of a shape its map may read; marks the paper when it is not (shapes.Shapes.look).
+Sensor = Callable[[Stored, ConnectionSpec, str, Any, Paper], bool]
+Look = Callable[[str, Any, Paper], bool]
+
+
+def translate(
+    message: Stored, configuration: Configuration, budget: Budget = FREE, sensor: Sensor | None = None
+) -> Translation:
+    """Return what came of a message under a configuration; one that costs too much failed, and holds up no other.
+
+    `sensor` looks at the documents of connections that say so; without one (a dry run) nobody looks.
+    """
     spec = configuration.connections[message.connection_id]
     kind = _format_of(message, spec)
+    look = None if sensor is None or spec.drift.policy == "off" else partial(sensor, message, spec)
     budget.begin(len(message.content))
     try:
         if kind == "x12":
-            translation = _translate_x12(message, spec, configuration, budget)
+            translation = _translate_x12(message, spec, configuration, budget, look)
         else:
-            translation = _translate_plain(message, spec, configuration, kind, budget)
+            translation = _translate_plain(message, spec, configuration, kind, budget, look)
         budget.spend()
     except OverBudget as error:
         translation = _too_costly(message, kind, error)
+    if look is not None:
+        _hold_together(translation, configuration)
     for paper in translation.papers:
         if paper.trouble is not None:
             paper.findings = _explained(paper.findings, paper.trouble)
     return translation
+
+
+def _hold_together(translation: Translation, configuration: Configuration) -> None:
+    """Hold a whole message when a document is held before a map that makes several papers of it.
+
+    Nobody knows yet how many they are: those behind it would not be found again at their places.
+    """
+    held = [paper for paper in translation.papers if paper.awaits.startswith("shape:")]
+    if not any(configuration.maps[paper.map].definition.select is not None for paper in held):
+        return
+    for paper in translation.papers:
+        if paper.state == "applied" and paper.object != "ack":
+            paper.state, paper.awaits, paper.trouble = "held", held[0].awaits, held[0].trouble
+            paper.value = paper.canonical = None
 
 
 def _explained(findings: tuple[Finding, ...], trouble: Trouble) -> tuple[Finding, ...]:
@@ -134,7 +163,7 @@ def _name_fits(rule: InboundRule, name: str) -> bool:
 
 
 def _translate_plain(
-    message: Stored, spec: ConnectionSpec, configuration: Configuration, kind: str, budget: Budget
+    message: Stored, spec: ConnectionSpec, configuration: Configuration, kind: str, budget: Budget, look: Look | None
 ) -> Translation:
     """JSON, CSV and fixed width: the rule's map names columns and options, so the rule is chosen before decoding."""
     rule = None
@@ -178,7 +207,7 @@ def _translate_plain(
             )
         elif chosen.ignore:
             continue
-        else:
+        elif look is None or look(chosen.map, document, paper):
             _run_map(
                 paper,
                 document,
@@ -222,7 +251,9 @@ def _add_row_findings(
         papers.append(paper)
 
 
-def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configuration, budget: Budget) -> Translation:
+def _translate_x12(
+    message: Stored, spec: ConnectionSpec, configuration: Configuration, budget: Budget, look: Look | None
+) -> Translation:
     strict = spec.x12 is None or spec.x12.acknowledge != "lenient"
     overlay = edi.PartnerOverlay(acceptance="strict" if strict else "lenient")
     result = edi.read_all(message.content, partner_overlay=overlay)
@@ -240,7 +271,7 @@ def _translate_x12(message: Stored, spec: ConnectionSpec, configuration: Configu
         wrong = _envelope_trouble(interchange, spec)
         for one in interchange.sets:
             budget.spend()
-            papers += _translate_set(one, interchange, message, spec, configuration, len(papers), wrong, budget)
+            papers += _translate_set(one, interchange, message, spec, configuration, len(papers), wrong, budget, look)
         notes.append(
             InterchangeNote(
                 sender=f"{interchange.sender_qualifier}:{interchange.sender}",
@@ -291,6 +322,7 @@ def _translate_set(
     position: int,
     wrong: Trouble | None,
     budget: Budget,
+    look: Look | None,
 ) -> list[Paper]:
     last = one.segments[-1] if one.segments else None
     end = last.element_offset(len(last.elements)) if last is not None else one.offset
@@ -344,9 +376,12 @@ def _translate_set(
         "set_control_number": one.control_number,
         "usage": interchange.usage,
         "date": interchange.date,
+        "time": interchange.time,
     }
     papers: list[Paper] = []
     document = edi.set_to_document(one)
+    if look is not None and not look(rule.map, document, paper):
+        return [paper]
     context = _context(message, spec, configuration, envelope)
     _run_map(paper, document, configuration.maps[rule.map], context, spec, papers, budget)
     return papers
@@ -419,6 +454,10 @@ def _run_one(
 ) -> None:
     try:
         _convert(paper, compiled.run(document, context), spec)
+        if paper.trouble is not None:
+            paper.names = _names(paper.object, compiled, document, context)
+        if paper.state == "applied" and paper.object in STOCK_REPORTS:
+            check_units(paper.value, context.lookups.get(UNITS, {}))
     except HeldAwaiting as error:
         paper.state, paper.awaits = "held", error.awaits
         paper.findings = (*paper.findings, *error.findings)
@@ -557,13 +596,20 @@ def _no_rule(message: Stored, spec: ConnectionSpec, kind: str, what: str) -> Tra
     return Translation(message, [paper], "failed", trouble)
 
 
+# To accept or refuse sets that nobody looked at would be a lie, and a partner believes it.
+_NO_ANSWER = (
+    "; no 997 was sent, because none of its sets was judged: its partner waits for an answer until it is run again"
+    " or sent anew in parts"
+)
+
+
 def _too_costly(message: Stored, kind: str, error: OverBudget) -> Translation:
     """One refused paper stands for a message that was stopped; nothing of it is applied."""
     trouble = Trouble(
         code=error.code,
         cause=f"{error.code}|{message.connection_id}",
         title=f"A message on {message.connection_id} costs more than one message may",
-        detail=str(error),
+        detail=str(error) + (_NO_ANSWER if kind == "x12" else ""),
         error_class="system" if error.code == OverBudget.code else "partner",
     )
     paper = Paper(0, "", kind, "rejected", trouble=trouble, byte_length=len(message.content))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 
 from ..durable.identity import Clock, to_micros
-from ..store.engine import CommitUnknown, Contention, Fenced, Store, StoreUnavailable
+from ..store.engine import CommitUnknown, Contention, Fenced, Store, StoreFull, StoreUnavailable
 from . import recovery
 from .backlog import Backlog, refuse
 from .batch import Ready
@@ -31,12 +31,22 @@ class Troubles:
         self.careful = False
         # A cycle whose commit is of unknown outcome: settled before anything else is done.
         self.doubt: Cycle | None = None
+        # Set while the last cycle found the disk of the record full.
+        self.full: StoreFull | None = None
+        self._resting = False
         self._failed_cycles = 0
         self._contended = 0
 
     def over(self) -> None:
         """A step went through."""
         self._failed_cycles = self._contended = 0
+        self.full = None
+
+    def refusal(self) -> StoreFull | None:
+        """Return what whoever comes is told at once, while the next look at a full disk is not due."""
+        if self.full is None or not self._resting:
+            return None
+        return StoreFull(str(self.full), hint=self.full.hint)
 
     async def failed(self, cycle: Cycle, error: Exception) -> None:
         """Nothing of the cycle is kept, unless its commit is in doubt. Senders are told so; the rest is tried again.
@@ -87,7 +97,12 @@ class Troubles:
         if isinstance(error, StoreUnavailable) and not isinstance(error, CommitUnknown):
             # Whoever waits is told now: it may take long until the record is back.
             backlog.refuse_offers(error)
-        await asyncio.sleep(min(0.05 * 2 ** min(self._failed_cycles, 6), 2.0))
+        self.full = error if isinstance(error, StoreFull) else None
+        self._resting = True
+        try:
+            await asyncio.sleep(min(0.05 * 2 ** min(self._failed_cycles, 6), 2.0))
+        finally:
+            self._resting = False
 
 
 class Strays:

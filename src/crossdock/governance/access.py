@@ -35,7 +35,7 @@ LINK_MINUTES_MAX = 15
 
 _READ = (
     "order.read", "shipment.read", "message.read", "issue.read", "inventory.read", "overview.read", "search.read",
-    "event.read", "outage.read",
+    "event.read", "outage.read", "supply.read", "reconciliation.read", "return.read",
 )  # fmt: skip
 _REPAIR = (
     "message.replay",
@@ -47,7 +47,12 @@ _REPAIR = (
     "order.cancel",
     "order.note",
     "order.source",
+    "return.request",
+    "return.decide",
+    "invoice.rebill",
     "outage.declare",
+    "reconciliation.run",
+    "reconciliation.accept",
     "job.read",
 )
 _CONFIGURE = ("release.read", "release.plan", "release.apply", "release.rollback", "lookup.set", "connection.check")
@@ -65,11 +70,12 @@ PERMISSIONS: dict[str, frozenset[str]] = {
          "secret.list")
     ),
     "operations": frozenset((*_READ, *_REPAIR, "message.raw", "release.read", "lookup.set", "connection.pause")),
-    "agent": frozenset(("order.read", "shipment.read", "issue.read", "search.read", "overview.read", "order.note")),
+    "agent": frozenset(("order.read", "shipment.read", "issue.read", "search.read", "overview.read", "order.note",
+                        "return.read", "return.request", "return.decide")),
     "auditor": frozenset(
         (*_READ, "message.raw", "release.read", "audit.read", "audit.verify", "key.read", "secret.list")
     ),
-    "partner": frozenset(("message.ingest",)),
+    "partner": frozenset(("message.ingest", "supplier.read")),
 }  # fmt: skip
 
 ACTIONS: frozenset[str] = frozenset().union(*PERMISSIONS.values())

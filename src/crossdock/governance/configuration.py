@@ -11,7 +11,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -21,20 +21,25 @@ import msgspec
 from .. import formats, mapping
 from ..errors import ConfigurationError, CrossdockError, Finding
 from ..mapping.yaml_source import Located, load
+from ..processes.case_rules import CaseRules
+from ..processes.contracts import Contract
+from ..processes.notices import NoticeRule, NoticeRules
+from ..processes.ownership import OwnershipRule, OwnershipRules
 from ..processes.policy import Calendar, OrderPolicy, OrderRules, ServiceLevelsFile, Site, SitesFile, SourcingFile
 from ..processes.policy_compiler import CompiledPolicy, compile_policy
-from ..processes.registry import PROCESSES
 from .pack import BrandSpec, ConnectionSpec, InboundRule, PackHead, PartnerSpec, Route
 from .pack_checks import ConnectorLint, check_references
 from .pack_files import INVALID, PackReader, closest, follow, lookup_rows, pack_error
+from .rule_files import RULES, rule_findings
 
 T = TypeVar("T")
 
 # What a pack may hold. A name that ends in a slash is a directory of such files.
 PLACES = (
     "pack.yaml", "partners/", "connections/", "maps/", "lookups/", "routes.yaml", "sites.yaml", "calendars/",
-    "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "brand.yaml",
-    *(f"rules/{kind}.yaml" for kind, process in PROCESSES.items() if process.policy is not None),
+    "service_levels.yaml", "rules/sourcing.yaml", "rules/orders.yaml", "rules/case.yaml", "brand.yaml",
+    "contracts/", "notifications.yaml", "ownership.yaml",
+    *(f"rules/{kind}.yaml" for kind in RULES),
 )  # fmt: skip
 
 # Parts of the order policy: the file each stands in, and the key around it there.
@@ -46,6 +51,7 @@ _POLICY_FILES = {
     "sourcing": ("rules/sourcing.yaml", "rules"),
     "substitutes": ("rules/sourcing.yaml", "substitutes"),
     "timezone": ("pack.yaml", "timezone"),
+    "case": ("rules/case.yaml", ""),
 }
 
 _SITE_IS = re.compile(r"""site\s*==\s*(["'])([^"'\\]*)\1""")
@@ -77,10 +83,11 @@ class Pack(msgspec.Struct):
     routes: list[Route] = msgspec.field(default_factory=list)
     policy: OrderPolicy = OrderPolicy()
     # Of every process besides the orders' own: kind of aggregate → its `rules/<kind>.yaml`.
-    rules: dict[str, Any] = msgspec.field(
-        default_factory=lambda: {kind: one.policy() for kind, one in PROCESSES.items() if one.policy is not None}
-    )
+    rules: dict[str, Any] = msgspec.field(default_factory=lambda: {kind: policy() for kind, policy in RULES.items()})
     brand: BrandSpec = BrandSpec()
+    contracts: dict[str, Contract] = msgspec.field(default_factory=dict)
+    notices: NoticeRules = NoticeRules()
+    ownership: OwnershipRules = OwnershipRules()
     places: dict[tuple[str, str], Place] = msgspec.field(default_factory=dict)
     trees: dict[tuple[str, str], Located] = msgspec.field(default_factory=dict)
     # Maps that are there and do not compile: who names one is not told that there is none.
@@ -91,8 +98,29 @@ class Configuration:
     """Everything one release of one tenant says, ready to run. Never changed after it is made."""
 
     __slots__ = (
-        "_inbound", "_routes", "brand", "compiled_policy", "connections", "files", "head", "lookups", "maps",
-        "partners", "policy", "release_id", "routes", "rules", "sites", "tenant_id", "warnings",
+        "_echoes",
+        "_inbound",
+        "_notices",
+        "_owned",
+        "_owners",
+        "_routes",
+        "brand",
+        "compiled_policy",
+        "connections",
+        "contracts",
+        "files",
+        "head",
+        "lookups",
+        "maps",
+        "notices",
+        "partners",
+        "policy",
+        "release_id",
+        "routes",
+        "rules",
+        "sites",
+        "tenant_id",
+        "warnings",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +144,22 @@ class Configuration:
         self.compiled_policy = policy
         self.rules: Mapping[str, Any] = pack.rules
         self.brand = pack.brand
+        self.contracts: Mapping[str, Contract] = pack.contracts
+        self._echoes = frozenset(
+            (spec.connection, str(pack.maps[rule.map].target.object))
+            for spec in pack.connections.values()
+            for rule in spec.inbound
+            if rule.map
+        ) & frozenset((route.connection, str(pack.maps[route.map].source.object)) for route in pack.routes)
+        self._owned: dict[str, list[tuple[OwnershipRule, Any]]] = {}
+        for one in pack.ownership.rules:
+            condition = _expression(one.when, "ownership.yaml", 1)
+            self._owned.setdefault(one.object, []).append((one, condition and condition.evaluate))
+        self.notices = pack.notices
+        self._notices: dict[str, list[tuple[NoticeRule, Any]]] = {}
+        for rule in pack.notices.rules:
+            self._notices.setdefault(rule.on, []).append((rule, _expression(rule.when, "notifications.yaml", 1)))
+        self._owners = [(one, _expression(one.when, "notifications.yaml", 1)) for one in pack.notices.owners]
         self.routes = tuple(pack.routes)
         self.sites: dict[str, Site] = {site.site: site for site in pack.policy.sites}
         self.files: Mapping[str, str] = MappingProxyType(dict(files))
@@ -130,6 +174,28 @@ class Configuration:
     def policy_of(self, kind: str) -> Any:
         """Return the rules by which a process decides: the compiled order policy, or what `rules/<kind>.yaml` says."""
         return self.compiled_policy if kind == "order" else self.rules.get(kind)
+
+    def echoes(self, connection_id: str, kind: str | None) -> bool:
+        """Tell whether a connection is told objects of a kind and tells us such: what we say may come back."""
+        return (connection_id, kind) in self._echoes
+
+    def ownership_of(self, kind: str) -> Sequence[tuple[OwnershipRule, Any]]:
+        """Return the rules of who owns an object of a kind, each with its condition (None: always)."""
+        return self._owned.get(kind, ())
+
+    def notice_rules(self, event_type: str) -> Sequence[tuple[NoticeRule, Any]]:
+        """Return the notification rules of a type of event, each with its condition (None: always)."""
+        return self._notices.get(event_type, ())
+
+    def channel_owners(self, event_type: str, audience: str, variables: Mapping[str, Any]) -> list[str]:
+        """Return the systems that tell an audience of an event already."""
+        return [
+            one.system
+            for one, condition in self._owners
+            if one.on == event_type
+            and one.audience == audience
+            and (condition is None or condition.evaluate(variables) is True)
+        ]
 
     def takes(self, kind: str) -> bool:
         """Tell whether any route names this kind of request or event."""
@@ -196,6 +262,8 @@ def compile_pack(
         for finding in error.findings or (Finding(INVALID, str(error), pointer=error.pointer),):
             reader.findings.append(_in_policy(finding, files))
     _check_expressions(reader, pack)
+    for file, finding in rule_findings(pack):
+        reader.add(file, 1, finding.message, value=finding.value)
     if any(finding.severity == "error" for finding in reader.findings) or policy is None:
         raise pack_error(reader.findings)
     return Configuration(pack, policy, files, release_id, tuple(reader.findings))
@@ -230,6 +298,8 @@ def _read(reader: PackReader, files: Mapping[str, str]) -> Pack:
                 _collect(reader, pack, path, text, PartnerSpec, "partner", pack.partners)
             case "connections/":
                 _collect(reader, pack, path, text, ConnectionSpec, "connection", pack.connections)
+            case "contracts/":
+                _collect(reader, pack, path, text, Contract, "contract", pack.contracts)
             case "routes.yaml":
                 for number, (route, item) in enumerate(reader.structs(path, text, Route, under="routes")):
                     pack.routes.append(route)
@@ -262,9 +332,17 @@ def _read_single(reader: PackReader, pack: Pack, policy: dict[str, Any], path: s
         policy.update(sourcing=sourcing.rules, substitutes=sourcing.substitutes)
     elif path == "rules/orders.yaml" and (rules := _one(reader, path, text, OrderRules)):
         policy["orders"] = rules
+    elif path == "ownership.yaml" and (root := reader.tree(path, text)) is not None:
+        pack.ownership = reader.struct(path, root, OwnershipRules) or pack.ownership
+        pack.trees[("ownership", path)] = root
+    elif path == "notifications.yaml" and (root := reader.tree(path, text)) is not None:
+        pack.notices = reader.struct(path, root, NoticeRules) or pack.notices
+        pack.trees[("notices", path)] = root
+    elif path == "rules/case.yaml" and (cases := _one(reader, path, text, CaseRules)):
+        policy["case"] = cases
     else:
         kind = path.removeprefix("rules/").removesuffix(".yaml")
-        if kind in pack.rules and (found := _one(reader, path, text, PROCESSES[kind].policy)) is not None:
+        if kind in pack.rules and (found := _one(reader, path, text, RULES[kind])) is not None:
             pack.rules[kind] = found
 
 
@@ -341,6 +419,9 @@ def _check_expressions(reader: PackReader, pack: Pack) -> None:
     for connection in pack.connections.values():
         place = pack.places[("connection", connection.connection)]
         wanted += [(*place, rule.when) for rule in connection.inbound]
+    texts = [one.when for one in pack.notices.rules] + [one.when for one in pack.notices.owners]
+    wanted += [("notifications.yaml", 1, text) for text in texts]
+    wanted += [("ownership.yaml", index + 1, one.when) for index, one in enumerate(pack.ownership.rules)]
     for file, line, text in wanted:
         try:
             _expression(text, file, line)

@@ -5,6 +5,8 @@
     maps/*.yaml               maps with their tests  lookups/*.yaml       {table: …, rows: {code: value}}
     routes.yaml               list of Route          sites.yaml, calendars/*.yaml, service_levels.yaml,
     rules/sourcing.yaml       parts of OrderPolicy   brand.yaml           BrandSpec
+    contracts/*.yaml          Contract               notifications.yaml   NoticeRules
+    ownership.yaml            OwnershipRules
 Secrets never stand in a pack: a value such as `secret:swift-password`, `env:NAME` or `file:PATH` names where one lies.
 `configuration.py` compiles these into what the flow runs.
 """
@@ -15,6 +17,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from ..durable.drift import DriftPolicy
 from ..durable.outage import OutagePolicy
 from ..durable.quotas import Quota
 from ..durable.rates import RateLimit
@@ -101,7 +104,8 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     `urgency` says whose turn it is first within the tenant: high, normal and low share 16 : 4 : 1.
     `in_flight_max` 0 is the installation's `flow.in_flight_per_connection`.
     `rate` is what the partner lets us spend, shared by all workers; `drain_per_second` how fast what gathered while it
-    was away is worked off (0: as fast as it answers); `outage` what happens while it is away; `quota` how much may come
+    was away is worked off (0: as fast as it answers); `outage` what happens while it is away; `drift` what happens when
+    its documents change their shape; `quota` how much may come
     in through this connection and not be worked off.
     `outbound_headers` and `outbound_name` are expressions-free templates with {identity}, {document}, {number}.
     """
@@ -121,6 +125,7 @@ class ConnectionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     rate: RateLimit = RateLimit()
     drain_per_second: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     outage: OutagePolicy = OutagePolicy()
+    drift: DriftPolicy = DriftPolicy()
     quota: Quota = Quota()
     in_flight_max: int = 0
     poll_seconds: float = 30.0

@@ -17,6 +17,9 @@ from ..canonical.requests import object_of_route, routable
 from ..durable.retention import RetentionSpec, faults_of
 from ..errors import Finding, Severity
 from ..mapping import CompiledMap
+from .contracts import check_contract
+from .notices import check_notices
+from .ownership import check_ownership
 from .pack import ConnectionSpec, Route
 from .pack_files import PackReader, follow
 from .secrets import is_reference
@@ -53,6 +56,10 @@ def check_references(reader: PackReader, pack: Pack, kinds: Collection[str], lin
                 reader.dangling(
                     file, line, f"the map {name} reads the lookup {table}, which the pack has not", table, pack.lookups
                 )
+    for contract in pack.contracts.values():
+        check_contract(reader, pack, contract, *pack.places[("contract", contract.contract)])
+    check_notices(reader, pack)
+    check_ownership(reader, pack)
     for site in pack.policy.sites:
         _check_zone(reader, "sites.yaml", 1, site.timezone)
         if site.partner not in pack.partners:

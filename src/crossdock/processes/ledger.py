@@ -137,6 +137,11 @@ class LineLedger(msgspec.Struct, frozen=True, omit_defaults=True):
         self._check("invoice", quantity, self.shipped - self.invoiced, "shipped and not invoiced")
         return self._with(invoiced=self.invoiced + quantity)
 
+    def take_from_finance(self, quantity: Decimal) -> LineLedger:
+        """Note that an invoice over a quantity was credited: it may be released once more."""
+        self._check("take from finance", quantity, self.invoiced, "invoiced")
+        return self._with(invoiced=self.invoiced - quantity)
+
     def take_return(self, quantity: Decimal) -> LineLedger:
         """Note that a delivered quantity came back."""
         self._check("return", quantity, self.delivered - self.returned, "delivered and not returned")

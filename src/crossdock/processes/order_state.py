@@ -16,6 +16,7 @@ import msgspec
 from ..canonical.orders import ChangedLine, Order
 from ..canonical.parties import Address
 from ..canonical.quantities import Money
+from ..canonical.returns import ReturnProgress
 from .ledger import ZERO, LineLedger
 from .outcome import AggregateSummary
 
@@ -31,11 +32,13 @@ STATUS_ARROWS: dict[str, tuple[str, ...]] = {
         "backordered",
         "cancelling",
         "cancelled",
+        "partly_returned",
+        "returned",
     ),
     "backordered": ("released", "partly_shipped", "shipped", "delivered", "on_hold", "cancelled"),
     "released": ("in_fulfillment", "partly_shipped", "shipped", "delivered", "backordered", "on_hold", "cancelling"),
     "in_fulfillment": ("released", "partly_shipped", "shipped", "delivered", "backordered", "on_hold", "cancelling"),
-    "partly_shipped": ("shipped", "delivered", "on_hold", "cancelling"),
+    "partly_shipped": ("shipped", "delivered", "on_hold", "cancelling", "partly_returned", "returned"),
     "cancelling": (
         "released",
         "in_fulfillment",
@@ -45,11 +48,20 @@ STATUS_ARROWS: dict[str, tuple[str, ...]] = {
         "backordered",
         "on_hold",
         "cancelled",
+        "partly_returned",
+        "returned",
     ),
-    "shipped": ("delivered",),
-    "delivered": (),
+    "shipped": ("delivered", "partly_returned", "returned"),
+    "delivered": ("partly_returned", "returned"),
+    "partly_returned": ("returned",),
+    "returned": (),
     "cancelled": (),
 }
+
+# Every line is delivered; what came back afterwards does not change that.
+DELIVERED = ("delivered", "partly_returned", "returned")
+# Nothing is owed to the customer any more.
+ENDED = (*DELIVERED, "cancelled")
 
 # What a site was asked for: state → what happens → next state. `order_fulfillment` draws them, a test compares.
 _FROM_ANY_ACTIVE = {
@@ -163,7 +175,12 @@ class MilestoneFact(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CaseRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The case of one cause. `opened` and `updates` number the requests, so that no key comes twice."""
+    """The case of one cause. `opened` and `updates` number the requests, so that no key comes twice.
+
+    `state` is waiting (within its grace, since `since`), open, closed, closed_by_desk or suppressed (beyond the noise
+    budget). `level` counts the steps of its escalation. `owner`, `status` and `note` are the desk's own words, the last
+    of `changed_at`. `tracking_as_of` is the newest word of a carrier when the desk was last told.
+    """
 
     cause: str
     state: str
@@ -171,6 +188,16 @@ class CaseRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     opened: int = 1
     updates: int = 0
     ref: str = ""
+    since: datetime | None = None
+    grace_seconds: float = 0.0
+    opened_at: datetime | None = None
+    priority: str = ""
+    level: int = 0
+    owner: str = ""
+    status: str = ""
+    note: str = ""
+    changed_at: datetime | None = None
+    tracking_as_of: datetime | None = None
 
 
 class Told(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -182,6 +209,27 @@ class Told(msgspec.Struct, frozen=True, omit_defaults=True):
     cancelled: Decimal = ZERO
     backordered: Decimal = ZERO
     count: int = 0
+    returned: Decimal = ZERO
+
+
+class Bill(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One release to finance and what became of it. `lines` are (line, quantity).
+
+    `state`: released, posted, paid, disputed, refused, crediting (its credit is asked for), credited. Of what a line's
+    `invoiced` counts, every bill that is not credited or refused is part: no quantity stands in two of them.
+    """
+
+    number: str
+    lines: tuple[tuple[str, Decimal], ...]
+    state: str = "released"
+    invoice: str = ""
+    amount: Money | None = None
+    at: datetime | None = None
+    reason: str = ""
+    credit_memo: str = ""
+    replaces: str = ""
+    before: str = ""
+    credits_asked: int = 0
 
 
 class Timer(msgspec.Struct, frozen=True):
@@ -224,21 +272,26 @@ class OrderState(msgspec.Struct, frozen=True, omit_defaults=True):
     risks: tuple[str, ...] = ()
     raised: tuple[Raised, ...] = ()
     timers: tuple[Timer, ...] = ()
+    # The day (in the tenant's zone) of the newest case, and how many were opened on it.
+    cases_opened: tuple[str, int] = ("", 0)
     change: PendingChange | None = None
+    returns: tuple[ReturnProgress, ...] = ()
+    bills: tuple[Bill, ...] = ()
     shape: int = 1
 
 
 def status_of(hold: str, lines: Iterable[LineLedger], fulfillments: Iterable[Fulfillment]) -> str:
     """Return the status of an order from its quantities.
 
-    The first that fits: cancelled, on_hold, cancelling, delivered, shipped, partly_shipped, in_fulfillment, released,
-    backordered. A quantity that waits for a person outweighs what goes on elsewhere.
+    The first that fits: cancelled, on_hold, cancelling, returned, partly_returned, delivered, shipped, partly_shipped,
+    in_fulfillment, released, backordered. A quantity that waits for a person outweighs what goes on elsewhere.
     """
-    active = shipped = delivered = at_sites = waiting = ZERO
+    active = shipped = delivered = returned = at_sites = waiting = ZERO
     for line in lines:
         active += line.ordered - line.cancelled
         shipped += line.shipped
         delivered += line.delivered
+        returned += line.returned
         at_sites += line.released + line.picked
         waiting += line.open
     if not active:
@@ -249,7 +302,9 @@ def status_of(hold: str, lines: Iterable[LineLedger], fulfillments: Iterable[Ful
     if "cancelling" in states:
         return "cancelling"
     if shipped == active:
-        return "delivered" if delivered == shipped else "shipped"
+        if delivered < shipped:
+            return "shipped"
+        return "delivered" if not returned else "returned" if returned == delivered else "partly_returned"
     if shipped:
         return "partly_shipped"
     if at_sites:
@@ -259,7 +314,7 @@ def status_of(hold: str, lines: Iterable[LineLedger], fulfillments: Iterable[Ful
 
 def next_due(state: OrderState) -> datetime | None:
     """Return the next instant somebody waits for: the earliest ship-by of what is under way, else the promise."""
-    if state.status in ("delivered", "cancelled"):
+    if state.status in ENDED:
         return None
     ship_by = [
         fulfillment.ship_by_at

@@ -107,7 +107,7 @@ class DecisionContext(msgspec.Struct, frozen=True):
     `stock` is keyed by (site, sku); `health` by site: `healthy`, `degraded` or `down`.
     `load` counts by site the fulfillment requests of its working day; it is looked at only where capacity is limited.
     `others` holds by subject the states of the aggregates that the process names (`Process.others`), None where there
-    is none.
+    is none. `cases_today` counts the cases the tenant opened today, where a rule limits them.
     """
 
     policy: Any
@@ -116,6 +116,7 @@ class DecisionContext(msgspec.Struct, frozen=True):
     health: Mapping[str, Literal["healthy", "degraded", "down"]] = {}
     load: Mapping[str, int] = {}
     others: Mapping[str, Any] = {}
+    cases_today: int = 0
 
 
 class AggregateSummary(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ the `CompiledPolicy` that `decide` works with. The rules themselves run in `sour
 
     sites.yaml              SitesFile            service_levels.yaml    ServiceLevelsFile
     calendars/*.yaml        Calendar             rules/sourcing.yaml    SourcingFile
-    rules/orders.yaml       OrderRules
+    rules/orders.yaml       OrderRules           rules/case.yaml        CaseRules
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Literal
 
 import msgspec
+
+from .case_rules import CaseRules
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -160,7 +162,8 @@ class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     `on_short`: what a site did not ship is tried elsewhere first (`resource`) or waits (`backorder`).
     `backorder` false: an order that cannot be filled whole is held instead of split into now and later.
     `over_ship_tolerance_percent`: a surplus up to this share of the line is noted, above it is an exception.
-    Retry times of 0 switch the retry off.
+    `confirmation_grace_minutes`: so long after a carrier moves goods their site may take to confirm what left; 0 never
+    asks. Retry times of 0 switch the retry off.
     """
 
     default_service_level: str = ""
@@ -174,6 +177,7 @@ class OrderRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     backorder_retry_minutes: int = 60
     hold_retry_minutes: int = 0
     over_ship_tolerance_percent: Decimal = Decimal(0)
+    confirmation_grace_minutes: int = 60
     requests_max: int = 20
     cases: tuple[CaseRule, ...] = (
         CaseRule("ship_by"),
@@ -218,5 +222,6 @@ class OrderPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     sourcing: tuple[SourcingRule, ...] = ()
     regions: dict[str, tuple[str, ...]] = {}
     orders: OrderRules = OrderRules()
+    case: CaseRules = CaseRules()
     timezone: str = "UTC"
     substitutes: tuple[Substitute, ...] = ()

@@ -18,6 +18,7 @@ import holidays
 
 from ..errors import ConfigurationError, CrossdockError, Finding
 from .calendars import ShipBy, SiteClock, later_today, ship_by, wall_clock
+from .case_rules import CompiledCaseRules
 from .policy import Calendar, OrderPolicy, OrderRules, ServiceLevel, Site, SourcingRule, Substitute
 
 Condition = Callable[[Mapping[str, Any]], Any]
@@ -32,7 +33,11 @@ class CompiledPolicy:
     """A checked policy with its rules compiled. Make one with `compile_policy`; it may be shared by all workers."""
 
     def __init__(
-        self, policy: OrderPolicy, conditions: dict[int, Condition], allowed: dict[int, Condition] | None = None
+        self,
+        policy: OrderPolicy,
+        conditions: dict[int, Condition],
+        allowed: dict[int, Condition] | None = None,
+        case_conditions: dict[int, Condition] | None = None,
     ) -> None:
         calendars = {calendar.calendar: calendar for calendar in policy.calendars}
         self.source = policy
@@ -51,6 +56,10 @@ class CompiledPolicy:
         # Sites whose requests of a day are counted.
         self.limited = frozenset(site.site for site in policy.sites if site.capacity_per_day is not None)
         self.cases = {case.cause: case for case in policy.orders.cases}
+        relevant = case_conditions or {}
+        self.case_rules = CompiledCaseRules(
+            policy.case, tuple(relevant.get(index) for index, _ in enumerate(policy.case.relevance))
+        )
         self._region_of = {code: name for name, codes in policy.regions.items() for code in codes}
         self._clocks: dict[tuple[str, str], SiteClock] = {}
         for site in policy.sites:
@@ -79,6 +88,13 @@ class CompiledPolicy:
         """Return the zone, calendar and times of a site under a service level."""
         return self._clocks.get((site, service)) or self._clocks[site, ""]
 
+    def clock_or_usual(self, site: str) -> SiteClock:
+        """Return the clock of a site; without one every working day from Monday to Friday, in the tenant's own zone."""
+        found = self._clocks.get((site, ""))
+        return found or SiteClock(
+            self.zone, _EVERY_WORKDAY, wall_clock("08:00"), wall_clock("16:00"), wall_clock("18:00")
+        )
+
     def ship_by(self, site: str, service: str, now: datetime) -> ShipBy:
         """Return when an order given to the site at `now` has to leave; remembered until the next cut-off."""
         remembered = self._ship_by.get((site, service))
@@ -101,9 +117,11 @@ def compile_policy(policy: OrderPolicy, *, compile_condition: ConditionCompiler 
     conditions = _conditions("sourcing", [(one.rule, one.when) for one in policy.sourcing], compile_condition, findings)
     substitutes = [(f"{one.sku} by {one.by}", one.when) for one in policy.substitutes]
     allowed = _conditions("substitutes", substitutes, compile_condition, findings)
+    relevance = [(f"{number}", one.when) for number, one in enumerate(policy.case.relevance, 1)]
+    cases = _conditions("case/relevance", relevance, compile_condition, findings)
     if findings:
         raise ConfigurationError(f"the order policy has {len(findings)} faults", findings=tuple(findings))
-    return CompiledPolicy(policy, conditions, allowed)
+    return CompiledPolicy(policy, conditions, allowed, cases)
 
 
 def _conditions(

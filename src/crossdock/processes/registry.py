@@ -12,10 +12,17 @@ from typing import Any
 import msgspec
 
 from ..canonical.events import Event
-from . import order_fulfillment
+from . import claims, freight, order_fulfillment, returns
+from .freight import state as load_state
+from .freight.policy import LoadRules
 from .order_state import OrderState
 from .order_state import summary as order_summary
 from .outcome import AggregateSummary, DecisionContext, Outcome
+from .receiving import decide as decide_purchase
+from .receiving import state as purchase_state
+from .receiving.policy import PurchaseRules
+from .returns import state as return_state
+from .returns.policy import ReturnRules
 
 
 def _none(state: Any) -> tuple[str, ...]:
@@ -59,4 +66,44 @@ ORDERS = Process(
     sites=_order_sites,
 )
 
-PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS,)}
+PURCHASES = Process(
+    kind="purchase",
+    prefix="pur",
+    state=purchase_state.PurchaseState,
+    decide=decide_purchase,
+    summary=purchase_state.summary,
+    policy=PurchaseRules,
+    sites=purchase_state.sites,
+)
+
+LOADS = Process(
+    kind="load",
+    prefix="lod",
+    state=load_state.LoadState,
+    decide=freight.decide,
+    summary=load_state.summary,
+    policy=LoadRules,
+    sites=load_state.sites,
+)
+
+CLAIMS = Process(
+    kind="claim",
+    prefix="clm",
+    state=claims.ClaimState,
+    decide=claims.decide,
+    summary=claims.summary,
+    policy=claims.ClaimRules,
+)
+
+RETURNS = Process(
+    kind="return",
+    prefix="ret",
+    state=return_state.ReturnState,
+    decide=returns.decide,
+    summary=return_state.summary,
+    policy=ReturnRules,
+    sites=return_state.sites,
+    others=returns.others,
+)
+
+PROCESSES: Mapping[str, Process] = {process.kind: process for process in (ORDERS, PURCHASES, LOADS, CLAIMS, RETURNS)}

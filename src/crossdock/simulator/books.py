@@ -54,6 +54,7 @@ def compare(company: Company) -> Comparison:
     _compare_requests(company, double)
     _compare_postings(company, orders, shipments, lost, double)
     _compare_invoices(company, orders, shipments, lost, double)
+    _compare_returns(company, shipments, lost, double)
     _compare_words(company, orders, shipments, lost)
     _compare_cases(company, double)
     _compare_papers(company, shipments, lost)
@@ -134,6 +135,37 @@ def _compare_invoices(
         if complete and bill and any(dict(bill).get(sku, Decimal(0)) < quantity for sku, quantity in order.lines):
             lost.append(f"order {number}: released for invoicing as {_words(bill)}, delivered {_words(order.lines)}")
     double += [f"order {number}: invoiced, but a stranger's" for number in sorted(set(invoiced) - set(orders))]
+
+
+def _compare_returns(company: Company, shipments: Sequence[Entry], lost: list[str], double: list[str]) -> None:
+    """What sites found in returned parcels must be credited once, and nothing else may be."""
+    found: dict[str, list[Entry]] = {}
+    for site in company.sites:
+        told = Counter(entry.business for entry in site.of("rma"))
+        double += [f"{site.partner}: return {number} was announced {n} times" for number, n in told.items() if n > 1]
+        for entry in site.of("return_receipt"):
+            found.setdefault(entry.key, []).append(entry)
+            if entry.key not in told:
+                double.append(f"{site.partner}: receipt {entry.business} is of no return that was announced")
+        lost += [f"{site.partner}: a parcel of {entry.business} came unannounced" for entry in site.of("unexpected")]
+    posted: dict[str, list[Entry]] = {}
+    for entry in company.finance.of("credit"):
+        posted.setdefault(entry.about, []).append(entry)
+    for number in sorted({*found, *posted}):
+        came = lines_of(pair for entry in found.get(number, ()) for pair in entry.lines)
+        paid = lines_of(pair for entry in posted.get(number, ()) for pair in entry.lines)
+        for sku in sorted({*dict(came), *dict(paid)}):
+            difference = dict(paid).get(sku, Decimal(0)) - dict(came).get(sku, Decimal(0))
+            if difference < 0:
+                lost.append(f"return {number}: {-difference} of {sku} came back and were never credited")
+            if difference > 0:
+                double.append(f"return {number}: {difference} of {sku} credited that did not come back")
+    left = _sum_by_order(shipments)
+    for entries in found.values():
+        for entry in entries:
+            for sku, quantity in entry.lines:
+                if quantity > dict(left.get(entry.about, ())).get(sku, Decimal(0)):
+                    double.append(f"order {entry.about}: {quantity} of {sku} came back, which never left")
 
 
 def _compare_words(company: Company, orders: dict[str, Entry], shipments: Sequence[Entry], lost: list[str]) -> None:

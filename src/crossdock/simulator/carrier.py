@@ -36,12 +36,15 @@ class Carrier:
         self.ledger = Ledger("carrier")
         self.door: Door | None = None
         self.deliver_at: dict[str, datetime] = {}
+        self._site_of: dict[str, str] = {}
+        self.silent_until: datetime | None = None
         self._seed = seed
         self._timeline = timeline
 
     def hand_over(self, parcel: Parcel) -> None:
         """Take a parcel. What follows is drawn from the parcel's own dice."""
         now = self._timeline.clock.now()
+        self._site_of[parcel.tracking] = parcel.site
         self.ledger.book(Entry(now, "parcel", parcel.tracking, about=parcel.order_number, lines=parcel.lines))
         draw = dice(self._seed, "carrier", parcel.tracking)
         picked_up = now + timedelta(minutes=5)
@@ -52,6 +55,13 @@ class Carrier:
         if delivered <= LAST_DELIVERY:
             self._plan(parcel, "DELIVERED", delivered)
 
+    def send_back(self, order_number: str, picked_up: datetime, arrives: datetime) -> None:
+        """Take a parcel of an order back to where it came from, under the very waybill it went out with."""
+        entry = next(one for one in self.ledger.of("delivered") if one.about == order_number)
+        parcel = Parcel(entry.business, entry.detail, order_number, self._site_of[entry.business], "", entry.lines)
+        self._plan(parcel, "RETURN_PICKED_UP", picked_up)
+        self._plan(parcel, "RETURN_ARRIVED", arrives)
+
     def _plan(self, parcel: Parcel, event: str, moment: datetime) -> None:
         async def happen() -> None:
             await self._happen(parcel, event)
@@ -61,6 +71,9 @@ class Carrier:
     async def _happen(self, parcel: Parcel, event: str) -> None:
         assert self.door is not None
         now = self._timeline.clock.now()
+        if self.silent_until is not None and now < self.silent_until:
+            self._plan(parcel, event, self.silent_until)
+            return
         event_id = f"cgl-{parcel.tracking}-{event.lower()}"
         city, state = PLACES[parcel.site]
         document: dict[str, object] = {

@@ -6,6 +6,7 @@ is booked a second time. So a double effect of the hub shows in these books.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -14,6 +15,19 @@ from .clock import Timeline
 from .ledger import Entry, Ledger, Lines, lines_of
 from .wire import Door, JsonService
 from .world import PlannedOrder, goods
+
+POSTING_RUN = timedelta(minutes=5)
+# The books the ERP states: which lines of its ledger, and whether they go by the number of the order.
+_BOOKS = {"orders": ("order", False), "shipments": ("posting", False), "invoices": ("invoice", True)}
+# What each of its doors books.
+_CALLS = {
+    "/api/shipments": "posting",
+    "/api/invoice-releases": "invoice",
+    "/api/order-status": "status",
+    "/api/credits": "credit",
+    "/api/exchanges": "exchange",
+    "/api/invoice-credits": "invoice_credit",
+}
 
 
 class Erp:
@@ -25,10 +39,15 @@ class Erp:
         self.service.post("/api/shipments", self._take_shipment)
         self.service.post("/api/invoice-releases", self._take_invoice_release)
         self.service.post("/api/order-status", self._take_status)
+        self.service.post("/api/credits", self._take_credit)
+        self.service.post("/api/exchanges", self._take_exchange)
+        self.service.post("/api/invoice-credits", self._take_invoice_credit)
         self.service.get("/api/postings", self._find)
         self.door: Door | None = None
         self._timeline = timeline
         self._answers: dict[str, dict[str, str]] = {}
+        # Whether the last posting was a first telling.
+        self._fresh = False
 
     async def release(self, order: PlannedOrder) -> None:
         """Release one order to the hub."""
@@ -51,14 +70,81 @@ class Erp:
         document = {"documentType": "SalesOrderCancel", "order": {"orderNo": number, "reason": reason}}
         await self.door.tell(document, f"erp-cancel-{number}")
 
+    async def state_books(self, began: datetime) -> None:
+        """State its own books of the day, one document for each, and how many calls it took of each kind."""
+        assert self.door is not None
+        now = self._timeline.clock.now()
+        span = {"asOf": now.isoformat(), "dayBegan": began.isoformat()}
+        for books, (kind, by_order) in _BOOKS.items():
+            rows = [
+                {
+                    "no": entry.about if by_order else entry.business,
+                    "item": sku,
+                    "qty": f"{quantity:f}",
+                    "bookedAt": entry.at.isoformat(),
+                }
+                for entry in self.ledger.of(kind)
+                for sku, quantity in entry.lines
+            ]
+            number = f"BS-{books}-{now:%Y%m%d}"
+            document = {"documentType": "BookStatement", "no": number, "books": books, **span, "rows": rows}
+            await self.door.tell(document, f"erp-{number}")
+        calls = [
+            {"path": path, "calls": count}
+            for path, kind in _CALLS.items()
+            if (count := sum(1 for _ in self.ledger.of(kind)))
+        ]
+        number = f"CC-{now:%Y%m%d}"
+        await self.door.tell({"documentType": "CallCount", "no": number, **span, "rows": calls}, f"erp-{number}")
+
     async def _take_shipment(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         lines = lines_of((line["item"], line["qtyShipped"]) for line in body["lines"])
         return self._post(request, "posting", str(body["shipmentNo"]), str(body["orderNo"]), lines)
 
     async def _take_invoice_release(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         lines = lines_of((line["item"], line["qty"]) for line in body["lines"])
-        number = str(body["orderNo"])
-        return self._post(request, "invoice", number, number, lines)
+        number, release = str(body["orderNo"]), str(body["release"])
+        answer, fresh = self._post(request, "invoice", number, number, lines), self._fresh
+        if fresh:
+            self._tell_later(
+                {
+                    "documentType": "InvoicePosted",
+                    "invoice": {"no": f"INV-{release}", "release": release, "orderNo": number},
+                },
+                f"erp-invoice-{release}",
+            )
+        return answer
+
+    async def _take_credit(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        lines = lines_of((line["item"], line["qty"]) for line in body["lines"])
+        number, about = str(body["request"]), str(body["rma"])
+        answer, fresh = self._post(request, "credit", number, about, lines, str(body.get("amount", ""))), self._fresh
+        if fresh:
+            memo = {"no": f"CM-{number}", "request": number, "amount": body.get("amount"), "currency": "USD"}
+            self._tell_later({"documentType": "CreditPosted", "credit": memo}, f"erp-credit-{number}")
+        return answer
+
+    async def _take_exchange(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        number = str(body["request"])
+        lines = lines_of((line["item"], line["qty"]) for line in body["lines"])
+        return self._post(request, "exchange", number, str(body["rma"]), lines)
+
+    async def _take_invoice_credit(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        release, number = str(body["release"]), str(body["orderNo"])
+        answer, fresh = self._post(request, "invoice_credit", release, number, ()), self._fresh
+        if fresh:
+            invoice = {"no": f"INV-{release}", "release": release, "orderNo": number, "status": "credited"}
+            self._tell_later({"documentType": "InvoicePosted", "invoice": invoice}, f"erp-invoice-credit-{release}")
+        return answer
+
+    def _tell_later(self, document: dict[str, Any], message_id: str) -> None:
+        """Tell the hub what was posted: finance does so in the next run, five minutes later."""
+
+        async def happen() -> None:
+            assert self.door is not None
+            await self.door.tell(document, message_id)
+
+        self._timeline.after(POSTING_RUN, f"erp:{message_id}", happen)
 
     async def _take_status(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         return self._post(request, "status", str(body["orderNo"]), str(body["orderNo"]), (), str(body["status"]))
@@ -69,7 +155,8 @@ class Erp:
         key = request.headers.get("Idempotency-Key", "")
         if not key:
             return web.json_response({"error": "Idempotency-Key is missing"}, status=400)
-        if key in self._answers:
+        self._fresh = key not in self._answers
+        if not self._fresh:
             self.ledger.repeat(kind)
             return web.json_response(self._answers[key])
         self.ledger.book(Entry(self._timeline.clock.now(), kind, business, key, about, lines, detail))

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from .portal_visitor import PortalVisitor
+
 
 class ApiRefused(RuntimeError):
     """The hub's API answered with an error."""
@@ -41,6 +43,10 @@ class HubApi:
             cursor = page.get("next_cursor") or ""
             if not cursor:
                 return
+
+    def visitor(self, tenant_id: str) -> PortalVisitor:
+        """Return a customer who visits the portal of a tenant; it has no key."""
+        return PortalVisitor(self._session, self._url, tenant_id)
 
     async def order(self, number: str) -> dict[str, Any]:
         """Return an order with what is known of it."""

@@ -12,6 +12,8 @@ from .carrier import Carrier
 from .clock import Timeline, dice
 from .erp import Erp
 from .hub_port import HubPort
+from .ledger import Ledger
+from .mail_spool import MailSpool
 from .pack_source import pack_files, with_addresses
 from .service_desk import ServiceDesk
 from .shop import Shop
@@ -51,6 +53,7 @@ class Northgate:
         self.swift = ThreePlSwift(seed, timeline, self.carrier, folder / "swift", self._secrets["swift-password"])
         self.harbor = ThreePlHarbor(seed, timeline, self.carrier, self._secrets["harbor-token"])
         self.desk = ServiceDesk(timeline, self._secrets["desk-token"])
+        self.mail = MailSpool(timeline, folder / "mail")
         self._services = (self.erp.service, self.shop.service, self.harbor.service, self.desk.service)
 
     async def start(self) -> None:
@@ -61,6 +64,7 @@ class Northgate:
         self.reno.open(OPENS, CLOSES)
         self.swift.open(OPENS, CLOSES)
         self.harbor.open(OPENS, CLOSES)
+        self.mail.open(OPENS, CLOSES)
 
     async def stop(self) -> None:
         """Close every socket."""
@@ -107,11 +111,21 @@ class Northgate:
             "port: 22": f"port: {self.swift.port}",
             "SWIFT_HOST_KEY": self.swift.host_key,
             "/srv/northgate/reno": str(self.reno.inbox.parent),
+            "/srv/northgate/mail": str(self.mail.root),
         }
 
     async def place(self, order: PlannedOrder) -> None:
         """Let an order happen in the system it comes from."""
         await (self.erp.release(order) if order.origin == "erp" else self.shop.place(order))
+
+    @property
+    def returns_ledger(self) -> Ledger:
+        """The books of the site that takes goods back."""
+        return self.harbor.ledger
+
+    async def open_return(self, order_number: str) -> None:
+        """Have the parcel that came back for an order opened and inspected."""
+        await self.harbor.open_return(order_number)
 
     def company(self) -> Company:
         """Return all books of this company."""

@@ -15,6 +15,7 @@ from .carrier import Carrier
 from .clock import Timeline
 from .dock import Departure, Dock, Ticket, TicketLine
 from .ledger import Ledger
+from .returns_floor import Expected, ExpectedLine, ReturnsFloor
 from .wire import Door, JsonService
 
 WAREHOUSE = "HBR-EWR"
@@ -31,8 +32,11 @@ class ThreePlHarbor:
         self.service = JsonService(token)
         self.service.post("/v2/fulfillment-orders", self._take_order)
         self.service.post("/v2/cancellations", self._take_cancel)
+        self.service.post("/v2/returns", self._take_return)
         self.service.get("/v2/fulfillment-orders", self._find)
+        self.returns = ReturnsFloor(self.site, timeline, self.ledger)
         self.door: Door | None = None
+        self.updated = False
         self.turned_away = 0
         self._throttled_until: datetime | None = None
         self._down_until: datetime | None = None
@@ -110,6 +114,45 @@ class ThreePlHarbor:
         self._later(2, number, f"fulfillment.{status}", {"externalId": number, "status": status})
         return web.json_response(self._answers[key], status=202)
 
+    async def _take_return(self, request: web.Request, body: dict[str, Any]) -> web.Response:
+        trouble = self._trouble()
+        if trouble is not None:
+            return trouble
+        key = request.headers.get("Idempotency-Key", "")
+        if not key:
+            return web.json_response({"error": "Idempotency-Key is missing"}, status=400)
+        if key in self._answers:
+            self.ledger.repeat("rma")
+            return web.json_response(self._answers[key])
+        lines = tuple(
+            ExpectedLine(str(line["lineRef"]), str(line["sku"]), Decimal(str(line["quantity"])), str(line["condition"]))
+            for line in body["lines"]
+        )
+        number = str(body["rma"])
+        self.returns.expect(Expected(number, str(body["orderRef"]), lines, key))
+        self._answers[key] = {"id": f"HR-{number}", "status": "accepted"}
+        self._later(1, number, "return.accepted", {"rma": number, "status": "accepted"})
+        return web.json_response(self._answers[key], status=201)
+
+    async def open_return(self, order_number: str) -> None:
+        """Open the parcel that came back for an order, and tell what was in it."""
+        found = self.returns.open_parcel(order_number)
+        if found is None:
+            return
+        items = [
+            {"lineRef": line.line, "sku": line.sku, "quantity": int(line.quantity), "condition": line.condition}
+            for line in found.lines
+        ]
+        data = {
+            "receiptId": found.receipt,
+            "rma": found.expected.number,
+            "warehouse": WAREHOUSE,
+            "receivedAt": self._timeline.clock.now().isoformat(),
+            "final": True,
+            "items": items,
+        }
+        await self._tell("return.received", found.receipt, data)
+
     async def _find(self, request: web.Request) -> web.Response:
         trouble = self._trouble()
         if trouble is not None:
@@ -125,9 +168,27 @@ class ThreePlHarbor:
     async def count(self) -> None:
         """Tell the stock of every article."""
         now = self._timeline.clock.now()
-        items = [{"sku": sku, "available": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())]
+        items: list[dict[str, Any]] = [
+            {"sku": sku, "available": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())
+        ]
+        if self.updated:
+            # Harbor's update of the afternoon: numbers are text now, and there is a field more.
+            items = [{**item, "available": str(item["available"]), "unit": "EA"} for item in items]
         data = {"warehouse": WAREHOUSE, "asOf": now.isoformat(), "items": items}
         await self._tell("inventory.snapshot", f"stock-{now:%H%M}", data)
+
+    async def state_books(self) -> None:
+        """State what left the house, and what stands in it."""
+        now = self._timeline.clock.now()
+        left = [
+            {"shipmentId": entry.business, "sku": sku, "quantity": int(quantity)}
+            for entry in self.ledger.of("shipment")
+            for sku, quantity in entry.lines
+        ]
+        here = [{"sku": sku, "quantity": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())]
+        for books, rows in (("shipments", left), ("stock", here)):
+            data = {"books": books, "warehouse": WAREHOUSE, "asOf": now.isoformat(), "rows": rows}
+            await self._tell(f"statement.{books}", f"books-{now:%H%M}", data)
 
     def _later(self, minutes: int, name: str, kind: str, data: dict[str, Any]) -> None:
         async def happen() -> None:

@@ -58,6 +58,8 @@ class ThreePlSwift:
         self.host_key = ""
         self._other_building = ""
         self._other_building_orders: set[str] = set()
+        self._withheld_orders: set[str] = set()
+        self._withheld: list[Departure] = []
         self._root = folder
         self._password = password
         self._timeline = timeline
@@ -97,6 +99,17 @@ class ThreePlSwift:
     def ship_from(self, code: str, orders: set[str]) -> None:
         """Ship some orders from another building: their 945s bear its code, of which nobody was told."""
         self._other_building, self._other_building_orders = code, orders
+
+    def withhold(self, orders: set[str]) -> None:
+        """Ship some orders without sending their 945s."""
+        self._withheld_orders = orders
+
+    def catch_up(self) -> None:
+        """Send the 945s that were withheld, with the next wave at the latest."""
+        self._withheld_orders = set()
+        withheld, self._withheld = self._withheld, []
+        for departure in withheld:
+            self._advise(departure)
 
     async def read_mailbox(self) -> None:
         """Read what has come, acknowledge it and put the orders on the floor, in the order of their numbers."""
@@ -154,16 +167,18 @@ class ThreePlSwift:
     async def ship(self) -> None:
         """Send a 945 for every shipment of the wave, each in its own interchange."""
         for departure in self.dock.ship_wave():
-            elsewhere = departure.ticket.order_number in self._other_building_orders
-            warehouse = self._other_building if elsewhere else WAREHOUSE
-            now = departure.at.astimezone(ZONE)
-            number, text = self._writer.interchange(
-                "SW", "945", shipping_advice(_advice(departure, warehouse), now), now
-            )
-            self.ledger.book(
-                Entry(departure.at, "advice", str(int(number)), about=departure.shipment, detail=warehouse)
-            )
-            self._put(f"945_{number}.edi", text)
+            if departure.ticket.order_number in self._withheld_orders:
+                self._withheld.append(departure)
+            else:
+                self._advise(departure)
+
+    def _advise(self, departure: Departure) -> None:
+        elsewhere = departure.ticket.order_number in self._other_building_orders
+        warehouse = self._other_building if elsewhere else WAREHOUSE
+        now = departure.at.astimezone(ZONE)
+        number, text = self._writer.interchange("SW", "945", shipping_advice(_advice(departure, warehouse), now), now)
+        self.ledger.book(Entry(departure.at, "advice", str(int(number)), about=departure.shipment, detail=warehouse))
+        self._put(f"945_{number}.edi", text)
 
     async def count(self) -> None:
         """Write the stock of every article."""
@@ -174,6 +189,18 @@ class ThreePlSwift:
         for sku, on_hand in sorted(self.dock.stock.items()):
             writer.writerow((WAREHOUSE, sku, on_hand, now.isoformat()))
         self._put(f"STOCK_{now:%Y%m%d_%H%M}.csv", text.getvalue())
+
+    async def state_books(self) -> None:
+        """Write a list of what left the house."""
+        now = self._timeline.clock.now().astimezone(ZONE)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(("SITE", "SHIPMENT", "ITEM", "SHIPPED", "SHIPPED_AT", "AS_OF"))
+        for entry in self.ledger.of("shipment"):
+            for sku, quantity in entry.lines:
+                at = entry.at.astimezone(ZONE).isoformat()
+                writer.writerow((WAREHOUSE, entry.business, sku, f"{quantity:f}", at, now.isoformat()))
+        self._put(f"BOOKS_{now:%Y%m%d_%H%M}.csv", text.getvalue())
 
     def _put(self, name: str, text: str) -> None:
         hidden = self._root / "outbound" / f".{name}.part"

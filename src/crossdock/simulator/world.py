@@ -22,6 +22,7 @@ ORDERS_AT_OPENING = 310
 ORDERS_MIN = 60
 UNKNOWN_SITE_ORDERS = 12
 OUTAGE_ORDERS = 8
+NO_ADVICE_ORDERS = 4
 SURGE_ORDERS = 24
 
 Region = Literal["west", "central", "east"]
@@ -171,6 +172,8 @@ def plan_day(seed: int, orders: int = ORDERS_OF_THE_DAY) -> tuple[PlannedOrder, 
         (clock_time("09:05") + timedelta(seconds=20 * n), "central", "unknown_site")
         for n in range(1, UNKNOWN_SITE_ORDERS)
     ]
+    special += [(clock_time("11:30") + timedelta(minutes=n), "central", "no_advice") for n in range(NO_ADVICE_ORDERS)]
+    special.append((clock_time("13:20"), "west", "backorder"))
     special += [(clock_time("10:31") + timedelta(minutes=2 * n), "east", "outage") for n in range(OUTAGE_ORDERS)]
     special += [(clock_time("16:45") + timedelta(seconds=n // 5), "east", "surge") for n in range(SURGE_ORDERS)]
     opening = round(orders * ORDERS_AT_OPENING / ORDERS_OF_THE_DAY)
@@ -198,6 +201,9 @@ def _order(
     first, last = draw.choice(_FIRST), draw.choice(_LAST)
     if tag == "split":
         lines: tuple[OrderLine, ...] = (OrderLine(1, SPLIT_SKU, 100, articles[SPLIT_SKU].price),)
+    elif tag == "backorder":
+        chosen = [SPLIT_SKU, "NG-1001", "NG-1105"]
+        lines = tuple(OrderLine(n, sku, 2, articles[sku].price) for n, sku in enumerate(chosen, 1))
     else:
         most = 2 if origin == "shop" else 9
         chosen = draw.sample([row[0] for row in _NAMES], draw.choice((1, 1, 2, 2, 3, 4)))

@@ -37,6 +37,15 @@ def save_error(connection: Connection, tenant_id: str, connection_id: str, error
     )
 
 
+def save_sent(connection: Connection, tenant_id: str, connection_id: str, at_micros: int) -> None:
+    """Write that a partner took something over a connection."""
+    connection.execute(
+        "insert into connection_states (tenant_id, connection_id, last_sent_at) values (?,?,?)"
+        " on conflict (tenant_id, connection_id) do update set last_sent_at = excluded.last_sent_at",
+        (tenant_id, connection_id, at_micros),
+    )
+
+
 def reset_circuits(connection: Connection) -> None:
     """Write every circuit as closed: that is how a worker starts, whatever the last one knew."""
     connection.execute(

@@ -181,10 +181,3 @@ def amendments(connection: Connection, tenant_id: str, object_id: str) -> list[R
         " where tenant_id = ? and (original_id = ? or new_id = ?) order by created_at, new_id",
         (tenant_id, object_id, object_id),
     )
-
-
-def move_sets(connection: Connection, tenant_id: str, old_id: str, new_id: str) -> None:
-    """Have acknowledgments of a message's sets find its amended version."""
-    connection.execute(
-        "update sent_sets set message_id = ? where tenant_id = ? and message_id = ?", (new_id, tenant_id, old_id)
-    )

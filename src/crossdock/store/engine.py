@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any, Protocol, TypeVar
 
 from ..errors import ConfigurationError, CrossdockError
+from .under_way import UnderWay
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -94,6 +95,8 @@ class Store(Protocol):
 
     engine: str
     url: str
+    # Where the worker notes what it runs before it is durable; None where it must store first.
+    under_way: UnderWay | None
 
     async def write(self, function: Callable[[Connection], T]) -> T: ...
 

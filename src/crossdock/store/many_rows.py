@@ -18,7 +18,7 @@ from itertools import chain
 from typing import Any
 
 # A rest of fewer rows than the smallest of these runs row by row; so few statements are prepared.
-_SIZES = (64, 16, 4)
+_SIZES = (64, 32, 16, 8, 4, 2)
 
 _INSERT = re.compile(r"(insert into .*?\svalues\s)(\((?:\?,\s*)*\?\))(.*)", re.DOTALL)
 _UPDATE = re.compile(r"(update \w+ set .*?)(\swhere\s.*)", re.DOTALL)

@@ -32,6 +32,8 @@ class InboundRow(msgspec.Struct):
     error: str = ""
     slot: int = 0
     handed: int = 0
+    processed_at: int | None = None
+    document_count: int = 0
 
 
 class DocumentRow(msgspec.Struct):
@@ -82,7 +84,7 @@ def insert_receipts(connection: Connection, rows: Iterable[tuple[str, str, str, 
 
 
 _INSERT_INBOUND = (
-    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 19)})"
+    f"insert into inbound_messages ({', '.join(InboundRow.__struct_fields__)}) values ({','.join('?' * 21)})"
 )
 _INSERT_DOCUMENT = f"insert into documents ({', '.join(DocumentRow.__struct_fields__)}) values ({','.join('?' * 20)})"
 
@@ -230,6 +232,18 @@ def awaited(connection: Connection, tenant_id: str, state: str) -> list[str]:
         (tenant_id, state),
     )
     return [row[0] for row in rows]
+
+
+def partners_of(connection: Connection, tenant_id: str, message_ids: Sequence[str]) -> dict[str, str]:
+    """Return which partner sent each of some messages."""
+    if not message_ids:
+        return {}
+    rows = connection.many(
+        "select message_id, partner from inbound_messages where tenant_id = ? and message_id in ({})",
+        [tenant_id],
+        message_ids,
+    )
+    return dict(rows)
 
 
 def documents_awaiting(connection: Connection, tenant_id: str, awaits: Sequence[str]) -> list[Row]:

@@ -35,6 +35,7 @@ from .engine import (
     restore_cut_off,
 )
 from .postgres_batches import any_of, in_arrays
+from .under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -217,6 +218,7 @@ class PostgresStore:
     """Open with `engine.open_store`."""
 
     engine = "postgresql"
+    under_way: UnderWay | None = None
 
     def __init__(self, url: str, *, threads: int = 4) -> None:
         self.url = url

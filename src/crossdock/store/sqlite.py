@@ -22,6 +22,7 @@ from typing import IO, Any, ClassVar, TypeVar
 import apsw
 
 from ..errors import ConfigurationError
+from . import under_way
 from .engine import (
     CommitUnknown,
     Row,
@@ -35,6 +36,7 @@ from .engine import (
 )
 from .many_rows import in_parts
 from .sqlite_statistics import fix_statistics
+from .under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -113,8 +115,18 @@ _DISK_ERRORS = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
 _RECORD_ERRORS = (apsw.FullError, *_DISK_ERRORS)
 
 
+def _is_full(error: BaseException) -> bool:
+    """Tell whether there was no room. The index of the log grows by a file's page now and then; when there is no room
+    for that, SQLite calls it an I/O error, though nothing is damaged and nothing was in doubt: the log's next
+    transaction goes where this one went.
+    """
+    return isinstance(error, apsw.FullError) or (
+        isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_SHMSIZE
+    )
+
+
 def _meaning_of(error: BaseException) -> StoreUnavailable:
-    if isinstance(error, apsw.FullError):
+    if _is_full(error):
         return StoreFull(f"the disk is full: {error}", hint="Free space; nothing accepted so far is lost")
     return StoreUnavailable(f"the disk failed: {error}")
 
@@ -160,6 +172,7 @@ class SqliteStore:
         self._commits = 0
         self._broken: BaseException | None = None
         self._lock: IO[str] | None = None
+        self.under_way: UnderWay | None = None
         self._connection = SqliteConnection(self._open_writer())
         self._migrate()
         self._start(readers)
@@ -219,6 +232,16 @@ class SqliteStore:
                 self._lock.close()
                 raise already_worked() from error
         self._settle_log()
+        self.under_way = self._open_under_way()
+
+    def _open_under_way(self) -> UnderWay | None:
+        """Return the file; None where there is no room for it: then every message is stored before it is looked at."""
+        if self._path == ":memory:" or self._vfs is not None:
+            return UnderWay(bytearray(under_way.SIZE))
+        try:
+            return UnderWay.at(Path(self._path + ".running"))
+        except OSError:
+            return None
 
     def _settle_log(self) -> None:
         """Bring what the last process left in the log into the database file, before anyone is answered by it.
@@ -302,6 +325,8 @@ class SqliteStore:
         for _ in range(self._reader_count):
             self._readers.get().raw.close()
         self._connection.raw.close()
+        if self.under_way is not None:
+            self.under_way.close()
         if self._lock is not None:
             self._lock.close()
 
@@ -379,7 +404,7 @@ class SqliteStore:
                 raw.execute("rollback")
             except apsw.Error:
                 self._broken = error
-        if isinstance(error, apsw.FullError):
+        if _is_full(error):
             return _meaning_of(error)
         if isinstance(error, _DISK_ERRORS):
             self._broken = error

@@ -1,12 +1,16 @@
-"""Stock positions: what a site last reported, what orders have reserved since, and which reports were applied."""
+"""Stock positions: what sites last reported, what moved and what orders reserved since, which reports were applied.
+
+`inventory` is the one number that sourcing reads; `stock_lots` and `stock_movements` are what it is made of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
-from .engine import Connection, locked
+from .engine import Connection, Row, locked
 
 # How long the counts of requests a day are kept.
 DAYS_KEPT = timedelta(days=14)
@@ -100,4 +104,80 @@ def add_site_loads(connection: Connection, rows: Iterable[tuple[str, str, str, i
     connection.executemany(
         "delete from site_loads where tenant_id = ? and site = ? and day < ?",
         [(tenant_id, site, (date.fromisoformat(day) - DAYS_KEPT).isoformat()) for tenant_id, site, day, _ in rows],
+    )
+
+
+def lots_of_site(connection: Connection, tenant_id: str, site: str) -> dict[tuple[str, str, str], tuple[Decimal, int]]:
+    """Return what a site last said of each (sku, lot, status): the quantity and the instant."""
+    rows = connection.query(
+        "select sku, lot, status, quantity, as_of from stock_lots where tenant_id = ? and site = ?", (tenant_id, site)
+    )
+    return {(row[0], row[1], row[2]): (Decimal(row[3]), row[4]) for row in rows}
+
+
+def lots_of_sku(connection: Connection, tenant_id: str, site: str, sku: str) -> list[Row]:
+    """Return what a site last said of an item: (lot, status, quantity, as_of)."""
+    return connection.query(
+        "select lot, status, quantity, as_of from stock_lots where tenant_id = ? and site = ? and sku = ?"
+        " order by lot, status",
+        (tenant_id, site, sku),
+    )
+
+
+def save_lots(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write shelves: (tenant_id, site, sku, lot, status, quantity, as_of)."""
+    connection.executemany(
+        "insert into stock_lots (tenant_id, site, sku, lot, status, quantity, as_of) values (?,?,?,?,?,?,?)"
+        " on conflict (tenant_id, site, sku, lot, status) do update set quantity = excluded.quantity,"
+        " as_of = excluded.as_of",
+        rows,
+    )
+
+
+def remove_lots(connection: Connection, rows: Iterable[tuple[str, str, str, str, str]]) -> None:
+    """Forget shelves that a newer snapshot does not name: (tenant_id, site, sku, lot, status)."""
+    connection.executemany(
+        "delete from stock_lots where tenant_id = ? and site = ? and sku = ? and lot = ? and status = ?", rows
+    )
+
+
+# movement_id, moved_at, sku, lot, status, kind, delta, reference, subject, recorded_at
+MOVEMENT_COLUMNS = "movement_id, moved_at, sku, lot, status, kind, delta, reference, subject, recorded_at"
+
+
+def add_movements(connection: Connection, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write movements: (tenant_id, site, moved_at, movement_id, sku, lot, status, kind, delta, reference, subject,
+    recorded_at).
+    """
+    connection.executemany(
+        "insert into stock_movements (tenant_id, site, moved_at, movement_id, sku, lot, status, kind, delta, reference,"
+        " subject, recorded_at) values (?,?,?,?,?,?,?,?,?,?,?,?)",
+        rows,
+    )
+
+
+def movements_of_site(
+    connection: Connection, tenant_id: str, site: str, after: int, until: int | None = None
+) -> list[Row]:
+    """Return movements of a site (MOVEMENT_COLUMNS) that happened after an instant, oldest first."""
+    return connection.query(
+        f"select {MOVEMENT_COLUMNS} from stock_movements where tenant_id = ? and site = ? and moved_at > ?"
+        " and moved_at <= ? order by moved_at, movement_id",
+        (tenant_id, site, after, 2**62 if until is None else until),
+    )
+
+
+def movements_of_sku(connection: Connection, tenant_id: str, site: str, sku: str, after: int, limit: int) -> list[Row]:
+    """Return the newest movements of an item at a site after an instant (MOVEMENT_COLUMNS), newest first."""
+    return connection.query(
+        f"select {MOVEMENT_COLUMNS} from stock_movements where tenant_id = ? and site = ? and moved_at > ? and sku = ?"
+        " order by moved_at desc, movement_id desc limit ?",
+        (tenant_id, site, after, sku, limit),
+    )
+
+
+def forget_movements(connection: Connection, tenant_id: str, site: str, before: int) -> int:
+    """Remove movements that happened before an instant; return how many."""
+    return connection.execute(
+        "delete from stock_movements where tenant_id = ? and site = ? and moved_at < ?", (tenant_id, site, before)
     )

@@ -20,10 +20,13 @@ import msgspec
 
 from ..canonical.events import Event
 from ..canonical.milestones import MILESTONES
+from ..canonical.quantities import Money
+from ..canonical.returns import ReturnProgress
 from ..errors import NotFound
+from ..processes.order_state import DELIVERED, Bill
 from ..store.engine import Connection
 from . import order_facts
-from .order_facts import OrderFacts
+from .order_facts import OrderFacts, is_on_the_way_back
 from .order_timeline import parcels_of
 
 _NOISE = re.compile(r"[^0-9a-z]+")
@@ -40,6 +43,34 @@ STATUS_WORDS = {
     "partly_shipped": "Part of your order is on its way",
     "shipped": "Your order is on its way",
     "delivered": "Your order is on its way",
+    "partly_returned": "Delivered, and part of it came back",
+    "returned": "Returned",
+}
+
+# What a customer reads of a return, by its status.
+RETURN_WORDS = {
+    "in_review": "We are looking at your request",
+    "authorized": "Accepted: please send the goods",
+    "labelled": "Accepted: your label is ready",
+    "in_transit": "On its way back",
+    "arrived": "Arrived with us, being checked",
+    "partly_received": "Part of it has arrived",
+    "inspected": "Checked",
+    "credit_pending": "Checked: your credit is being made",
+    "closed": "Done",
+    "refused": "Not accepted",
+    "cancelled": "Cancelled",
+    "expired": "Ended: nothing was sent in time",
+}
+
+INVOICE_WORDS = {
+    "released": "Being prepared",
+    "posted": "Open",
+    "paid": "Paid",
+    "disputed": "Disputed",
+    "refused": "Being prepared",
+    "crediting": "Being corrected",
+    "credited": "Credited",
 }
 
 
@@ -83,8 +114,37 @@ class DeliveryProof(msgspec.Struct, frozen=True, omit_defaults=True):
     kind: str = "pod"
 
 
+class TrackedReturn(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One return in the customer's words. `lines` are (name, asked, received); `credited` only once it is posted."""
+
+    number: str
+    status: str
+    text: str
+    lines: tuple[tuple[str, Decimal, Decimal], ...] = ()
+    refusals: tuple[str, ...] = ()
+    tracking: str = ""
+    label: str = ""
+    credited: Money | None = None
+    exchange_order: str = ""
+
+
+class TrackedInvoice(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One invoice as its customer may see it: from the moment the ERP gave it a number."""
+
+    number: str
+    status: str
+    text: str
+    amount: Money | None = None
+    at: datetime | None = None
+    replaces: str = ""
+    credit_memo: str = ""
+
+
 class Tracking(msgspec.Struct, frozen=True):
-    """The customer's page. `answer` is the one-line answer; `step` counts 0 to 4 of the five-step bar."""
+    """The customer's page. `answer` is the one-line answer; `step` counts 0 to 4 of the five-step bar.
+
+    `silent`: the carrier's feed is silent, so there is no update; nothing is known to be late.
+    """
 
     number: str
     answer: str
@@ -95,6 +155,9 @@ class Tracking(msgspec.Struct, frozen=True):
     parcels: tuple[TrackedParcel, ...]
     timeline: tuple[TrackedEvent, ...]
     proofs: tuple[DeliveryProof, ...]
+    silent: bool = False
+    returns: tuple[TrackedReturn, ...] = ()
+    invoices: tuple[TrackedInvoice, ...] = ()
 
 
 def look_up(connection: Connection, tenant_id: str, number: str, postcode: str) -> Tracking | None:
@@ -124,6 +187,14 @@ def load(connection: Connection, tenant_id: str, number: str) -> Tracking:
 def fold(facts: OrderFacts) -> Tracking:
     """Return the customer's page that these facts make."""
     state = facts.state
+    back = [
+        event
+        for event in facts.events
+        if event.type == "crossdock.milestone.recorded.v1" and is_on_the_way_back(event.data, facts)
+    ]
+    if back:
+        # What travels back is told by the return; here it would look as if the goods were delivered once more.
+        facts = msgspec.structs.replace(facts, events=tuple(event for event in facts.events if event not in back))
     proofs = _proofs(facts.events)
     parcels = _parcels(facts, proofs)
     lines = tuple(
@@ -131,7 +202,7 @@ def fold(facts: OrderFacts) -> Tracking:
         for line, ledger in zip(state.order.lines, state.lines, strict=False)
     )
     arrived = sum(1 for parcel in parcels if parcel.delivered_at is not None)
-    whole = facts.status == "delivered" and bool(parcels) and arrived == len(parcels)
+    whole = facts.status in DELIVERED and bool(parcels) and arrived == len(parcels)
     return Tracking(
         number=state.order.number,
         answer=_answer(facts.status, len(parcels), arrived, whole),
@@ -142,10 +213,15 @@ def fold(facts: OrderFacts) -> Tracking:
         parcels=parcels,
         timeline=_timeline(facts.events, {proof.parcel for proof in proofs}),
         proofs=proofs,
+        silent=facts.silent,
+        returns=tuple(_return(one, facts) for one in state.returns),
+        invoices=_invoices(state.bills),
     )
 
 
 def _answer(status: str, parcels: int, arrived: int, whole: bool) -> str:
+    if status in ("partly_returned", "returned"):
+        return STATUS_WORDS[status]
     if whole:
         return "Delivered" if parcels == 1 else f"All {parcels} parcels are delivered"
     if arrived and parcels > 1:
@@ -160,7 +236,7 @@ def _step(status: str, parcels: Iterable[TrackedParcel], whole: bool) -> int:
     words = {parcel.status for parcel in parcels}
     if words & {"Out for delivery", "Ready for pick-up"}:
         return 3
-    if status in ("shipped", "partly_shipped", "delivered"):
+    if status in ("shipped", "partly_shipped", *DELIVERED):
         return 2
     return 1 if status in ("in_fulfillment", "released", "cancelling") else 0
 
@@ -246,7 +322,11 @@ def _proofs(events: Iterable[Event]) -> tuple[DeliveryProof, ...]:
     for event in events:
         data = event.data
         evidence = data.get("evidence")
-        delivered = event.type == "crossdock.milestone.recorded.v1" and data.get("code") == "delivered"
+        if event.type == "crossdock.delivery.proven.v1":
+            evidence, data = data, {**data, "code": "delivered"}
+            delivered = True
+        else:
+            delivered = event.type == "crossdock.milestone.recorded.v1" and data.get("code") == "delivered"
         if not delivered or data.get("milestone_class", "actual") != "actual" or not isinstance(evidence, dict):
             continue
         parcel = str(data.get("tracking") or data.get("shipment_number") or "")
@@ -278,6 +358,8 @@ def _timeline(events: Iterable[Event], proven: set[str]) -> tuple[TrackedEvent, 
                 text = "Packed"
             case "crossdock.shipment.recorded.v1":
                 text = "Shipped"
+            case "crossdock.return.changed.v1":
+                text = _return_text(event)
             case "crossdock.milestone.recorded.v1":
                 parcel = str(event.data.get("tracking") or event.data.get("shipment_number") or "")
                 text = _milestone_text(event, parcel in proven)
@@ -288,6 +370,46 @@ def _timeline(events: Iterable[Event], proven: set[str]) -> tuple[TrackedEvent, 
             key = (text, parcel or str(event.data.get("number", "")))
             result.setdefault(key, TrackedEvent(event.occurred_at, text, _place(event), parcel))
     return tuple(sorted(result.values(), key=lambda entry: entry.at))
+
+
+def _return_text(event: Event) -> str:
+    status = str(event.data.get("status", ""))
+    words = {"authorized": "Return accepted", "in_transit": "Return on its way", "closed": "Return done"}
+    return words.get(status, f"Return: {RETURN_WORDS.get(status, status).lower()}")
+
+
+def _return(one: ReturnProgress, facts: OrderFacts) -> TrackedReturn:
+    names = {line.line_no: line.description or line.sku for line in facts.state.order.lines}
+    return TrackedReturn(
+        number=one.number,
+        status=one.status,
+        text=RETURN_WORDS.get(one.status, one.status),
+        lines=tuple(
+            (names.get(line.line_no, line.sku), max(line.claimed, line.received), line.received) for line in one.lines
+        ),
+        refusals=one.refusals,
+        tracking=one.tracking,
+        label=one.label,
+        credited=one.credited,
+        exchange_order=one.exchange_order,
+    )
+
+
+def _invoices(bills: Iterable[Bill]) -> tuple[TrackedInvoice, ...]:
+    names = {bill.number: bill.invoice for bill in bills}
+    return tuple(
+        TrackedInvoice(
+            bill.invoice,
+            bill.state,
+            INVOICE_WORDS.get(bill.state, bill.state),
+            bill.amount,
+            bill.at,
+            names.get(bill.replaces, ""),
+            bill.credit_memo,
+        )
+        for bill in bills
+        if bill.invoice
+    )
 
 
 def _milestone_text(event: Event, proven: bool) -> str:

@@ -12,10 +12,14 @@ from decimal import Decimal
 import msgspec
 
 from ..canonical.quantities import Money
-from ..processes.order_state import amount_of
+from ..processes.order_state import Bill, amount_of
+from ..processes.policy import OrderRules
 from ..store.engine import Connection
 from . import order_facts
+from .gates import Obstacle, why_not_invoiced
 from .order_facts import OrderFacts, OutboundFact
+
+_DEFAULTS = OrderRules()
 
 
 class FinanceLine(msgspec.Struct, frozen=True):
@@ -47,7 +51,10 @@ class Release(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OrderFinance(msgspec.Struct, frozen=True):
-    """The financial side of one order. `gap` is what was shipped and not released, at the order's prices."""
+    """The financial side of one order. `gap` is what was shipped and not released, at the order's prices.
+
+    `obstacles` say why not all of it is invoiced; empty means that nothing is missing.
+    """
 
     number: str
     lines: tuple[FinanceLine, ...]
@@ -57,14 +64,16 @@ class OrderFinance(msgspec.Struct, frozen=True):
     gap: Money | None
     releases: tuple[Release, ...]
     evidence_missing: tuple[str, ...]
+    bills: tuple[Bill, ...] = ()
+    obstacles: tuple[Obstacle, ...] = ()
 
 
-def load(connection: Connection, tenant_id: str, text: str) -> OrderFinance:
+def load(connection: Connection, tenant_id: str, text: str, rules: OrderRules = _DEFAULTS) -> OrderFinance:
     """Return the financial side of the order that `text` names, or raise `NotFound`."""
-    return fold(order_facts.load(connection, tenant_id, order_facts.find_number(connection, tenant_id, text)))
+    return fold(order_facts.load(connection, tenant_id, order_facts.find_number(connection, tenant_id, text)), rules)
 
 
-def fold(facts: OrderFacts) -> OrderFinance:
+def fold(facts: OrderFacts, rules: OrderRules = _DEFAULTS) -> OrderFinance:
     """Return the financial side that these facts make."""
     order = facts.state.order
     skus = {line.line_no: line.sku for line in order.lines}
@@ -90,6 +99,8 @@ def fold(facts: OrderFacts) -> OrderFinance:
         gap=amount_of(order, {line.line_no: line.releasable for line in lines}),
         releases=tuple(_releases(facts, outbound)),
         evidence_missing=tuple(s.number for s in facts.state.shipments if s.delivered and not s.evidence),
+        bills=facts.state.bills,
+        obstacles=why_not_invoiced(facts, rules),
     )
 
 

@@ -5,7 +5,7 @@ Impact counts the orders, customers and money behind an issue's open members, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..errors import NotFound
 from ..governance import queues
 from ..governance.queues import CLASSES, IssueClass, Owners, Queue
 from ..store.engine import Connection, Row
+from .issue_causes import WAITING_CODE, Cause, causes
 
 PAGE_MAX = 200
 MEMBERS_MAX = 10_000
@@ -42,6 +43,7 @@ class IssueRow(msgspec.Struct, frozen=True):
     """One issue of a list. `trend` counts new members by hour, the last one now.
 
     `team` answers for its class, `owner` has taken it on; `breached`: nobody did by `respond_by_at`.
+    `because_of` names the open issues that keep out what its papers wait for.
     """
 
     issue_id: str
@@ -64,6 +66,12 @@ class IssueRow(msgspec.Struct, frozen=True):
     seconds_in_class: int = 0
     respond_by_at: datetime | None = None
     breached: bool = False
+    because_of: tuple[Cause, ...] = ()
+
+    @property
+    def explained(self) -> bool:
+        """Whether all of it waits for what other open issues keep out: it needs nothing of its own."""
+        return bool(self.because_of) and sum(one.waiting for one in self.because_of) >= self.impact.members
 
 
 class QueueRow(msgspec.Struct, frozen=True):
@@ -141,6 +149,7 @@ def open_issues(
     )
     found = _with_impact(connection, tenant_id, rows, now, owners=owners)
     found.sort(key=lambda row: (*_urgency(row), row.issue_id))
+    found = _behind_their_causes(_with_causes(connection, tenant_id, found, found))
     acknowledged = sum(1 for row in found if row.state == "acknowledged")
     shown = tuple(
         row for row in found if issue_class in ("", row.issue_class) and (owner is None or owner == row.owner)
@@ -213,6 +222,9 @@ def load(
     live = row[5] in ("open", "acknowledged")
     state = "open" if live else "resolved"
     (issue,) = _with_impact(connection, tenant_id, [row], now, state=state, owners=owners)
+    if live and issue.code == WAITING_CODE:
+        others = open_issues(connection, tenant_id, now=now).rows
+        (issue,) = _with_causes(connection, tenant_id, [issue], others)
     members = connection.query(
         "select exception_id, object_kind, object_id, subject, detail, pointer, state, created_at,"
         " resolved_at, resolution"
@@ -233,6 +245,25 @@ def load(
     return IssueDetail(
         issue, row[1], tuple(_member(member, message_of) for member in members), _fix(issue), _why(row[2])
     )
+
+
+def _with_causes(
+    connection: Connection, tenant_id: str, rows: Sequence[IssueRow], others: Sequence[IssueRow]
+) -> list[IssueRow]:
+    waiting = [row.issue_id for row in rows if row.code == WAITING_CODE]
+    titles = {row.issue_id: row.title for row in others if row.code != WAITING_CODE}
+    found = causes(connection, tenant_id, waiting, titles)
+    return [msgspec.structs.replace(row, because_of=found.get(row.issue_id, ())) for row in rows]
+
+
+def _behind_their_causes(rows: list[IssueRow]) -> list[IssueRow]:
+    """Put what is explained by another issue right behind it."""
+    ordered = [row for row in rows if not row.explained]
+    for row in rows:
+        if row.explained:
+            places = [at for at, other in enumerate(ordered) if other.issue_id == row.because_of[0].issue_id]
+            ordered.insert(places[0] + 1 if places else len(ordered), row)
+    return ordered
 
 
 def _urgency(row: IssueRow) -> tuple[float, int, float]:

@@ -20,6 +20,8 @@ from ..store import journal
 from ..store.engine import Connection, Row
 
 ROWS_MAX = 1_000
+# The code of a feed that is silent.
+NO_UPDATE = "XD-PTR-063"
 
 _state = msgspec.json.Decoder(OrderState)
 
@@ -110,6 +112,21 @@ class OrderFacts(msgspec.Struct, frozen=True):
     def subject(self) -> str:
         return f"order/{self.number}"
 
+    @property
+    def silent(self) -> bool:
+        """Whether a feed that should tell of it is silent: nobody knows more, and nothing is known to be late."""
+        return any(fault.code == NO_UPDATE for fault in self.faults)
+
+
+def is_on_the_way_back(milestone: dict[str, Any], facts: OrderFacts) -> bool:
+    """Tell whether a recorded milestone is of a return's leg, although the carrier may not have said so."""
+    if milestone.get("leg", "outbound") != "outbound":
+        return True
+    tracking = milestone.get("tracking")
+    if not tracking or not any(tracking == one.tracking for one in facts.state.returns):
+        return False
+    return not any(tracking in one.tracking for one in facts.state.shipments)
+
 
 def find_number(connection: Connection, tenant_id: str, text: str) -> str:
     """Return the number of the order that `text` names: its number, our id, or any name it is found under.
@@ -156,7 +173,7 @@ def load(connection: Connection, tenant_id: str, number: str) -> OrderFacts:
         events=tuple(journal.of_subject(connection, tenant_id, subject)),
         outbound=outbound,
         documents=documents,
-        faults=_faults(connection, tenant_id, [subject, number, row[0]], outbound, documents),
+        faults=_faults(connection, tenant_id, subject, [subject, number, row[0]], outbound, documents),
         names=tuple(
             Name(name[0], name[1])
             for name in connection.query(
@@ -205,16 +222,30 @@ def load_documents(connection: Connection, tenant_id: str, subject: str) -> tupl
 def _faults(
     connection: Connection,
     tenant_id: str,
+    subject: str,
     objects: list[str],
     outbound: tuple[OutboundFact, ...],
     documents: tuple[DocumentFact, ...],
 ) -> tuple[Fault, ...]:
     objects = [*objects, *(fact.message_id for fact in outbound), *(fact.document_id for fact in documents)]
+    return open_faults(connection, tenant_id, objects, subject)
+
+
+def open_faults(connection: Connection, tenant_id: str, objects: list[str], subject: str = "") -> tuple[Fault, ...]:
+    """Return the open exceptions about some objects, oldest first; and of contracts that concern `subject`."""
+    if not objects:
+        return ()
     rows = connection.many(
         "select exception_id, issue_id, object_kind, object_id, code, detail, created_at from exceptions"
         " where tenant_id = ? and state = 'open' and object_id in ({})",
         [tenant_id],
         objects,
+    )
+    # What a contract or a feed owes this order stands under another object.
+    rows += connection.query(
+        "select exception_id, issue_id, object_kind, object_id, code, detail, created_at from exceptions"
+        " where tenant_id = ? and state = 'open' and subject <> '' and subject = ? and object_kind = 'contract'",
+        (tenant_id, subject),
     )
     found = {row[0]: Fault(row[0], row[1], row[2], row[3], row[4], row[5], from_micros(row[6])) for row in rows}
     return tuple(found[key] for key in sorted(found))

@@ -15,6 +15,7 @@ import msgspec
 from ..canonical.events import Event
 from ..canonical.milestones import MILESTONES, rank_of
 from ..governance.configuration import Configuration
+from ..processes.order_state import DELIVERED
 from .order_facts import OrderFacts, OutboundFact
 
 # How far along a word is, so that two systems can be compared.
@@ -159,7 +160,7 @@ def _row(
 
 
 def _truth(facts: OrderFacts) -> int:
-    if facts.status == "delivered":
+    if facts.status in DELIVERED:
         return _RANKS["delivered"]
     return _RANKS["shipped"] if facts.status in ("shipped", "partly_shipped") else 0
 

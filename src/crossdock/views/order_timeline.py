@@ -19,10 +19,11 @@ from ..canonical.events import Event
 from ..canonical.milestones import MILESTONES
 from ..canonical.quantities import Money
 from ..governance.configuration import Configuration
-from ..processes.order_state import ACTIVE_STATES, OrderState, amount_of
+from ..processes.order_state import ACTIVE_STATES, DELIVERED, ENDED, OrderState, amount_of
 from ..store.engine import Connection
 from . import order_facts
-from .order_facts import DocumentFact, Fault, Name, OrderFacts, OutboundFact
+from .gates import Obstacle, why_not_delivered, why_not_invoiced
+from .order_facts import DocumentFact, Fault, Name, OrderFacts, OutboundFact, is_on_the_way_back
 from .order_knowledge import Contradiction, Knowledge, contradictions, knowledge
 
 StepState = Literal["done", "waiting", "failed", "held", "info"]
@@ -35,9 +36,16 @@ PAPERS: dict[str, str] = {
     "order_status": "order status",
     "invoice_release": "invoice release",
     "service_case": "service case",
+    "return_authorization": "return authorization",
+    "return_label": "label request",
+    "return_disposition": "disposition",
+    "return_status": "return status",
+    "credit_request": "credit request",
+    "exchange_request": "exchange request",
+    "invoice_credit": "invoice credit",
 }
 
-_FINAL = ("delivered", "cancelled")
+_FINAL = ENDED
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -160,6 +168,8 @@ class OrderPage(msgspec.Struct, frozen=True):
     money: OrderMoney
     faults: tuple[Fault, ...]
     state: OrderState
+    not_invoiced: tuple[Obstacle, ...] = ()
+    not_delivered: tuple[Obstacle, ...] = ()
 
 
 def load(
@@ -195,6 +205,8 @@ def fold(facts: OrderFacts, configuration: Configuration, now: datetime) -> Orde
         money=money(state),
         faults=facts.faults,
         state=state,
+        not_invoiced=why_not_invoiced(facts, configuration.policy.orders),
+        not_delivered=why_not_delivered(facts, configuration.policy.orders),
     )
 
 
@@ -229,7 +241,11 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
     """
     state = facts.state
     first = {event.type: event.occurred_at for event in reversed(facts.events)}
-    recorded = [event for event in facts.events if event.type == "crossdock.milestone.recorded.v1"]
+    recorded = [
+        event
+        for event in facts.events
+        if event.type == "crossdock.milestone.recorded.v1" and not is_on_the_way_back(event.data, facts)
+    ]
     moved = {
         code: moment
         for event in reversed(recorded)
@@ -239,8 +255,11 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
     sent = [f.sent_at for f in facts.outbound if f.document_type == "fulfillment_request" and f.sent_at is not None]
     ship_by = max((f.ship_by_at for f in state.fulfillments if f.ship_by_at is not None), default=None)
     shipped = [s.shipped_at for s in state.shipments if s.shipped_at is not None]
-    all_shipped = facts.status in ("shipped", "delivered")
-    delivered = max((m.at for m in state.milestones if m.code == "delivered" and not m.estimated), default=None)
+    all_shipped = facts.status in ("shipped", *DELIVERED)
+    delivered = max(
+        (m.at for m in state.milestones if m.code == "delivered" and not m.estimated and m.leg == "outbound"),
+        default=None,
+    )
     points = (
         ("released", "Released", None, first.get("crossdock.order.created.v1", facts.created_at)),
         ("requested", "Sent to site", None, min(sent) if sent else None),
@@ -249,7 +268,7 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
         ("shipped", "Shipped", ship_by, max(shipped) if shipped and all_shipped else None),
         ("in_transit", "In transit", None, _last_part(facts, recorded, ("in_transit", "departed_pickup"))),
         ("out_for_delivery", "Out for delivery", None, _last_part(facts, recorded, ("out_for_delivery",))),
-        ("delivered", "Delivered", state.promise_at, delivered if facts.status == "delivered" else None),
+        ("delivered", "Delivered", state.promise_at, delivered if facts.status in DELIVERED else None),
     )
     cancelled = facts.status == "cancelled"
     return tuple(
@@ -262,7 +281,7 @@ def milestone_bar(facts: OrderFacts, now: datetime) -> tuple[MilestonePoint, ...
 
 def _last_part(facts: OrderFacts, recorded: Iterable[Event], codes: tuple[str, ...]) -> datetime | None:
     """Return when the last shipment of the order reached a point; None while one has not, or has not left."""
-    if facts.status not in ("shipped", "delivered"):
+    if facts.status not in ("shipped", *DELIVERED):
         return None
     shipment_of = {number: one.number for one in facts.state.shipments for number in (one.number, *one.tracking)}
     first: dict[str, datetime] = {}
@@ -272,7 +291,7 @@ def _last_part(facts: OrderFacts, recorded: Iterable[Event], codes: tuple[str, .
             told = str(data.get("tracking") or data.get("shipment_number") or "")
             name = shipment_of.get(told, told)
             first[name] = min(first.get(name, event.occurred_at), event.occurred_at)
-    whole = "" in first or set(shipment_of.values()) <= set(first) or facts.status == "delivered"
+    whole = "" in first or set(shipment_of.values()) <= set(first) or facts.status in DELIVERED
     return max(first.values(), default=None) if whole else None
 
 
@@ -435,6 +454,10 @@ def event_text(event: Event) -> str:
         word = (kind.customer or kind.code.replace("_", " ").capitalize()) if kind else str(data.get("code", ""))
         expected = data.get("milestone_class", "actual") != "actual"
         return f"{word}{' (expected)' if expected else ''} {data.get('tracking', '')}".strip()
+    if name == "crossdock.return.changed.v1":
+        return f"Return {data.get('number', '')} is {str(data.get('status', '')).replace('_', ' ')}"
+    if name == "crossdock.invoice.status.v1":
+        return f"Invoice {data.get('number') or data.get('release', '')} is {data.get('status', '')}"
     if name == "crossdock.fulfillment.answered.v1":
         return f"{data.get('number', '')} {data.get('outcome', '')} by {data.get('site') or event.partner}".strip()
     if name == "crossdock.deadline.passed.v1":

@@ -1,7 +1,8 @@
 """The first page: are we on time, and what do I do first.
 
 Counts are those of the local day of the tenant, from its midnight to now. Latencies are measured on the newest messages
-of the day. Every number comes from an index; none scans the journal.
+of the day. Every number comes from an index, none scans the journal, and counting stops at 10,000: the page costs
+the same however long the record is.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..governance.configuration import Configuration
 from ..store.engine import Connection
 from . import issues as issues_view
 from . import orders_list
+from .counting import COUNT_MAX, bounded_count
 from .issues import IssueRow
 from .orders_list import OrderRow
 from .partner_health import PartnerHealth
@@ -38,7 +40,11 @@ HEADLINES = f"type in ({', '.join(repr(name) for name in HEADLINE_TYPES)})"
 
 
 class Today(msgspec.Struct, frozen=True):
-    """What happened since midnight. `released` counts requests to sites, `shipped` and `delivered` shipments."""
+    """What happened since midnight. `released` counts requests to sites, `shipped` and `delivered` shipments.
+
+    `messages_in` counts each message once, `duplicates_in` what was offered again. A figure that has reached
+    `counted_to` means "or more".
+    """
 
     orders_in: int
     released: int
@@ -47,6 +53,8 @@ class Today(msgspec.Struct, frozen=True):
     messages_in: int
     messages_out: int
     since: datetime
+    duplicates_in: int = 0
+    counted_to: int = COUNT_MAX
 
 
 class Latency(msgspec.Struct, frozen=True):
@@ -88,14 +96,15 @@ def load(connection: Connection, tenant_id: str, *, configuration: Configuration
     problems = issues_view.open_issues(connection, tenant_id, now=now, limit=50).rows
     partners = load_health(connection, tenant_id, configuration=configuration, now=now)
     erps = [name for name, spec in configuration.partners.items() if spec.role == "erp"]
+    spans = newest_spans(connection, tenant_id, since)
     return Overview(
         today=today(connection, tenant_id, since),
         late=late,
         at_risk=soon,
         issues=problems,
         partners=partners,
-        release_latency=latency(connection, tenant_id, since, document_types=("fulfillment_request",)),
-        erp_latency=latency(connection, tenant_id, since, partners=erps),
+        release_latency=latency(one.seconds for one in spans if one.document_type == "fulfillment_request"),
+        erp_latency=latency(one.seconds for one in spans if one.partner in erps),
         do_next=do_next(problems, risky, partners),
     )
 
@@ -113,43 +122,42 @@ def today(connection: Connection, tenant_id: str, since: datetime) -> Today:
     if start is not None:
         # One question for each type: each is one range of the index, however many days lie before it.
         for name in HEADLINE_TYPES:
-            row = connection.one(
-                f"select count(*) from events where tenant_id = ? and type = ? and {HEADLINES} and position >= ?",  # noqa: S608
+            counts[name] = bounded_count(
+                connection,
+                f"events where tenant_id = ? and type = ? and {HEADLINES} and position >= ?",
                 (tenant_id, name, start),
             )
-            counts[name] = row[0] if row else 0
     floor = _id_from(since)
-    taken = connection.one(
-        "select count(*) from inbound_messages where tenant_id = ? and message_id >= ?", (tenant_id, floor)
+    taken: dict[int, int] = dict(
+        connection.query(
+            "select state, count(*) from (select case state when 'duplicate' then 1 else 0 end as state"
+            " from inbound_messages where tenant_id = ? and message_id >= ? limit ?) counted group by state",
+            (tenant_id, floor, COUNT_MAX),
+        )
     )
-    made = connection.one(
-        "select count(*) from outbound_messages where tenant_id = ? and message_id >= ?", (tenant_id, floor)
-    )
+    made = bounded_count(connection, "outbound_messages where tenant_id = ? and message_id >= ?", (tenant_id, floor))
     return Today(
         counts.get("crossdock.order.created.v1", 0),
         counts.get("crossdock.fulfillment.requested.v1", 0),
         counts.get("crossdock.shipment.recorded.v1", 0),
         counts.get("crossdock.shipment.delivered.v1", 0),
-        taken[0] if taken else 0,
-        made[0] if made else 0,
+        taken.get(0, 0) if sum(taken.values()) < COUNT_MAX else COUNT_MAX,
+        made,
         since,
+        taken.get(1, 0),
     )
 
 
-def latency(
-    connection: Connection,
-    tenant_id: str,
-    since: datetime,
-    *,
-    document_types: Iterable[str] = (),
-    partners: Iterable[str] = (),
-) -> Latency:
-    """Measure from the arrival of a message to the moment what it caused was sent, over the newest messages since an
-    instant.
+class Span(msgspec.Struct, frozen=True):
+    """How long one message took, from the arrival of what caused it to the moment it was sent."""
 
-    Limited to some kinds of document or to some partners; a message that is not sent yet does not count.
-    """
-    types, names = set(document_types), set(partners)
+    document_type: str
+    partner: str
+    seconds: float
+
+
+def newest_spans(connection: Connection, tenant_id: str, since: datetime) -> list[Span]:
+    """Measure the newest messages since an instant; one that is not sent yet does not count."""
     rows = connection.query(
         "select newest.document_type, newest.partner, newest.sent_at, i.received_at from ("
         "select document_type, partner, sent_at, inbound_message_id from outbound_messages"
@@ -158,12 +166,13 @@ def latency(
         " where newest.sent_at is not null",
         (tenant_id, _id_from(since), SAMPLE_MAX, tenant_id),
     )
-    spans = sorted(
-        max(0, sent - received) / 1_000_000
-        for kind, partner, sent, received in rows
-        if (not types or kind in types) and (not names or partner in names)
-    )
-    return Latency(percentile(spans, 50), percentile(spans, 95), len(spans))
+    return [Span(kind, partner, max(0, sent - received) / 1_000_000) for kind, partner, sent, received in rows]
+
+
+def latency(spans: Iterable[float]) -> Latency:
+    """Return the percentiles of some times."""
+    ordered = sorted(spans)
+    return Latency(percentile(ordered, 50), percentile(ordered, 95), len(ordered))
 
 
 def percentile(ordered: list[float], percent: int) -> float | None:
@@ -186,12 +195,14 @@ def do_next(
         for one in partners
         if one.health in ("down", "silent")
     ][:2]
-    for issue in problems[: DO_NEXT_MAX - 1]:
+    # What waits for what another issue keeps out needs nothing of its own.
+    for issue in [one for one in problems if not one.explained][: DO_NEXT_MAX - 1]:
         impact = issue.impact
-        due = f", first deadline {impact.first_due_at:%H:%M} UTC" if impact.first_due_at else ""
-        steps.append(
-            NextStep("issue", issue.issue_id, issue.title, f"{impact.orders} orders, {impact.members} papers{due}")
-        )
+        counts = [_counted(impact.orders, "order")] if impact.orders else []
+        counts.append(_counted(impact.members, "record"))
+        if impact.first_due_at:
+            counts.append(f"first deadline {impact.first_due_at:%H:%M} UTC")
+        steps.append(NextStep("issue", issue.issue_id, issue.title, ", ".join(counts)))
     for order in risky:
         left = order.minutes_left
         when = "no deadline" if left is None else f"{-left} min late" if left < 0 else f"{left} min left"
@@ -199,15 +210,21 @@ def do_next(
     return tuple(steps[:DO_NEXT_MAX])
 
 
+def _counted(value: int, word: str) -> str:
+    return f"{value:,} {word}" if value == 1 else f"{value:,} {word}s"
+
+
 def _first_position(connection: Connection, since: int) -> int | None:
     """Return the first journal position recorded at or after an instant; None when there is none.
 
     Positions and recording times grow together (to within a commit), so the place is found by halving.
     """
-    ends = connection.one("select min(position), max(position) from events")
-    if ends is None or ends[0] is None:
+    # Two questions: each is one look at an end of the index. Asked together, SQLite reads all of it.
+    first = connection.one("select min(position) from events")
+    last = connection.one("select max(position) from events")
+    if first is None or last is None or first[0] is None:
         return None
-    low, high = int(ends[0]), int(ends[1]) + 1
+    low, high = int(first[0]), int(last[0]) + 1
     top = high
     while low < high:
         middle = (low + high) // 2

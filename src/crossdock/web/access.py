@@ -13,13 +13,17 @@ import hmac
 from typing import Any
 
 import msgspec
+import structlog
 
 from ..durable.identity import Clock, SystemClock
 from ..errors import AccessDenied
 from ..governance import access
 from ..governance.access import Identity
+from ..store.engine import StoreUnavailable
 from .hub_port import Hub
 from .problems import Unauthenticated
+
+log = structlog.get_logger()
 
 SESSION_COOKIE = "crossdock_session"
 KEY_CACHE_SECONDS = 10.0
@@ -100,7 +104,11 @@ class Gate:
             self._touched.clear()
         self._touched[token] = now
         at = self.clock.now()
-        await self._hub.store.write(lambda connection: access.touch_session(connection, token, at=at))
+        try:
+            await self._hub.store.write(lambda connection: access.touch_session(connection, token, at=at))
+        except StoreUnavailable as error:
+            # Reading goes on where nothing can be written; the session ends a little sooner, if that lasts.
+            log.warning("session.not_touched", error=str(error))
 
     async def of_api(self, request: Any) -> Principal:
         """Return who calls the API: a bearer key, or on reads the session of our own pages."""
@@ -133,6 +141,12 @@ def refuse_foreign_pages(request: Any, expected_token: str, form_token: str) -> 
     given = request.headers.get("x-csrf-token", "") or form_token
     if not _from_our_pages(request) or not hmac.compare_digest(given.encode(), expected_token.encode()):
         raise ForeignPage(hint="Reload the page and try again")
+
+
+def refuse_foreign_requests(request: Any) -> None:
+    """Raise `ForeignPage` when a form of a page without a session was sent from another site's page."""
+    if not _from_our_pages(request):
+        raise ForeignPage(hint="Open the page again and send it from there")
 
 
 def _from_our_pages(request: Any) -> bool:

@@ -135,6 +135,21 @@ class Hub(Protocol):
         """Acts on dead letters and bulk replays (`bootstrap.repair.Repair`)."""
         ...
 
+    @property
+    def shape_decisions(self) -> Any:
+        """A person's word on changed shapes (`bootstrap.shapes.ShapeDecisions`)."""
+        ...
+
+    @property
+    def reconciling(self) -> Any:
+        """Makes runs of reconciliation and signs them (`bootstrap.reconciling.Reconciling`)."""
+        ...
+
+    @property
+    def by_hand(self) -> Any:
+        """What people ask for about returns and invoices (`bootstrap.by_hand.ByHand`)."""
+        ...
+
     def create_key(self, tenant_id: str, role: str, connection: str = "", label: str = "") -> Awaitable[str]:
         """Return a new API key of a tenant; `connection` binds it to one door."""
         ...

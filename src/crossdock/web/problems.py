@@ -189,7 +189,8 @@ def problem_of(error: BaseException, *, instance: str = "", request_id: str = ""
         code=code,
         instance=instance,
         pointer=pointer,
-        hint=tuple(dict.fromkeys((*hint, *entry.fix))),
+        # One list: who raised it knows this very case, the catalogue what helps in general (it stands at `doc_url`).
+        hint=tuple(dict.fromkeys(hint)) or entry.fix,
         doc_url=f"/docs/errors/{code}",
         trace_id=trace_id,
         request_id=request_id,

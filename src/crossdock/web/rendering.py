@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -101,6 +102,20 @@ def count_of(value: int, word: str) -> str:
     return f"{value:,} {word}" if value == 1 else f"{value:,} {word}s"
 
 
+def who(actor: str) -> str:
+    """Return an actor as people know it: a key by its name, never by its id; one without a name by its last signs.
+
+    >>> who("dana@northgate.example"), who("ci robot (key_01M84J5E005RVGAVMAYXDBRT14)")
+    ('dana@northgate.example', 'ci robot')
+    >>> who("key_01M84J5E005RVGAVMAYXDBRT14")
+    'unnamed key …DBRT14'
+    """
+    name, found, key = actor.rpartition("key_")
+    if not found or not re.fullmatch(r"[0-9A-Z]{26}\)?", key):
+        return actor
+    return name.removesuffix("(").strip() or f"unnamed key …{key.removesuffix(')')[-6:]}"
+
+
 def sentence(text: str) -> str:
     """Return a text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
@@ -144,6 +159,15 @@ def number(value: Any) -> str:
         text = f"{value:,.4f}".rstrip("0").rstrip(".")
         return text or "0"
     return f"{value:,}"
+
+
+def number_up_to(value: int, most: int) -> str:
+    """Return a count that stops somewhere; where it stopped it is "or more".
+
+    >>> number_up_to(9_999, 10_000), number_up_to(10_000, 10_000)
+    ('9,999', '10,000+')
+    """
+    return f"{value:,}" + ("+" if value >= most else "")
 
 
 def size(count: int) -> str:
@@ -213,9 +237,11 @@ def environment() -> jinja2.Environment:
         "duration": duration,
         "count_of": count_of,
         "sentence": sentence,
+        "who": who,
         "last_day": last_day,
         "local": local,
         "number": number,
+        "number_up_to": number_up_to,
         "size": size,
         "money": money,
         "amount": amount,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from pathlib import Path
 
 import pytest
 
 from crossdock.backbone.wake import NatsWakeUp
 from crossdock.config import BackboneSettings
 from crossdock.durable.wake import SLOTS_ARE_FREE, WakeUp
+from tests.scenarios.backbone.test_server_check import USER, Identity
 from tests.scenarios.backbone.world import until
 from tests.support.nats import NatsServers
 
@@ -81,3 +83,28 @@ async def test_noise_on_the_subject_is_ignored(workers: list[Worker], servers: N
     await client.flush()
     workers[1].wake.after([4])
     await until(lambda: 4 in workers[0].slots(), "the slot")
+
+
+async def test_unreadable_credentials_are_said_and_tried_again(servers: NatsServers, tmp_path: Path) -> None:
+    """A credentials file that is not there, or holds something else, ends nothing: it is said, and once it can be read
+    wake-ups are heard.
+    """
+    file = tmp_path / "hub.creds"
+    wake = NatsWakeUp(BackboneSettings(url=servers.url, credentials_file=str(file)), holder="c")
+    heard: list[Collection[int]] = []
+    await wake.start(heard.append)
+    await until(lambda: "credentials_file" in wake.trouble(), "the trouble")
+    file.write_text("no credentials")
+    wake.after([1])
+    await until(lambda: "credentials_file" in wake.trouble(), "the trouble still")
+    user = Identity(USER, USER)
+    token = user.token(user.name, {"type": "user"})
+    file.write_text(
+        f"-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n"
+        f"-----BEGIN USER NKEY SEED-----\n{user.seed}\n------END USER NKEY SEED------\n"
+    )
+    await until(lambda: wake.connected and wake.trouble() == "", "the connection", 20)
+    await until(lambda: heard != [], "being told to look everywhere")
+    await wake.stop()
+
+    assert [[]] == [list(one) for one in heard]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from crossdock.errors import Conflict, CrossdockError, NotFound
+from crossdock.flow import replay_jobs
 from crossdock.flow.replay_jobs import Filter
 from crossdock.governance import audit
 from tests.scenarios.flow.world import World, order, pack_files, shipment, with_line
@@ -84,6 +87,39 @@ async def test_replaying_a_day_twice_gives_the_same_state(world: World, under: s
         assert before == state_hash(world)
 
     assert ledger == {place: dict(partner.effects) for place, partner in world.partners.items()}
+
+
+@pytest.mark.parametrize("meanwhile", ["something else", "one more of these"])
+async def test_planning_a_start_keeps_nobody_waiting(
+    world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """While a start is planned the hub takes in and works; what then fits the filter too makes the plan a stale one."""
+    await a_day(world)
+    made = await plan(world, connection_id="erp", state="processed")
+    planning, go_on = threading.Event(), threading.Event()
+    plan_of = replay_jobs.plan
+
+    def slowly(*arguments: Any) -> Any:
+        found = plan_of(*arguments)
+        planning.set()
+        assert go_on.wait(20), "nothing was taken in while the start was planned"
+        return found
+
+    monkeypatch.setattr(replay_jobs, "plan", slowly)
+    starting = asyncio.ensure_future(start(world, made.digest, connection_id="erp", state="processed"))
+    await asyncio.to_thread(planning.wait, 20)
+    async with asyncio.timeout(10):
+        if meanwhile == "something else":
+            await world.hand_in("reno", shipment("S-2", "SO-2"))
+        else:
+            await world.hand_in("erp", order("SO-9"))
+    go_on.set()
+
+    if meanwhile == "something else":
+        assert made.messages == (await starting).total
+    else:
+        with pytest.raises(replay_jobs.StalePlan):
+            await starting
 
 
 async def test_the_hash_sees_one_more_effect(world: World) -> None:

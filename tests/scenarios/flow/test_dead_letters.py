@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from crossdock import edi
 from crossdock.errors import Conflict, CrossdockError, DocumentRejected, NotFound
 from crossdock.flow.amend import Change
 from crossdock.flow.edits import Edit
 from crossdock.governance import audit
 from crossdock.store.dead_letters import Wanted
-from tests.scenarios.flow.world import LOST_ANSWER, REFUSED, World, order, shipment, x12_945
+from tests.scenarios.flow.world import LOST_ANSWER, REFUSED, World, order, shipment, x12_945, x12_997
 
 
 async def dead(world: World, tenant: str = "acme", **wanted: Any) -> list[str]:
@@ -174,19 +175,47 @@ async def test_a_refused_send_is_amended_under_an_identity_of_its_own(world: Wor
     )
 
 
-async def test_an_interchange_that_was_refused_keeps_its_number(world: World) -> None:
-    """The number stands in the bytes: the amended version answers to it, and its acknowledgment finds it."""
+async def test_the_amended_version_of_an_interchange_has_a_number_of_its_own(world: World) -> None:
+    """A partner that drops what comes twice under one control number takes the amended version: number, file name and
+    envelope are new, nothing else, and an acknowledgment under the new number finds it.
+    """
     partner = world.partner("kc")
     partner.answer(REFUSED)
     await world.hand_in("erp", order("SO-1", ("DRILL", 1)))
     (dead_id,) = await dead(world, kind="outbound")
     content = partner.pushed[0].content
     (told,) = await amend(world, dead_id, content=content.replace(b"Blue Fern Cafe", b"Blue Fern Bar"))
-
     first, second = partner.pushed
-    assert first.identity == second.identity
-    assert b"Blue Fern Bar" in second.content
-    assert {told.new_id} == set(world.column("select message_id from sent_sets"))
+    old, new = first.identity, second.identity
+    (interchange,) = edi.read_all(second.content).interchanges
+    await world.hand_in("kc", x12_997(int(new)))
+
+    assert int(old) < int(new)
+    assert (new, [], str(int(new))) == (
+        interchange.control_number,
+        interchange.all_findings(),
+        interchange.groups[0].control_number,
+    )
+    by_hand = content.replace(b"Blue Fern Cafe", b"Blue Fern Bar").replace(old.encode(), new.encode())
+    assert [one.elements for one in edi.read_all(by_hand).interchanges[0].sets[0].segments] == [
+        one.elements for one in interchange.sets[0].segments
+    ]
+    assert old not in second.name
+    assert ["accepted"] == world.column("select ack_state from outbound_messages where message_id = ?", (told.new_id,))
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_two_interchanges_are_no_version_of_one(world: World, dry_run: bool) -> None:
+    """Which of them would answer to the number? Refused with a code, in a dry run too."""
+    partner = world.partner("kc")
+    partner.answer(REFUSED)
+    await world.hand_in("erp", order("SO-1", ("DRILL", 1)))
+    (dead_id,) = await dead(world, kind="outbound")
+    content = partner.pushed[0].content
+
+    with pytest.raises(DocumentRejected) as caught:
+        await amend(world, dead_id, content=content + content.replace(b"Cafe", b"Bar "), dry_run=dry_run)
+    assert "XD-DOC-022" == caught.value.code
 
 
 async def test_a_send_that_may_have_taken_effect_is_not_amended(world: World) -> None:

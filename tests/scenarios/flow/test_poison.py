@@ -61,7 +61,12 @@ async def test_a_message_that_takes_too_long_is_stopped(world: World) -> None:
         world.document_states(answer.message_id),
     )
     assert ["XD-SYS-052"] == world.issues()
+    assert [True] == ["no 997 was sent" in one for one in world.column("select detail from exceptions")]
     assert ["applied"] == world.document_states(few.message_id)
+    # The one that was stopped was answered by nobody; the other was.
+    assert [few.message_id] == world.column(
+        "select inbound_message_id from outbound_messages where document_type = 'acknowledgment'"
+    )
 
 
 async def test_a_stopped_message_runs_when_it_may(world: World) -> None:

@@ -12,6 +12,7 @@ from crossdock.errors import ConfigurationError, PermanentError, TransientError
 from crossdock.flow import recovery
 from crossdock.flow.send import Partner
 from crossdock.sdk import FindResult, Outbound
+from crossdock.views import partner_health
 from tests.scenarios.flow.world import (
     BUSY,
     LOST_ANSWER,
@@ -423,3 +424,19 @@ async def test_a_send_begun_before_the_lease_was_lost_does_not_go_out_beside_the
 
     assert 1 == len(partner.pushed) - before
     assert ("fulfillment_request", "sent") in world.outbound("reno")
+
+
+async def test_a_partner_that_took_something_long_ago_is_not_called_unseen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its newest message may lie far behind the newest of all: that it works stands in the record."""
+    monkeypatch.setattr(partner_health, "NEWEST_MAX", 0)
+    await world.hand_in("erp", order("SO-1"))
+    configuration = world.hub.configuration("acme")
+    assert configuration is not None
+    found = world.hub.store.read_now(
+        lambda connection: partner_health.load(connection, "acme", configuration=configuration, now=world.clock.now())
+    )
+    health = {one.connection_id: one.health for partner in found for one in partner.connections}
+
+    assert ("good", "unknown") == (health["reno"], health["kc"])

@@ -8,6 +8,7 @@ import pytest
 
 from crossdock.flow import recovery
 from crossdock.flow.ingest import InboundOffer
+from crossdock.views import issues
 from tests.scenarios.flow.world import World, order, shipment
 
 
@@ -102,6 +103,40 @@ async def test_a_parked_paper_is_reported_after_a_while_and_taken_back_when_it_g
     await world.hand_in("erp", order("SO-1"))
 
     assert [] == world.issues()
+
+
+async def test_papers_of_an_order_that_is_kept_out_stand_behind_the_issue_that_keeps_it_out(world: World) -> None:
+    """The order itself is held for a code: the issue of what waits for it names that one and comes right behind it; a
+    paper of an order nobody has seen is explained by nothing.
+    """
+
+    def seen() -> list[tuple[str, int, list[tuple[str, int]], bool]]:
+        page = world.hub.store.read_now(
+            lambda connection: issues.open_issues(connection, "acme", now=world.clock.now())
+        )
+        code = {row.issue_id: row.code for row in page.rows}
+        return [
+            (row.code, row.impact.orders, [(code[one.issue_id], one.waiting) for one in row.because_of], row.explained)
+            for row in page.rows
+        ]
+
+    await world.hand_in("erp", order("SO-1", ("SAW", 1)))
+    await world.hand_in("reno", shipment("S1", "SO-1"))
+    await world.later(minutes=31)
+    explained = seen()
+    await world.hand_in("reno", shipment("S2", "SO-2"))
+    await world.later(minutes=31)
+    found = seen()
+    issue = world.hub.store.read_now(
+        lambda connection: issues.load(connection, "acme", world.issue_id("XD-ORD-020"), now=world.clock.now())
+    ).issue
+    await world.hub.fix_issue("acme", world.issue_id("XD-MAP-014"), "items", "SAW", "H-100", "anna")
+    await world.hub.settle()
+
+    assert [("XD-MAP-014", 0, [], False), ("XD-ORD-020", 1, [("XD-MAP-014", 1)], True)] == explained
+    assert ("XD-ORD-020", 2, [("XD-MAP-014", 1)], False) in found
+    assert [1] == [one.waiting for one in issue.because_of]
+    assert ("XD-ORD-020", 1, [], False) in seen()
 
 
 async def test_a_paper_parked_before_a_restart_is_still_set_free(world: World) -> None:

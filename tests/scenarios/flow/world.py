@@ -172,6 +172,8 @@ class World:
     async def kill(self) -> None:
         """End the hub as a killed process ends: nothing in memory is finished, nothing more is written."""
         hub, self._hub = self.hub, None
+        if hub.pipeline._book_timer is not None:
+            hub.pipeline._book_timer.cancel()
         tasks = [*hub.sender._tasks, *hub._chores, *([hub.pipeline._task] if hub.pipeline._task else [])]
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ import pytest
 
 from crossdock.durable.identity import ManualClock
 from crossdock.flow.send import Sender
-from tests.scenarios.flow.world import BUSY, START, World, order, shipment
+from tests.scenarios.flow.world import BUSY, START, World, busy_for, order, shipment
 from tests.simulation.mutants import doors
 from tests.simulation.mutants.patching import applied
 
@@ -70,6 +70,30 @@ async def test_a_sender_that_believes_the_wall_clock_is_caught(world: World, mon
     monkeypatch.setattr(Sender, "_now", lambda self: self._clock.now().timestamp())
 
     assert 1 == await a_retry_waits_out_a_clock_set_back(world)
+
+
+@pytest.mark.parametrize("told_again", [False, True], ids=["told once", "control: told at every tick"])
+async def test_a_clock_set_back_prolongs_no_rest(
+    world: World, monkeypatch: pytest.MonkeyPatch, told_again: bool
+) -> None:
+    """A partner that asked for ten minutes gets ten, by the time that passes; told anew from the record, two hours."""
+    if told_again:
+        rest = world.hub.sending._rest
+
+        async def forgetful() -> None:
+            world.hub.sending._told.clear()
+            await rest()
+
+        monkeypatch.setattr(world.hub.sending, "_rest", forgetful)
+    world.partner("reno").answer(busy_for(600))
+    await world.hand_in("erp", order("SO-1"))
+    step(world, hours=-2)
+    await world.later(minutes=5)
+    early = len(world.partner("reno").pushed)
+    for _ in range(6):
+        await world.later(minutes=1)
+
+    assert (1, 1 if told_again else 2) == (early, len(world.partner("reno").pushed))
 
 
 async def steps_in_a_day(world: World) -> None:

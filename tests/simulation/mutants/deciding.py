@@ -78,7 +78,7 @@ MUTANTS = (
     mutant(
         "snapshots taken for adjustments",
         "an adjustment replaces what it should add to",
-        ("flow.inventory:_apply_adjustment", "position.on_hand += line.delta", "position.on_hand = line.delta"),
+        ("flow.batch:Batch.move", "position.on_hand += delta", "position.on_hand = delta"),
     ),
     mutant(
         "acknowledgments not owed",

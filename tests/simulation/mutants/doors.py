@@ -85,6 +85,11 @@ MUTANTS = (
         ("flow.backlog:Backlog.put_back", "self.reservations.extendleft(reversed(cycle.reserved))", "pass"),
     ),
     mutant(
+        "nothing is noted as under way",
+        "a message that ends the process before it is durable does so each time it comes again",
+        ("store.under_way:UnderWay.began", "self._write(_RUNNING, digests)", "pass"),
+    ),
+    mutant(
         "outbox not atomic",
         "what a cycle makes is sent before the cycle is committed",
         (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import figures, goals, page, scale
+from bench import figures, goals, page, scale, yardsticks
 from bench.campaign import Campaign, Options
 from bench.goals import EMBEDDED
 from bench.record import Calibration, Machine, Record, Round, read, write
@@ -202,3 +202,16 @@ def test_a_dearer_order_fills_a_server_sooner():
 
     assert scale.saturation(dear, scale.ASSUMED).most < scale.saturation(scale.MEASURED, scale.ASSUMED).most
     assert scale.plan(50_000_000, 1000, dear).database_share > scale.plan(50_000_000, 1000).database_share
+
+
+def test_the_page_says_how_far_this_machine_is_from_that_of_the_goals():
+    """Twice as slow in everything: a CPU of 640 µs is read as 320; the goal is still judged by 640."""
+    record = a_record(hub={W1_16: [900.0]})
+    record.rounds[0].measurements[0].cpu = {"app": 600.0, "sink": 40.0}
+    assert "pace of the machine" not in page.render(record)
+    record.yardsticks = {name: [2 * there] for name, there in yardsticks.THERE.items()}
+    shown = page.render(record)
+
+    assert "| one POST by aiohttp, 16 in flight, client | 82.0 | 164.0 | 2.00× |" in shown
+    assert f"| {W1_16} | 640 µs | 320 µs |" in shown
+    assert "missed" == verdict(record, "CPU of hub and sink, 16").word

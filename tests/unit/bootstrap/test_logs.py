@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -49,3 +52,20 @@ def test_json_lines_hold_an_event_and_keys(capsys: pytest.CaptureFixture[str]) -
 
     assert ("message.sent", "msg_1", 2, "info") == (line["event"], line["message_id"], line["attempt"], line["level"])
     assert line["timestamp"].endswith("Z")
+
+
+class _FullDisk(io.StringIO):
+    """A stream on a disk that is full."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_log_on_a_full_disk_does_not_stop_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written is dropped; whoever logged goes on."""
+    monkeypatch.setattr("sys.stderr", _FullDisk())
+    logs.configure(LogSettings(format="json"))
+    with pytest.raises(OSError, match="No space"):
+        print("a control: this stream does refuse", file=sys.stderr)
+
+    structlog.get_logger().error("cycle.failed")

@@ -156,9 +156,9 @@ def test_an_interchange_without_iea_does_not_swallow_the_next() -> None:
 
 def test_unknown_sets_are_read_by_structure() -> None:
     """A set without schema keeps every segment and is accepted; a finding says it was not validated."""
-    one = edi.read_all(b"ST*214*0001~B10*A*B*SCAC~ZZ9*1~SE*4*0001~").interchanges[0].sets[0]
+    one = edi.read_all(b"ST*943*0001~W06*N*A*20261123~ZZ9*1~SE*4*0001~").interchanges[0].sets[0]
 
-    assert ["ST", "B10", "ZZ9", "SE"] == [segment.tag for segment in one.segments]
+    assert ["ST", "W06", "ZZ9", "SE"] == [segment.tag for segment in one.segments]
     assert ["set-without-schema"] == [finding.code for finding in one.findings]
     assert {"tag": "ZZ9", "elements": ["1"]} == edi.set_to_document(one)["segments"][1]
 

@@ -121,7 +121,7 @@ def test_a_wrong_document_is_a_finding(changes: dict[str, Any], code: str, point
 def test_a_set_without_schema_cannot_be_rendered() -> None:
     """Rendering needs a layout; the error says which sets have one."""
     with pytest.raises(ConfigurationError):
-        edi.document_to_set({"set": "214"})
+        edi.document_to_set({"set": "943"})
 
 
 def test_composites_are_taken_apart_and_put_together() -> None:

@@ -93,6 +93,36 @@ def test_wrong_arguments_are_faults(text):
         value_of(text)
 
 
+def test_nested_lists_are_walked_and_paired():
+    """Parents come before what is below them; pairs know where they were nested; elements that are no mapping stay."""
+    tree = [{"id": 1, "below": [{"id": 2, "below": [{"id": 3}]}, None]}, {"id": 4}]
+
+    assert [1, 2, 3, 4] == value_of('pluck(descend(tree, "below"), "id")', tree=tree)
+    assert 5 == value_of('count(descend(tree, "below"))', tree=tree)
+    assert [2] == value_of('pluck(unnest(tree, "below"), "item.id")', tree=tree)
+    assert [1, 1] == value_of('pluck(unnest(tree, "below"), "of.id")', tree=tree)
+    assert [] == value_of('unnest(nothing, "below")', nothing=None)
+
+
+@pytest.mark.parametrize("text", ["descend(tree, 1)", "unnest(tree, 1)", 'descend(tree, "id")', 'unnest(tree, "id")'])
+def test_nested_lists_must_be_lists(text):
+    """A field that is no list, or no name of one, is a typed error."""
+    with pytest.raises(MappingError):
+        value_of(text, tree=[{"id": 1}])
+
+
+def test_a_deep_tree_costs_its_budget():
+    """A tree of many elements ends in the budget, not in a long run."""
+    tree = [{"below": [{"below": [{} for _ in range(1_000)]} for _ in range(1_000)]}]
+
+    assert 1_001_001 == value_of('count(descend(tree, "below"))', tree=tree)
+    with pytest.raises(MappingError):
+        value_of(
+            'count(descend([tree, tree], "below")) + count(descend(tree, "below")) + count(descend(tree, "below"))',
+            tree=tree,
+        )
+
+
 def test_a_glob_cannot_be_made_to_explode():
     """A pattern of many stars against a long text stays within the budget or ends in it, quickly."""
     text = compile_expression("matches_glob(a, b)", file="f")

@@ -117,6 +117,40 @@ def deadline(name: str, **fields: Any) -> tuple[str, dict[str, Any]]:
     return "deadline.passed", {"name": name, **fields}
 
 
+def return_told(number: str = "R-1", received: str = "2", **fields: Any) -> tuple[str, dict[str, Any]]:
+    """A return tells its order where it stands."""
+    lines = [{"line_no": "1", "sku": "A", "claimed": "3", "received": received}]
+    return "return.changed", {
+        "number": number,
+        "order_number": "SO-1",
+        "status": "partly_received",
+        "lines": lines,
+        **fields,
+    }
+
+
+def proof_told(**fields: Any) -> tuple[str, dict[str, Any]]:
+    at = (NOW + timedelta(hours=2)).isoformat()
+    return "delivery.proven", {"kind": "photo", "at": at, "order_number": "SO-1", "document": "pod.jpg", **fields}
+
+
+def invoice_told(status: str = "posted", **fields: Any) -> tuple[str, dict[str, Any]]:
+    return "invoice.status", {"status": status, "release": "SO-1:1", "order_number": "SO-1", "number": "I-1", **fields}
+
+
+def invoice_issued(*lines: tuple[str, int], **fields: Any) -> tuple[str, dict[str, Any]]:
+    rows = [{"line_no": line_no, "sku": "A", "quantity": str(quantity)} for line_no, quantity in lines]
+    return "invoice.issued", {"number": "I-1", "release": "SO-1:1", "order_number": "SO-1", "lines": rows, **fields}
+
+
+def memo_told(**fields: Any) -> tuple[str, dict[str, Any]]:
+    return "invoice.credited", {"number": "M-1", "release": "SO-1:1", "order_number": "SO-1", **fields}
+
+
+def rebill(release: str = "SO-1:1", **fields: Any) -> tuple[str, dict[str, Any]]:
+    return "invoice.rebill_requested", {"release": release, "order_number": "SO-1", "reason": "wrong price", **fields}
+
+
 class Story:
     """An order told step by step. Every step is checked: invariants hold, no effect comes twice."""
 
@@ -183,6 +217,9 @@ def assert_sound(state: OrderState) -> None:
         assert line.shipped == sum((one.shipped for one in requested), Decimal(0)), line
         booked = [one for shipment in state.shipments for one in shipment.lines if one.line_no == line.line_no]
         assert line.shipped == sum((one.quantity for one in booked), Decimal(0)), line
+        billed = [bill for bill in state.bills if bill.state != "credited"]
+        held = [quantity for bill in billed for line_no, quantity in bill.lines if line_no == line.line_no]
+        assert line.invoiced == sum(held, Decimal(0)), line
     for fulfillment in state.fulfillments:
         for one in fulfillment.lines:
             assert 0 <= one.picked <= one.outstanding <= one.quantity and one.withdrawn >= 0, one

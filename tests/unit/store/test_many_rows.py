@@ -72,11 +72,11 @@ def test_an_update_that_ignored_repeated_keys_would_be_caught(monkeypatch: pytes
 
 
 def test_the_engine_is_entered_a_few_times() -> None:
-    """A hundred rows are three statements and no more than three single rows."""
+    """A hundred rows are four statements and no more than one single row."""
     parts = list(in_parts(INSERT, [(number, "", "") for number in range(103)]))
 
-    assert [64, 16, 16, 4] == [len(parameters) // 3 for _, parameters, single in parts if not single]
-    assert 3 == sum(len(single) for _, _, single in parts)
+    assert [64, 32, 4, 2] == [len(parameters) // 3 for _, parameters, single in parts if not single]
+    assert 1 == sum(len(single) for _, _, single in parts)
 
 
 def test_the_update_looks_rows_up_by_their_key() -> None:

@@ -3,7 +3,12 @@
 `@` gives the data element number, which acknowledgments quote in AK402.
 """
 
-GRAMMAR = """
+MORE_REFERENCES = (
+    "(MID2/3=qualifier@128 MAN1/30=value@127 ID2/3=qualifier_2@128 AN1/30=value_2@127 ID2/3=qualifier_3@128"
+    " AN1/30=value_3@127)=more"
+)
+
+GRAMMAR = f"""
 ST  MID3/3=set@143 MAN4/9=control_number@329 AN1/35=implementation@1705
 SE  MN01/10=count@96 MAN4/9=control_number@329
 
@@ -21,8 +26,8 @@ N4  AN2/30=city@19 ID2/2=state@156 ID3/15=postal_code@116 ID2/3=country@26 ID1/2
     AN1/30=location@310 | C0605
 PER MID2/2=function@366 AN1/60=name@93 ID2/2=number_qualifier_1@365 AN1/80=number_1@364 ID2/2=number_qualifier_2@365
     AN1/80=number_2@364 ID2/2=number_qualifier_3@365 AN1/80=number_3@364 AN1/20=reference@443 | P0304 P0506 P0708
-N9  MID2/3=qualifier@128 AN1/30=value@127 AN1/45=description@369 DT8/8=date@373 TM4/8=time@337 ID2/2=zone@623 |
-    R0203 C0605
+N9  MID2/3=qualifier@128 AN1/30=value@127 AN1/45=description@369 DT8/8=date@373 TM4/8=time@337 ID2/2=zone@623
+    {MORE_REFERENCES} | R0203 C0605
 G62 ID2/2=qualifier@432 DT8/8=date@373 ID1/2=time_qualifier@176 TM4/8=time@337 ID2/2=zone@623 | R0103 P0102 P0304
     C0503
 NTE ID3/3=qualifier@363 MAN1/80=text@352

@@ -12,6 +12,8 @@ from crossdock.mapping.values import RunState, compared, equal, less, name_of
 
 LISTS = Group("Lists")
 
+_END = object()
+
 
 def _list(run: RunState, value: Any) -> list[Any]:
     if value is None:
@@ -132,6 +134,37 @@ def flatten(run: RunState, values: Any) -> list[Any]:
         elif value is not None:
             flat.append(value)
     return flat
+
+
+@LISTS.function("descend(list, field)", 'count(descend(lines, "children"))', "2", returns="list", never_none=True)
+def descend(run: RunState, values: Any, name: Any) -> list[Any]:
+    """Return every element and, after each, those in its nested lists of that field, at any depth."""
+    if name.__class__ is not str:
+        raise Fault(WRONG_TYPE, f"the name of a field is needed, but this is {name_of(name)}", name)
+    found: list[Any] = []
+    waiting = [iter(_list(run, values))]
+    while waiting:
+        item = next(waiting[-1], _END)
+        if item is _END:
+            waiting.pop()
+            continue
+        found.append(item)
+        below = item.get(name) if item.__class__ is dict else None
+        if below is not None:
+            waiting.append(iter(_list(run, below)))
+    return found
+
+
+@LISTS.function("unnest(list, field)", 'count(unnest(lines, "serials"))', "0", returns="list", never_none=True)
+def unnest(run: RunState, values: Any, name: Any) -> list[Any]:
+    """Return `{of, item}` for each element of a nested list: `of` is the element it is nested in."""
+    if name.__class__ is not str:
+        raise Fault(WRONG_TYPE, f"the name of a field is needed, but this is {name_of(name)}", name)
+    pairs: list[Any] = []
+    for outer in _list(run, values):
+        inner = outer.get(name) if outer.__class__ is dict else None
+        pairs += [{"of": outer, "item": item} for item in _list(run, inner)]
+    return pairs
 
 
 @LISTS.function("as_list(value)", 'as_list("a")', "['a']", returns="list", never_none=True)

@@ -6,16 +6,20 @@ reads no clock and no table, and no event makes it raise. Deadlines come back as
 
 The status of an order follows from its quantities and requests (`order_state.status_of`):
 
-    (new)          → released backordered on_hold
-    on_hold        → released in_fulfillment partly_shipped shipped delivered backordered cancelling cancelled
-    backordered    → released partly_shipped shipped delivered on_hold cancelled
-    released       → in_fulfillment partly_shipped shipped delivered backordered on_hold cancelling
-    in_fulfillment → released partly_shipped shipped delivered backordered on_hold cancelling
-    partly_shipped → shipped delivered on_hold cancelling
-    cancelling     → released in_fulfillment partly_shipped shipped delivered backordered on_hold cancelled
-    shipped        → delivered
-    delivered      → (end)
-    cancelled      → (end)
+    (new)           → released backordered on_hold
+    on_hold         → released in_fulfillment partly_shipped shipped delivered backordered cancelling cancelled
+    on_hold         → partly_returned returned
+    backordered     → released partly_shipped shipped delivered on_hold cancelled
+    released        → in_fulfillment partly_shipped shipped delivered backordered on_hold cancelling
+    in_fulfillment  → released partly_shipped shipped delivered backordered on_hold cancelling
+    partly_shipped  → shipped delivered on_hold cancelling partly_returned returned
+    cancelling      → released in_fulfillment partly_shipped shipped delivered backordered on_hold cancelled
+    cancelling      → partly_returned returned
+    shipped         → delivered partly_returned returned
+    delivered       → partly_returned returned
+    partly_returned → returned
+    returned        → (end)
+    cancelled       → (end)
 
 What one site was asked for, a fulfillment, moves by what the site says (`order_state.FULFILLMENT_ARROWS`):
 
@@ -43,12 +47,15 @@ from typing import Any
 import msgspec
 
 from ...canonical.events import Event
+from ...canonical.invoices import CreditMemo, Invoice, InvoiceStatus, ProofOfDelivery, RebillRequest
 from ...canonical.orders import FulfillmentAnswer, Order, OrderChange, ServiceCase
+from ...canonical.returns import ReturnProgress
 from ...canonical.shipments import Milestone, Shipment
 from ..ledger import LedgerViolation
 from ..order_state import OrderState
 from ..outcome import DecisionContext, Outcome, ProcessException
 from .answers import answered
+from .billing import invoice_credited, invoice_issued, invoice_status, rebill_requested
 from .cancels import cancel_requested
 from .changes import change_requested
 from .consequences import settle
@@ -56,6 +63,7 @@ from .deadlines import Deadline, case_changed, passed
 from .draft import Draft
 from .milestones import recorded
 from .release import released_again, take_on
+from .returned import delivery_proven, return_changed
 from .shipments import departed
 
 __all__ = ["HANDLERS", "decide"]
@@ -74,6 +82,12 @@ HANDLERS: dict[str, tuple[Any, Handler]] = {
     "crossdock.milestone.recorded.v1": (Milestone, recorded),
     "crossdock.case.changed.v1": (ServiceCase, case_changed),
     "crossdock.deadline.passed.v1": (Deadline, passed),
+    "crossdock.return.changed.v1": (ReturnProgress, return_changed),
+    "crossdock.delivery.proven.v1": (ProofOfDelivery, delivery_proven),
+    "crossdock.invoice.issued.v1": (Invoice, invoice_issued),
+    "crossdock.invoice.status.v1": (InvoiceStatus, invoice_status),
+    "crossdock.invoice.credited.v1": (CreditMemo, invoice_credited),
+    "crossdock.invoice.rebill_requested.v1": (RebillRequest, rebill_requested),
 }
 
 
@@ -126,9 +140,11 @@ def _awaited(data: Any) -> str:
         return f"fulfillment:{data.number}"
     if isinstance(data, ServiceCase):
         return f"order:{data.order_number}"
-    if isinstance(data, Shipment | Milestone):
+    if isinstance(data, Invoice | InvoiceStatus | CreditMemo | RebillRequest | ReturnProgress) and data.order_number:
+        return f"order:{data.order_number}"
+    if isinstance(data, Shipment | Milestone | ProofOfDelivery):
         names = [("order", data.order_number), ("fulfillment", data.fulfillment_number)]
-        if isinstance(data, Milestone):
+        if not isinstance(data, Shipment):
             names += [("shipment", data.shipment_number), ("tracking", data.tracking)]
         return next((f"{kind}:{value}" for kind, value in names if value), "")
     return ""

@@ -17,12 +17,12 @@ from ...canonical.events import Event
 from ...canonical.orders import ChangedLine, FulfillmentCancel, OrderChange
 from ..calendars import local_instant
 from ..ledger import is_quantity, quantity_text
-from ..order_state import ACTIVE_STATES, Fulfillment, PendingChange, changed
+from ..order_state import ACTIVE_STATES, ENDED, Fulfillment, PendingChange, changed
 from .draft import Draft
 from .release import place
 
 TOO_LATE = "XD-ORD-012"
-ALL_LEFT = ("shipped", "delivered", "cancelled")
+ALL_LEFT = ("shipped", *ENDED)
 
 
 def change_requested(draft: Draft, _event: Event, change: OrderChange) -> bool:
@@ -83,6 +83,8 @@ def _understood(draft: Draft, change: OrderChange) -> bool:
     for index, line in enumerate(change.lines):
         if line.line_no not in draft.lines:
             pointer, fault = f"/lines/{index}/line_no", f"order {number} has no line {line.line_no}"
+        elif any(line.line_no == other.line_no for other in change.lines[:index]):
+            pointer, fault = f"/lines/{index}/line_no", f"line {line.line_no} is named twice"
         elif not is_quantity(line.quantity):
             pointer, fault = f"/lines/{index}/quantity", f"line {line.line_no} cannot become {line.quantity}"
     if change.action != "change":

@@ -8,23 +8,24 @@ what was told once is not told again.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 import msgspec
 
-from ...canonical.orders import FulfillmentLine, InvoiceRelease, OrderStatus
+from ...canonical.orders import OrderStatus
 from ..ledger import ZERO, quantity_text
-from ..order_state import Told, amount_of
+from ..order_state import DELIVERED, ENDED, Told
 from ..outcome import TimerChange
+from .billing import release_invoice
 from .changes import resume
 from .draft import Draft
 from .milestones import delivery_of
+from .returned import book_returns
 from .risks import next_look, watch
+from .unconfirmed import next_confirmation_look, watch_confirmations
 from .unknown_items import UNKNOWN_ITEM, take_back_settled
 
 # Faults that last as long as some quantity has no site.
 WAITING_CODES = ("XD-ORD-001", "XD-ORD-002", "XD-ORD-009", UNKNOWN_ITEM)
-ENDED = ("delivered", "cancelled")
 
 
 def settle(draft: Draft) -> None:
@@ -32,7 +33,8 @@ def settle(draft: Draft) -> None:
     before = draft.status
     resume(draft)
     _book_deliveries(draft)
-    _release_invoice(draft)
+    book_returns(draft)
+    release_invoice(draft)
     # Most events are carriers' milestones, which move no quantity: what follows from quantities is skipped then.
     if draft.quantities_moved() or not draft.told.accepted:
         _journal_moves(draft)
@@ -41,6 +43,7 @@ def settle(draft: Draft) -> None:
         draft.status = draft.current_status()
         _tell_customer(draft)
     watch(draft)
+    watch_confirmations(draft)
     _take_back(draft)
     _set_timers(draft)
     _report_stuck(draft)
@@ -86,49 +89,6 @@ def _book_deliveries(draft: Draft) -> None:
         )
 
 
-def _release_invoice(draft: Draft) -> None:
-    """Give finance the confirmed quantity once its gate is passed; each shipment is released once."""
-    rules = draft.policy.rules
-    passed = {
-        key: one
-        for key, one in draft.shipments.items()
-        if one.lines and not one.invoiced and (rules.invoice_gate == "shipped" or one.delivered)
-    }
-    if not passed:
-        return
-    if rules.invoice_per == "order":
-        under_way = any(line.at_sites for line in draft.lines.values())
-        unproven = rules.invoice_gate == "delivered" and any(
-            one.lines and not one.delivered for one in draft.shipments.values()
-        )
-        if under_way or unproven:
-            return
-    quantities: dict[str, Decimal] = {}
-    evidence: list[str] = []
-    for key, shipment in passed.items():
-        for line in shipment.lines:
-            quantities[line.line_no] = quantities.get(line.line_no, ZERO) + line.quantity
-        evidence.append(f"shipment {shipment.site}:{shipment.number}")
-        if shipment.evidence:
-            evidence.append(shipment.evidence)
-        draft.shipments[key] = msgspec.structs.replace(shipment, invoiced=True)
-    for line_no, quantity in quantities.items():
-        draft.lines[line_no] = draft.lines[line_no].give_to_finance(quantity)
-    draft.invoices += 1
-    release = InvoiceRelease(
-        order_number=draft.order.number,
-        lines=tuple(
-            FulfillmentLine(line.line_no, line.sku, quantities[line.line_no], line.uom, line.description)
-            for line in draft.order.lines
-            if line.line_no in quantities
-        ),
-        evidence=tuple(evidence),
-        amount=amount_of(draft.order, quantities),
-    )
-    draft.emit("invoice.released", release)
-    draft.request("invoice_release", f"{draft.order.number}:{draft.invoices}", release)
-
-
 def _tell_customer(draft: Draft) -> None:
     """Tell the shop what a customer would want to hear, each thing once, never before its evidence."""
     told = draft.told
@@ -147,9 +107,14 @@ def _tell_customer(draft: Draft) -> None:
         if shipped_word != told.shipped:
             detail = "" if whole else f"{quantity_text(shipped)} of {quantity_text(active)} have left"
             _tell(draft, "shipped" if whole else "partly_shipped", detail)
-    delivered = draft.status == "delivered"
+    delivered = draft.status in DELIVERED
+    returned = sum((line.returned for line in draft.lines.values()), ZERO)
     if delivered and not told.delivered:
         _tell(draft, "delivered", "")
+    if returned > told.returned:
+        whole_back = returned == shipped
+        detail = "" if whole_back else f"{quantity_text(returned)} of {quantity_text(shipped)} came back"
+        _tell(draft, "returned" if whole_back else "partly_returned", detail)
     if cancelled > told.cancelled:
         if active:
             _tell(draft, "partly_cancelled", f"{quantity_text(cancelled)} will not be shipped")
@@ -162,6 +127,7 @@ def _tell_customer(draft: Draft) -> None:
         max(cancelled, told.cancelled),
         max(backordered, told.backordered),
         draft.told.count,
+        max(returned, told.returned),
     )
 
 
@@ -192,6 +158,9 @@ def _set_timers(draft: Draft) -> None:
     if look is not None:
         wanted["at_risk"] = look
     may_ask = len(draft.fulfillments) < rules.requests_max
+    confirmation = next_confirmation_look(draft)
+    if confirmation is not None:
+        wanted["confirmation"] = confirmation
     waits = any(line.backordered for line in draft.lines.values())
     if waits and may_ask and rules.backorder_retry_minutes:
         wanted["backorder"] = _keep(draft, "backorder", rules.backorder_retry_minutes)

@@ -1,6 +1,7 @@
 """Timers that ran out, and what the service desk says of its cases.
 
-Timers: `at_risk` looks at ship-by and promise again, `backorder` looks for stock again (also for an order that is held
+Timers: `at_risk` looks at ship-by and promise again, `confirmation` at goods that move unconfirmed,
+`backorder` looks for stock again (also for an order that is held
 whole for lack of it), `hold` tries a held order again.
 A person who lets a held order go, or wants a backorder sourced now, sends the same deadline with `override`.
 """
@@ -11,7 +12,6 @@ import msgspec
 
 from ...canonical.events import Event
 from ...canonical.orders import ServiceCase
-from ..order_state import CaseRecord
 from .draft import Draft
 from .release import place, waits_for_stock
 
@@ -39,20 +39,33 @@ def passed(draft: Draft, _event: Event, deadline: Deadline) -> bool:
     if deadline.name == "hold":
         place(draft, "open", why="tried again", ignore_holds=deadline.override)
         return True
-    return deadline.name == "at_risk"
+    return deadline.name in ("at_risk", "confirmation")
 
 
-def case_changed(draft: Draft, _event: Event, case: ServiceCase) -> bool:
-    """Keep the desk's own reference of a case. A case the desk closed is not opened again while the risk lasts."""
+def case_changed(draft: Draft, event: Event, case: ServiceCase) -> bool:
+    """Keep what the desk says of a case: its reference, who has it, its status and a note.
+
+    A case the desk closed is not opened again while the risk lasts. An older word never replaces a newer one.
+    """
     known = draft.cases.get(case.cause)
     state = CASE_STATES.get(case.action)
     if known is None or state is None:
         return False
     if known.state != "open":
         state = known.state
-    updated = CaseRecord(known.cause, state, known.detail, known.opened, known.updates, case.case_ref or known.ref)
+    at = case.changed_at or event.occurred_at
+    if known.changed_at is not None and at < known.changed_at:
+        return False
+    updated = msgspec.structs.replace(
+        known,
+        state=state,
+        ref=case.case_ref or known.ref,
+        owner=case.owner or known.owner,
+        status=case.status or known.status,
+        note=case.note or known.note,
+    )
     if updated == known:
         return False
-    draft.cases[case.cause] = updated
+    draft.cases[case.cause] = msgspec.structs.replace(updated, changed_at=at)
     draft.name("case", case.case_ref)
     return True

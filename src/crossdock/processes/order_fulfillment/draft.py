@@ -13,9 +13,11 @@ from typing import Any
 
 from ...canonical.identifiers import Reference
 from ...canonical.orders import Order
+from ...canonical.returns import ReturnProgress
 from ..ledger import LineLedger
 from ..order_state import (
     FULFILLMENT_ARROWS,
+    Bill,
     CaseRecord,
     Fulfillment,
     MilestoneFact,
@@ -25,7 +27,7 @@ from ..order_state import (
     Timer,
     status_of,
 )
-from ..outcome import DecisionContext, NewEvent, Outcome, ProcessException, Request, TimerChange
+from ..outcome import DecisionContext, NewEvent, Outcome, ProcessException, Request, Tell, TimerChange
 from ..policy_compiler import CompiledPolicy
 
 # Years a partner may mean; anything else is a slip of the pen and would break the arithmetic of zones.
@@ -67,16 +69,20 @@ class Draft:
         self.told = state.told
         self.invoices = state.invoices
         self.cases: dict[str, CaseRecord] = {case.cause: case for case in state.cases}
+        self.cases_opened = state.cases_opened
         self.risks = state.risks
         self.raised: dict[tuple[str, str], Raised] = {(one.code, one.cause): one for one in state.raised}
         self.timers: dict[str, datetime] = {timer.name: timer.due_at for timer in state.timers}
         self.change = state.change
+        self.returns: dict[str, ReturnProgress] = {one.number: one for one in state.returns}
+        self.bills: dict[str, Bill] = {one.number: one for one in state.bills}
         self.parked_until = ""
         self.events: list[NewEvent] = []
         self.requests: list[Request] = []
         self.timer_changes: list[TimerChange] = []
         self.exceptions: list[ProcessException] = []
         self.references: list[Reference] = []
+        self.tells: list[Tell] = []
 
     def emit(self, name: str, data: Any) -> None:
         """Add a fact to the journal; `name` is the event type without `crossdock.` and version."""
@@ -140,6 +146,11 @@ class Draft:
             or any(map(operator.is_not, self.shipments.values(), before.shipments))
         )
 
+    @property
+    def today(self) -> str:
+        """Return the day of the decision in the tenant's zone."""
+        return self.now.astimezone(self.policy.zone).date().isoformat()
+
     def current_status(self) -> str:
         return status_of(self.hold, self.lines.values(), self.fulfillments.values())
 
@@ -163,7 +174,10 @@ class Draft:
             risks=self.risks,
             raised=tuple(self.raised.values()),
             timers=tuple([Timer(name, due_at) for name, due_at in self.timers.items()]),
+            cases_opened=self.cases_opened,
             change=self.change,
+            returns=tuple(self.returns.values()),
+            bills=tuple(self.bills.values()),
         )
         return Outcome(
             state,
@@ -172,4 +186,5 @@ class Draft:
             tuple(self.timer_changes),
             tuple(self.exceptions),
             tuple(self.references),
+            tuple(self.tells),
         )

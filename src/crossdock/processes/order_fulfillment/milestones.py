@@ -14,6 +14,7 @@ from ...canonical.milestones import rank_of
 from ...canonical.shipments import Evidence, Milestone
 from ..order_state import MilestoneFact, ShippedUnit
 from .draft import Draft, fact_key, is_instant
+from .return_legs import leg_of, tell_return
 
 # One shipment has some twenty; a carrier that invents codes must not fill the state.
 FACTS_MAX = 200
@@ -28,10 +29,11 @@ def recorded(draft: Draft, event: Event, milestone: Milestone) -> bool:
         message = f"milestone {milestone.code} of order {draft.order.number} at {milestone.at} is no instant"
         draft.fault("XD-DOC-001", f"milestone_at:{milestone.code}", message, "/at")
         return False
+    leg = leg_of(draft, milestone)
     fact = MilestoneFact(
         code=milestone.code,
         at=milestone.at,
-        leg=milestone.leg,
+        leg=leg,
         shipment=milestone.shipment_number,
         tracking=milestone.tracking,
         fulfillment=milestone.fulfillment_number,
@@ -45,9 +47,12 @@ def recorded(draft: Draft, event: Event, milestone: Milestone) -> bool:
         if len(draft.milestones) >= FACTS_MAX and fact.code != "delivered":
             return False
         draft.milestones[key] = fact
+        tell_return(draft, milestone, leg)
         return True
     joined = join(known, fact)
     draft.milestones[key] = joined
+    if joined != known:
+        tell_return(draft, milestone, leg)
     return joined != known
 
 

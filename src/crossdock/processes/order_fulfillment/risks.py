@@ -10,14 +10,11 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ...canonical.orders import ServiceCase
 from ..ledger import ZERO, quantity_text
-from ..order_state import ACTIVE_STATES, CaseRecord
+from ..order_state import ACTIVE_STATES, ENDED
+from .cases import close_case, next_look_at_cases, tell_desk
 from .draft import Draft
 from .milestones import trouble
-
-# A case that changes more often than this tells nobody anything.
-UPDATES_MAX = 20
 
 
 class Risk(msgspec.Struct, frozen=True):
@@ -35,25 +32,27 @@ def watch(draft: Draft) -> None:
     for cause in draft.risks:
         if cause not in risks:
             draft.emit("order.recovered", {"cause": cause, "status": draft.status})
-            _close_case(draft, cause)
+            close_case(draft, cause)
     groups = {(risk.cause, risk.group) for risk in risks.values()}
     for code, cause in list(draft.raised):
         if code == "XD-ORD-008" and tuple(cause.split(":", 1)) not in groups:
             draft.take_back(code, cause)
     for cause, risk in risks.items():
         if cause not in draft.risks:
-            draft.emit("order.at_risk", {"cause": cause, "detail": risk.detail, "due_at": risk.due_at})
+            draft.emit(
+                "order.at_risk", {"cause": cause, "group": risk.group, "detail": risk.detail, "due_at": risk.due_at}
+            )
         draft.raise_condition("XD-ORD-008", f"{cause}:{risk.group}", f"order {draft.order.number}: {risk.detail}")
-        _tell_desk(draft, risk, new=cause not in draft.risks)
+        tell_desk(draft, risk, new=cause not in draft.risks)
     draft.risks = tuple(sorted(risks))
 
 
 def next_look(draft: Draft) -> datetime | None:
     """Return the next instant at which a risk may appear or get worse without any event."""
-    if draft.status in ("delivered", "cancelled"):
+    if draft.status in ENDED:
         return None
     rules, cases, now = draft.policy.rules, draft.policy.cases, draft.now
-    instants: list[datetime] = []
+    instants = next_look_at_cases(draft)
     if "ship_by" in cases:
         margin = timedelta(minutes=rules.at_risk_margin_minutes)
         for fulfillment in draft.fulfillments.values():
@@ -65,7 +64,7 @@ def next_look(draft: Draft) -> datetime | None:
 
 
 def _risks(draft: Draft) -> list[Risk]:
-    if draft.status in ("delivered", "cancelled"):
+    if draft.status in ENDED:
         return []
     found = [_ship_by(draft), _promise(draft), _late_estimate(draft), _carrier_trouble(draft)]
     watched = draft.policy.cases
@@ -133,51 +132,3 @@ def _carrier_trouble(draft: Draft) -> Risk | None:
         return None
     words = [f"{fact.code} {fact.shipment or fact.tracking} at {fact.at:%Y-%m-%dT%H:%MZ}" for fact in bad]
     return Risk("carrier_trouble", "; ".join(words), bad[-1].code, draft.promise_at)
-
-
-def _tell_desk(draft: Draft, risk: Risk, *, new: bool) -> None:
-    rule = draft.policy.cases[risk.cause]  # type: ignore[index]
-    known = draft.cases.get(risk.cause)
-    if not rule.open:
-        return
-    if known is None or (new and known.state != "open"):
-        opened = known.opened + 1 if known is not None else 1
-        draft.cases[risk.cause] = CaseRecord(risk.cause, "open", risk.detail, opened)
-        _ask_desk(draft, risk, "open", f"{opened}:open", rule.priority)
-    elif known.state == "open" and known.detail != risk.detail and known.updates < UPDATES_MAX:
-        updates = known.updates + 1
-        draft.cases[risk.cause] = CaseRecord(risk.cause, "open", risk.detail, known.opened, updates, known.ref)
-        _ask_desk(draft, risk, "update", f"{known.opened}:update:{updates}", rule.priority)
-
-
-def _close_case(draft: Draft, cause: str) -> None:
-    known = draft.cases.get(cause)
-    if known is None or known.state != "open":
-        return
-    draft.cases[cause] = CaseRecord(cause, "closed", known.detail, known.opened, known.updates, known.ref)
-    risk = Risk(cause, f"settled: the order is {draft.status.replace('_', ' ')}", "", None)
-    _ask_desk(draft, risk, "close", f"{known.opened}:close", "normal")
-
-
-def _ask_desk(draft: Draft, risk: Risk, action: str, step: str, priority: str) -> None:
-    number = draft.order.number
-    case = ServiceCase(
-        order_number=number,
-        cause=risk.cause,
-        action=action,
-        subject=f"Order {number}: {_SUBJECTS[risk.cause]}",
-        detail=risk.detail,
-        priority=priority,
-        due_at=risk.due_at,
-        case_ref=draft.cases[risk.cause].ref,
-    )
-    draft.emit("case.requested", case)
-    draft.request("service_case", f"{number}:{risk.cause}:{step}", case)
-
-
-_SUBJECTS = {
-    "ship_by": "may leave late",
-    "promise": "may miss its promise",
-    "late_estimate": "the carrier expects a late delivery",
-    "carrier_trouble": "trouble on the way",
-}

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from .backorder import Backorder
+from .changed_shape import ChangedShape
+from .damaged_return import DamagedReturn
+from .day_reconciled import DayReconciled
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
+from .inventory_drift import InventoryDrift
+from .late_advice import LateAdvice
 from .order_at_risk import OrderAtRisk
 from .partner_outage import PartnerOutage
 from .proof_of_delivery import ProofOfDelivery
+from .silent_carrier import SilentCarrier
 from .split_order import SplitOrder
 from .surge import Surge
 from .unknown_site_code import UnknownSiteCode
@@ -20,8 +27,15 @@ def all_faults() -> tuple[Fault, ...]:
         OrderAtRisk(),
         PartnerOutage(),
         DuplicateConfirmation(),
+        InventoryDrift(),
+        LateAdvice(),
+        Backorder(),
+        SilentCarrier(),
         ProofOfDelivery(),
+        DamagedReturn(),
+        ChangedShape(),
         Surge(),
+        DayReconciled(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal
 
@@ -126,14 +127,7 @@ async def amend(
     principal = await api_principal(request)
     principal.require("message.amend")
     change = Change(data.part, _content(data), data.edits)
-    repair = web_of(request).hub.repair
-
-    async def act(ids: list[str]) -> list[Outcome]:
-        found: list[Outcome] = await repair.amend(
-            principal.tenant_id, ids, change, actor=principal.actor, reason=data.reason, dry_run=data.dry_run
-        )
-        return found
-
+    act = functools.partial(web_of(request).hub.repair.amend, change=change)
     return await _each(request, principal, "deadletter.amend", data, act)
 
 
@@ -151,15 +145,7 @@ async def requeue(
     """Run or send each again under the identity it has; of unknown outcome, the partner is asked first."""
     principal = await api_principal(request)
     principal.require("message.replay")
-    repair = web_of(request).hub.repair
-
-    async def act(ids: list[str]) -> list[Outcome]:
-        found: list[Outcome] = await repair.requeue(
-            principal.tenant_id, ids, actor=principal.actor, reason=data.reason, dry_run=data.dry_run
-        )
-        return found
-
-    return await _each(request, principal, "deadletter.requeue", data, act)
+    return await _each(request, principal, "deadletter.requeue", data, web_of(request).hub.repair.requeue)
 
 
 @post(
@@ -176,15 +162,7 @@ async def discard(
     """Set each aside for good; bytes and history stay. A reason is required."""
     principal = await api_principal(request)
     principal.require("message.discard")
-    repair = web_of(request).hub.repair
-
-    async def act(ids: list[str]) -> list[Outcome]:
-        found: list[Outcome] = await repair.discard(
-            principal.tenant_id, ids, actor=principal.actor, reason=data.reason, dry_run=data.dry_run
-        )
-        return found
-
-    return await _each(request, principal, "deadletter.discard", data, act)
+    return await _each(request, principal, "deadletter.discard", data, web_of(request).hub.repair.discard)
 
 
 async def _each(
@@ -192,7 +170,7 @@ async def _each(
     principal: Principal,
     route: str,
     data: Selection,
-    act: Callable[[list[str]], Awaitable[list[Outcome]]],
+    act: Callable[..., Awaitable[list[Outcome]]],
 ) -> Response[bytes]:
     if bool(data.ids) == (data.filter is not None):
         raise BadRequest("Name dead letters by ids, or by a filter")
@@ -208,7 +186,8 @@ async def _each(
                     chosen.kind, chosen.partner, chosen.connection, chosen.code, chosen.error_class, chosen.issue_id
                 ),
             )
-        found = await act(ids) if ids else []
+        settled = {"actor": principal.actor, "reason": data.reason, "dry_run": data.dry_run}
+        found = await act(principal.tenant_id, ids, **settled) if ids else []
         refused = sum(1 for one in found if one.outcome == "refused")
         return Outcomes(tuple(found), len(found) - refused, refused)
 

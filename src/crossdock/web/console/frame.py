@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request, Response
 
 from ...governance.configuration import Configuration
+from ...store import journal
 from ..access import Principal
 from ..context import browser_principal, web_of
 from ..hub_port import Hub, public_address
@@ -21,8 +22,16 @@ from ..rendering import as_csv, as_json, page
 NAV = (
     ("overview", "Overview", "/console", "layout-dashboard", "overview.read"),
     ("orders", "Orders", "/console/orders", "package", "order.read"),
+    ("purchases", "Purchases", "/console/purchases", "warehouse", "supply.read"),
+    ("loads", "Loads", "/console/loads", "truck", "supply.read"),
+    ("claims", "Claims", "/console/claims", "badge-dollar-sign", "supply.read"),
+    ("returns", "Returns", "/console/returns", "rotate-ccw", "return.read"),
+    ("inventory", "Inventory", "/console/inventory", "boxes", "inventory.read"),
+    ("reconciliation", "Reconciliation", "/console/reconciliation", "file-check", "reconciliation.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
+    ("cases", "Cases", "/console/cases", "users", "issue.read"),
+    ("contracts", "Contracts", "/console/contracts", "timer", "issue.read"),
     ("dead", "Dead letters", "/console/dead-letters", "ban", "message.read"),
     ("replays", "Replays", "/console/replays", "history", "job.read"),
 )
@@ -50,19 +59,24 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     release_short: str
     now: datetime
     zone: str
+    cursor: str = ""
     query: str = ""
     live: bool = True
     notices: tuple[Notice, ...] = ()
 
 
 class Visit(msgspec.Struct, frozen=True):
-    """One request to the console by somebody who is signed in and may do it."""
+    """One request to the console by somebody who is signed in and may do it.
+
+    `cursor` is the end of the journal before anything was read for the page: what comes behind it is news to the page.
+    """
 
     request: Any
     principal: Principal
     hub: Hub
     configuration: Configuration
     now: datetime
+    cursor: str = ""
 
     @property
     def tenant_id(self) -> str:
@@ -101,7 +115,9 @@ async def visit(request: Request[Any, Any, Any], action: str) -> Visit:
     configuration = hub.configuration(principal.tenant_id)
     if configuration is None:
         raise Unauthenticated()
-    return Visit(request, principal, hub, configuration, hub.clock.now())
+    watched = request.method == "GET" and principal.may("event.read")
+    cursor = str(await hub.store.read(journal.end)) if watched else ""
+    return Visit(request, principal, hub, configuration, hub.clock.now(), cursor)
 
 
 async def show(
@@ -120,6 +136,9 @@ async def show(
         return as_json(view, status_code=status_code)
     if here.wants_csv:
         return as_csv(getattr(view, "rows", view), name=here.request.url.path.rpartition("/")[2])
+    state = here.hub.health()
+    if not state.ready:
+        notices = (Notice(state.reason[:1].upper() + state.reason[1:] + ".", "bad", "triangle-alert"), *notices)
     notices = (*notices, *_ignored(here.request))
     tenant_id = here.tenant_id
     open_issues = await here.read(
@@ -139,6 +158,7 @@ async def show(
         release_short=here.configuration.release_id[-6:],
         now=here.now,
         zone=here.zone,
+        cursor=here.cursor,
         query=here.request.query_params.get("q", "") if section == "find" else "",
         live=here.principal.may("event.read"),
         notices=notices,

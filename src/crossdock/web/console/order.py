@@ -10,7 +10,7 @@ from litestar.params import FromPath, FromQuery
 
 from ...flow.source_again import waiting
 from ...views import customer_tracking, order_timeline
-from ...views.order_facts import Fault
+from ...views.order_facts import NO_UPDATE, Fault
 from ..problems import BadRequest
 from .frame import show, visit
 from .order_graph import draw
@@ -53,6 +53,7 @@ async def order(
         drawing=draw(page),
         waits=bool(waiting(page.state)),
         faults=_grouped(page.faults),
+        silent=any(fault.code == NO_UPDATE for fault in page.faults),
         reached=max((place for place, point in enumerate(page.milestones) if point.actual_at), default=-1),
         skus={line.line_no: line for line in page.state.order.lines},
         copies=(

@@ -35,7 +35,7 @@ Form = Annotated[dict[str, str], Body(media_type=RequestEncodingType.URL_ENCODED
 @get("/p/{tenant_id:str}", include_in_schema=False)
 async def look_up_page(request: Request[Any, Any, Any], tenant_id: FromPath[str]) -> Response[bytes]:
     """Show the form."""
-    return _form(_configuration(request, tenant_id))
+    return _form(configuration_of(request, tenant_id))
 
 
 @get("/portal/{tenant_id:str}", include_in_schema=False)
@@ -49,7 +49,7 @@ async def long_address(tenant_id: FromPath[str]) -> Response[bytes]:
 @post("/p/{tenant_id:str}", include_in_schema=False, status_code=200)
 async def look_up(request: Request[Any, Any, Any], tenant_id: FromPath[str], data: Form) -> Response[bytes]:
     """Find the order and lead to its page, or say in neutral words that the pair does not fit."""
-    configuration = _configuration(request, tenant_id)
+    configuration = configuration_of(request, tenant_id)
     web = web_of(request)
     number, postcode = data.get("number", "").strip()[:80], data.get("postcode", "").strip()[:20]
     address = request.client.host if request.client else ""
@@ -72,7 +72,7 @@ async def order_page(
     request: Request[Any, Any, Any], tenant_id: FromPath[str], token: FromPath[str]
 ) -> Response[bytes]:
     """Show the order a link opens; a link that is over leads back to the form."""
-    configuration = _configuration(request, tenant_id)
+    configuration = configuration_of(request, tenant_id)
     web = web_of(request)
     number = opened_order(web.portal_key, tenant_id, token, now=web.gate.clock.now())
     if number is None:
@@ -80,13 +80,15 @@ async def order_page(
     view = await web.hub.store.read(lambda connection: customer_tracking.load(connection, tenant_id, number))
     zone = configuration.head.timezone
     context = {
-        **_frame(configuration),
+        **frame_of(configuration),
         "view": view,
         "zone": zone,
         "steps": STEPS,
         "troubles": TROUBLES,
         "expected": _expected(view, zone),
         "silence": _silence(view, web.hub.clock.now()),
+        "may_return": view.step == 4 or any(parcel.delivered_at for parcel in view.parcels),
+        "return_href": f"/p/{configuration.tenant_id}/order/{token}/return",
     }
     return page("portal/order.html", context)
 
@@ -94,18 +96,19 @@ async def order_page(
 @get("/p/{tenant_id:str}/brand.css", include_in_schema=False)
 async def brand_css(request: Request[Any, Any, Any], tenant_id: FromPath[str]) -> Response[bytes]:
     """Return the tenant's theme as a stylesheet of its own, so that the content security policy needs no exception."""
-    css = stylesheet(theme_of(_configuration(request, tenant_id).brand))
+    css = stylesheet(theme_of(configuration_of(request, tenant_id).brand))
     return Response(css.encode(), media_type="text/css", headers={"cache-control": "public, max-age=300"})
 
 
-def _configuration(request: Request[Any, Any, Any], tenant_id: str) -> Configuration:
+def configuration_of(request: Request[Any, Any, Any], tenant_id: str) -> Configuration:
+    """Return the configuration of the tenant whose portal it is, or raise `NotFound`."""
     configuration = web_of(request).hub.configuration(tenant_id)
     if configuration is None:
         raise NotFound()
     return configuration
 
 
-def _frame(configuration: Configuration) -> dict[str, Any]:
+def frame_of(configuration: Configuration) -> dict[str, Any]:
     brand = configuration.brand
     return {
         "tenant_id": configuration.tenant_id,
@@ -125,7 +128,7 @@ def _form(
     busy: bool = False,
     status_code: int = 200,
 ) -> Response[bytes]:
-    context = {**_frame(configuration), "number": number, "postcode": postcode, "wrong": wrong, "busy": busy}
+    context = {**frame_of(configuration), "number": number, "postcode": postcode, "wrong": wrong, "busy": busy}
     return page("portal/look_up.html", context, status_code=status_code)
 
 
@@ -141,6 +144,8 @@ def _silence(view: Tracking, now: datetime) -> str:
     if view.step not in (2, 3) or not view.timeline:
         return ""
     quiet = now - view.timeline[-1].at
+    if view.silent and quiet < SILENT_AFTER:
+        return "There is no update from the carrier at the moment. Nothing says that your order is late."
     if quiet < SILENT_AFTER:
         return ""
     return f"No scan by the carrier for {int(quiet.total_seconds() // 3600)} hours. We are asking them."

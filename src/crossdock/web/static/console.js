@@ -1,4 +1,4 @@
-// The console's own behaviour: theme, find key, live news, linked values, copying. No framework, no inline code anywhere.
+// The console's own behaviour: theme, live news, linked values, copying. No framework, no inline code anywhere.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -32,7 +32,8 @@
   };
 
   // Live: events are counted, never pushed under the pointer. A calm page refreshes itself, a busy one offers "12 new – show".
-  let source = null, cursor = "", fresh = 0, refreshTimer = 0, openedAt = 0;
+  // The page says up to where it knows the journal, so what happens between its making and the stream's opening is news too.
+  let source = null, cursor = find("[data-live]")?.dataset.cursor ?? "", fresh = 0, refreshTimer = 0, openedAt = 0;
   const liveButton = () => find("[data-live]");
   const page = () => find("#page");
   const concerns = (event) => {
@@ -146,10 +147,7 @@
   document.addEventListener("keydown", (event) => {
     walk(event);
     const typing = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
-    if ((event.key === "/" && !typing) || (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey))) {
-      const box = find("#finder");
-      if (box) { event.preventDefault(); box.focus(); box.select(); }
-    } else if (event.key === "Escape") {
+    if (event.key === "Escape") {
       const results = find("#finder-results");
       if (results && results.childElementCount) { results.replaceChildren(); find("#finder")?.focus(); }
       for (const menu of all(".copy-menu[open]")) menu.removeAttribute("open");
@@ -171,6 +169,9 @@
   document.addEventListener("DOMContentLoaded", () => {
     if (recall("crossdock-live") === "off") setLive(false); else open();
     const box = find("#finder");
-    if (box) box.form?.addEventListener("submit", (event) => { if (!box.value.trim()) event.preventDefault(); });
+    if (!box) return;
+    box.form?.addEventListener("submit", (event) => { if (!box.value.trim()) event.preventDefault(); });
+    // What was typed before this script was there: suggest for it now, as if it were typed this moment.
+    if (box === document.activeElement && box.value.trim()) setTimeout(() => box.dispatchEvent(new Event("input", { bubbles: true })));
   });
 })();

@@ -37,7 +37,9 @@ def drawings() -> list[str]:
 @pytest.mark.parametrize("text", drawings(), ids=["docstring", "page"])
 def test_the_status_arrows_are_drawn(text):
     """Docstring and page show every arrow between statuses that the code allows, and no other."""
-    drawn = {start: tuple(ends.split()) for start, ends in STATUS_LINE.findall(text)}
+    drawn: dict[str, tuple[str, ...]] = {}
+    for start, ends in STATUS_LINE.findall(text):
+        drawn[start] = (*drawn.get(start, ()), *ends.split())
 
     assert {start: ends or ("(end)",) for start, ends in STATUS_ARROWS.items()} == drawn
 

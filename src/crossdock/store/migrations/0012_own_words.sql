@@ -1,0 +1,6 @@
+-- What a cycle asks of our own words and of partners' names is found by an index, however many there are.
+create index own_changes_by_key on own_changes (tenant_id, connection_id, key);
+
+create index own_changes_by_age on own_changes (tenant_id, told_at);
+
+create index cross_references_by_value on cross_references (tenant_id, value);
