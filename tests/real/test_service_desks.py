@@ -1,4 +1,4 @@
-"""An order at risk and its ticket, end to end, with real desks: one opens, recovery closes it, a crash makes no second."""
+"""An order at risk and its ticket, end to end with real desks: one opens, recovery closes it, a crash adds none."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from crossdock.sdk.conformance import RETRY_AFTER_SECONDS, Fault
 
 _PASSED_ON = ("authorization", "content-type", "x-tryton-context", "vendure-token", "accept")
+_PASSED_BACK = ("content-type", "vendure-auth-token")
 
 
 class HttpFaultProxy:
@@ -82,8 +83,8 @@ class HttpFaultProxy:
             request.method, self.upstream + path, data=body or None, headers=headers, allow_redirects=False
         ) as answer:
             content = await answer.read()
-            kind = answer.headers.get("content-type", "")
-            return web.Response(status=answer.status, body=content, headers={"content-type": kind} if kind else {})
+            back = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+            return web.Response(status=answer.status, body=content, headers=back)
 
     @staticmethod
     def _cut(request: web.Request) -> web.Response:
