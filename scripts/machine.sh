@@ -17,3 +17,18 @@ apt_install() {
   [ "$guarded" = yes ] && rm -f "$guard"
   return "$outcome"
 }
+
+# digest_of: a short digest of what comes in.
+digest_of() { (sha256sum 2>/dev/null || shasum -a 256) | cut -c1-16; }
+
+# peer_python: the interpreter that the servers beside the tests get an environment from.
+peer_python() {
+  local candidate
+  for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  return 1
+}

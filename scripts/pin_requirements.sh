@@ -27,8 +27,11 @@ compile() {
 compile runtime.txt --all-build-deps "$@" pyproject.toml
 compile dev.txt --all-build-deps --extra dev --constraint requirements/runtime.txt "$@" pyproject.toml
 compile postgres.txt "$@" requirements/postgres.in
+# Servers that the tests talk to; each has an environment of its own, none is part of the product.
+mkdir -p "$scratch/peers"
+for peer in tryton helpdesk; do compile "peers/$peer.txt" "$@" "requirements/peers/$peer.in"; done
 
-if grep -nE '://|--index-url|--find-links|--trusted-host' requirements/*.txt; then
+if grep -nE '://|--index-url|--find-links|--trusted-host' requirements/*.txt requirements/peers/*.txt; then
   echo "a registry host leaked into requirements/" >&2
   exit 1
 fi

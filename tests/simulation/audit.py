@@ -127,7 +127,7 @@ def _lost(world: World, told: _Told) -> list[str]:
             found.append(f"doubled: {paper.tenant} {paper.key} was told to be in conflict with itself")
         if {answer[0] for answer in paper.answers} != {paper.answers[0][0]}:
             found.append(f"doubled: {paper.tenant} {paper.key} was taken in as two messages")
-        if any(answer[0] in world.damaged for answer in paper.answers):
+        if any(answer[0] in world.touched for answer in paper.answers):
             continue
         if paper.kind in ("poison", "bad"):
             continue
@@ -144,7 +144,7 @@ def _absent(world: World, told: _Told, paper: Any) -> list[str]:
         return []
     acknowledgment = f"997/{paper.key[2:]}"
     answered = acknowledgment in world.ledger(paper.tenant, "kc").by_key
-    if paper.connection == "kc" and paper.kind == "shipment" and not answered and not world.damaged:
+    if paper.connection == "kc" and paper.kind == "shipment" and not answered and not world.touched:
         return ["997"]
     if paper.kind == "shipment":
         missing = []
@@ -165,7 +165,7 @@ def _excused(world: World, told: _Told, tenant: str, key: str) -> bool:
     for (owner, connection, request), (error_class, message_id, _) in told.dead.items():
         if owner != tenant:
             continue
-        if message_id in world.damaged:
+        if message_id in world.touched:
             return True
         # Nobody can know whether dock has it; the hub stops and asks a person.
         if connection == "dock" and error_class == "unknown" and key.split("-1")[0] in request:
@@ -323,7 +323,7 @@ def _stock(world: World) -> list[str]:
             site = {"rows": "RENO"}.get(paper.connection, paper.connection.upper())
             place = (paper.tenant, site)
             expected[place] = expected.get(place, Decimal(0)) - world._quantity(paper.tenant, paper.order)
-    if world.damaged:
+    if world.touched:
         return []
     rows = _ask(world, "select tenant_id, site, on_hand from inventory")
     known = {(row[0], row[1]): Decimal(str(row[2])) for row in rows}

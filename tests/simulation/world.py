@@ -70,6 +70,8 @@ class World:
         self.papers: dict[tuple[str, str, str], Paper] = {}
         self.violations: list[str] = []
         self.damaged: set[str] = set()
+        # Those, and the one whose damage may or may not have reached the disk: its write failed in doubt.
+        self.touched: set[str] = set()
         self.events = 0
         self.trace: list[str] | None = None
         self._hash = hashlib.sha256()
@@ -410,7 +412,7 @@ async def _burst(world: World) -> None:
 
 async def _flip(world: World) -> None:
     """One bit of a stored payload that is still needed changes at rest. One in a run: that is the budget."""
-    if world.machine.store is None or world.damaged:
+    if world.machine.store is None or world.touched:
         return
     try:
         damaged = world.machine.store.write_now(lambda connection: _flip_one(connection, world))
@@ -435,6 +437,7 @@ def _flip_one(connection: Connection, world: World) -> str:
         return ""
     tenant, message_id, content = world.chance.choice(sorted(rows))
     changed = bytearray(content)
+    world.touched.add(str(message_id))
     changed[world.chance.randrange(len(changed))] ^= 1 << world.chance.randrange(8)
     connection.execute(
         "update payloads set content = ? where tenant_id = ? and message_id = ?", (bytes(changed), tenant, message_id)

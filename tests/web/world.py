@@ -122,7 +122,7 @@ def with_supply(files: dict[str, str]) -> dict[str, str]:
     return {**files, **added, "routes.yaml": files["routes.yaml"] + "".join(routes)}
 
 
-PURCHASE, LOAD, CLAIM = "PO-7001", "L-501", "CL-PO-7001-R-1"
+PURCHASE, LOAD, CLAIM = "PO-7001", "L-501", "CL-PO-7001-RENO-R-1"
 
 
 def supply_papers() -> list[tuple[str, dict[str, Any]]]:

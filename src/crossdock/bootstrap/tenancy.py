@@ -402,12 +402,18 @@ class Tenancy:
 
 
 def _polls(configuration: Configuration) -> dict[str, float]:
-    """Return what is fetched: file connectors that take documents in, and APIs with an address to poll."""
+    """Return what is fetched: of systems and file servers that give documents out, and APIs with an address to poll."""
     return {
         spec.connection: spec.poll_seconds
         for spec in configuration.connections.values()
-        if spec.inbound and not spec.paused and (spec.connector in ("sftp", "folder") or spec.settings.get("poll_url"))
+        if spec.inbound and not spec.paused and _gives(spec)
     }
+
+
+def _gives(spec: ConnectionSpec) -> bool:
+    if spec.connector == "http_json":
+        return bool(spec.settings.get("poll_url"))
+    return "in" in registry.manifests()[spec.connector].directions
 
 
 def _is_known(awaits: str, configuration: Configuration) -> bool:

@@ -235,13 +235,17 @@ class Dispute(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DisputeAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The end of a dispute: the carrier withdrew what was not agreed, or we granted it."""
+    """The end of a dispute: the carrier withdrew what was not agreed, or we granted it.
+
+    `carrier` is whose invoice it is; it may be empty where only one carrier has one of this number.
+    """
 
     load_number: str
     invoice_number: str
     outcome: Literal["withdrawn", "granted"]
     by: str = ""
     reason: str = ""
+    carrier: str = ""
 
 
 def _names(load_number: str, *others: tuple[str, str]) -> Names:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -170,6 +171,8 @@ def _compared(
         ours = _entries(connection, configuration.tenant_id, one.kind, since, as_of, site)
     else:
         ours = _sends(connection, configuration, one, since, as_of, limits)
+    if one.numbers:
+        ours, theirs = ([row for row in side if fnmatchcase(row.key, one.numbers)] for side in (ours, theirs))
     units = UnitTable(configuration.lookups.get(TABLE, {}))
     return compare(one.kind, ours, theirs, limits, units, moves)
 

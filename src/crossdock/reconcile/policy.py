@@ -21,13 +21,15 @@ class Comparison(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     timing. `tolerance`, `tolerance_percent`: quantities and amounts this close agree. `late_minutes`: booked further
     apart is late (0: not looked at). `statement_minutes_max`: an older statement counts as missing.
     `period_hours`: how far back things of a period are compared where the statement does not say.
-    `status_map` turns their words for a state into ours. `site` narrows both sides to one site.
+    `status_map` turns their words for a state into ours. `site` narrows both sides to one site, `numbers` to the things
+    whose number fits a pattern such as `SO-*`: a partner states only what is its own.
     """
 
     comparison: str
     partner: str
     kind: StatementKind
     site: str = ""
+    numbers: str = ""
     in_flight_minutes: int = 60
     tolerance: Decimal = Decimal(0)
     tolerance_percent: Decimal = Decimal(0)

@@ -6,7 +6,7 @@ is booked a second time. So a double effect of the hub shows in these books.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import web
@@ -17,6 +17,17 @@ from .wire import Door, JsonService
 from .world import PlannedOrder, goods
 
 POSTING_RUN = timedelta(minutes=5)
+# The books the ERP states: which lines of its ledger, and whether they go by the number of the order.
+_BOOKS = {"orders": ("order", False), "shipments": ("posting", False), "invoices": ("invoice", True)}
+# What each of its doors books.
+_CALLS = {
+    "/api/shipments": "posting",
+    "/api/invoice-releases": "invoice",
+    "/api/order-status": "status",
+    "/api/credits": "credit",
+    "/api/exchanges": "exchange",
+    "/api/invoice-credits": "invoice_credit",
+}
 
 
 class Erp:
@@ -58,6 +69,33 @@ class Erp:
         self.ledger.book(Entry(self._timeline.clock.now(), "cancel", number))
         document = {"documentType": "SalesOrderCancel", "order": {"orderNo": number, "reason": reason}}
         await self.door.tell(document, f"erp-cancel-{number}")
+
+    async def state_books(self, began: datetime) -> None:
+        """State its own books of the day, one document for each, and how many calls it took of each kind."""
+        assert self.door is not None
+        now = self._timeline.clock.now()
+        span = {"asOf": now.isoformat(), "dayBegan": began.isoformat()}
+        for books, (kind, by_order) in _BOOKS.items():
+            rows = [
+                {
+                    "no": entry.about if by_order else entry.business,
+                    "item": sku,
+                    "qty": f"{quantity:f}",
+                    "bookedAt": entry.at.isoformat(),
+                }
+                for entry in self.ledger.of(kind)
+                for sku, quantity in entry.lines
+            ]
+            number = f"BS-{books}-{now:%Y%m%d}"
+            document = {"documentType": "BookStatement", "no": number, "books": books, **span, "rows": rows}
+            await self.door.tell(document, f"erp-{number}")
+        calls = [
+            {"path": path, "calls": count}
+            for path, kind in _CALLS.items()
+            if (count := sum(1 for _ in self.ledger.of(kind)))
+        ]
+        number = f"CC-{now:%Y%m%d}"
+        await self.door.tell({"documentType": "CallCount", "no": number, **span, "rows": calls}, f"erp-{number}")
 
     async def _take_shipment(self, request: web.Request, body: dict[str, Any]) -> web.Response:
         lines = lines_of((line["item"], line["qtyShipped"]) for line in body["lines"])

@@ -44,9 +44,9 @@ class ThreePlHarbor:
         self._answers: dict[str, dict[str, str]] = {}
 
     def open(self, first: datetime, until: datetime) -> None:
-        """Start working: ship and count at their times."""
+        """Start working: ship, and count when everything that left has been told."""
         self._timeline.every(first, timedelta(minutes=10), until, "harbor:2-ship", self.ship)
-        self._timeline.every(first, timedelta(minutes=60), until, "harbor:3-count", self.count)
+        self._timeline.every(first, timedelta(minutes=60), until, "harbor_counts:3", self.count)
 
     def throttle(self, until: datetime) -> None:
         """Answer 429 until then."""
@@ -176,6 +176,19 @@ class ThreePlHarbor:
             items = [{**item, "available": str(item["available"]), "unit": "EA"} for item in items]
         data = {"warehouse": WAREHOUSE, "asOf": now.isoformat(), "items": items}
         await self._tell("inventory.snapshot", f"stock-{now:%H%M}", data)
+
+    async def state_books(self) -> None:
+        """State what left the house, and what stands in it."""
+        now = self._timeline.clock.now()
+        left = [
+            {"shipmentId": entry.business, "sku": sku, "quantity": int(quantity)}
+            for entry in self.ledger.of("shipment")
+            for sku, quantity in entry.lines
+        ]
+        here = [{"sku": sku, "quantity": int(on_hand)} for sku, on_hand in sorted(self.dock.stock.items())]
+        for books, rows in (("shipments", left), ("stock", here)):
+            data = {"books": books, "warehouse": WAREHOUSE, "asOf": now.isoformat(), "rows": rows}
+            await self._tell(f"statement.{books}", f"books-{now:%H%M}", data)
 
     def _later(self, minutes: int, name: str, kind: str, data: dict[str, Any]) -> None:
         async def happen() -> None:

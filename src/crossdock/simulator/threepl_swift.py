@@ -190,6 +190,18 @@ class ThreePlSwift:
             writer.writerow((WAREHOUSE, sku, on_hand, now.isoformat()))
         self._put(f"STOCK_{now:%Y%m%d_%H%M}.csv", text.getvalue())
 
+    async def state_books(self) -> None:
+        """Write a list of what left the house."""
+        now = self._timeline.clock.now().astimezone(ZONE)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(("SITE", "SHIPMENT", "ITEM", "SHIPPED", "SHIPPED_AT", "AS_OF"))
+        for entry in self.ledger.of("shipment"):
+            for sku, quantity in entry.lines:
+                at = entry.at.astimezone(ZONE).isoformat()
+                writer.writerow((WAREHOUSE, entry.business, sku, f"{quantity:f}", at, now.isoformat()))
+        self._put(f"BOOKS_{now:%Y%m%d_%H%M}.csv", text.getvalue())
+
     def _put(self, name: str, text: str) -> None:
         hidden = self._root / "outbound" / f".{name}.part"
         hidden.write_text(text, encoding="latin-1")

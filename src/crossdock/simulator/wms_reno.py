@@ -1,6 +1,7 @@
 """The warehouse management system of the own warehouse in Reno: CSV files in two folders.
 
-It reads pick tickets and cancels from `to_wms/`; ship confirmations, answers and stock counts lie in `from_wms/`.
+It reads pick tickets and cancels from `to_wms/`; ship confirmations, answers, stock counts and adjustments lie in
+`from_wms/`.
 Times in its files are Pacific wall-clock times without an offset, as such systems write them.
 """
 
@@ -33,6 +34,7 @@ SHIP_COLUMNS = (
     "Tracking",
     "Shipped At",
 )
+ADJUSTMENT_COLUMNS = ("Warehouse", "Adj No", "SKU", "Qty", "From", "To", "Reason", "Adjusted At")
 
 
 class WmsReno:
@@ -48,6 +50,11 @@ class WmsReno:
         self._timeline = timeline
         self._read: set[str] = set()
         self._last_confirmation: tuple[str, str] | None = None
+        # What stands in quality hold, by SKU; it is not in the dock's stock.
+        self.on_hold: dict[str, Decimal] = {}
+        # By how much the next counts are wrong, by SKU: the counter's slip, not the shelf's.
+        self.miscounted: dict[str, Decimal] = {}
+        self._adjustments = 0
 
     def open(self, first: datetime, until: datetime) -> None:
         """Start working: look for tickets every five minutes, ship and count at their times."""
@@ -89,9 +96,35 @@ class WmsReno:
     async def count(self) -> None:
         """Write the stock of every article."""
         at = self._timeline.clock.now().astimezone(PACIFIC).strftime("%m/%d/%Y %H:%M")
-        rows = [(self.site, sku, "AVAILABLE", on_hand, at) for sku, on_hand in sorted(self.dock.stock.items())]
+        rows = [
+            (self.site, sku, "AVAILABLE", on_hand + self.miscounted.get(sku, 0), at)
+            for sku, on_hand in sorted(self.dock.stock.items())
+        ]
+        rows += [(self.site, sku, "HOLD", quantity, at) for sku, quantity in sorted(self.on_hold.items()) if quantity]
         columns = ("Warehouse", "SKU", "Status", "On Hand", "Counted At")
         self._put(f"STOCK_{self._stamp()}.csv", _rows(columns, rows, ","))
+
+    def find(self, sku: str, quantity: int, reason: str) -> str:
+        """Put goods on the shelf that nobody knew of or that just came, and tell it; return the adjustment's number."""
+        self.dock.stock[sku] += quantity
+        return self._adjust(sku, quantity, "", "AVAILABLE", reason, self._timeline.clock.now())
+
+    def hold(self, sku: str, quantity: int) -> None:
+        """Put goods into quality hold. Nobody is told before `tell_hold`."""
+        self.dock.stock[sku] -= quantity
+        self.on_hold[sku] = self.on_hold.get(sku, Decimal(0)) + quantity
+
+    def tell_hold(self, sku: str, quantity: int, since: datetime) -> str:
+        """Tell of goods that were put into quality hold at `since`; return the adjustment's number."""
+        return self._adjust(sku, quantity, "AVAILABLE", "HOLD", "QUALITY HOLD", since)
+
+    def _adjust(self, sku: str, quantity: int, source: str, target: str, reason: str, when: datetime) -> str:
+        self._adjustments += 1
+        number = f"RA{self._adjustments:05d}"
+        at = when.astimezone(PACIFIC).strftime("%m/%d/%Y %H:%M")
+        rows = [(self.site, number, sku, quantity, source, target, reason, at)]
+        self._put(f"ADJ_{number}.csv", _rows(ADJUSTMENT_COLUMNS, rows, ","))
+        return number
 
     async def repeat_last_confirmation(self) -> bool:
         """Leave the last ship confirmation in the folder once more, as a restarted system does."""

@@ -251,3 +251,26 @@ async def test_a_missing_statement_makes_the_run_partial_and_is_an_issue(yard: W
 
     (state,) = yard.column("select state from reconciliation_runs")
     assert ("partial", ["XD-REC-001"]) == (state, sorted(set(yard.issues())))
+
+
+async def test_a_comparison_is_narrowed_to_the_numbers_a_partner_knows(yard: World) -> None:
+    """Of two orders the partner states its own; without the pattern the other one is missing there."""
+    await yard.hand_in("erp", order("SO-1", ("HAMMER", 5)))
+    await yard.hand_in("erp", order("W-1", ("HAMMER", 2)))
+    await yard.later(minutes=5)
+    rows = [{"key": "SO-1", "sku": "H-100", "qty": 5}]
+    await yard.hand_in("yard", {"type": "books", "kind": "orders", "at": at(4), "rows": rows})
+
+    found = []
+    for numbers in ("", "SO-*"):
+        rules = f"""comparisons:
+  - {{comparison: orders, partner: reno, kind: orders, in_flight_minutes: 0, numbers: "{numbers}"}}
+runs:
+  - {{run: end-of-day}}
+"""
+        dated = pack_files(**{**MAPS, "rules__reconciliation": rules})
+        await yard.apply(files=dated)
+        report = await yard.hub.reconciling.run("acme", "", "olivia")
+        found.append((report.matched, [(one.difference.kind, one.difference.key) for one in report.differences]))
+
+    assert [(1, [("missing_there", "W-1")]), (1, [])] == found

@@ -33,7 +33,7 @@ async def test_the_week_ends_with_nothing_lost_and_nothing_twice(url: str, tmp_p
     assert [["RDGT", "declined"], ["SWLF", "accepted"]] == report["tenders"]
     assert ["planned", "carrier", "hub", "actual"] == list(report["etas"])
     assert ["LUMPER", "60.00", "0", "not_agreed"] == report["match"][3]
-    assert {"CL-PO-7001-R-1": ["settled", "40.00", "2.50"]} == report["claims"]
+    assert {"CL-PO-7001-DENVER-R-1": ["settled", "40.00", "2.50"]} == report["claims"]
     assert ["XD-SUP-005", "XD-SUP-009", "XD-SUP-009"] == report["open_issues"]
     (posting,) = week.erp.got("posting")
     assert [("SAW-1", "92"), ("BOLT-10", "1000")] == [(line["item"], line["accepted"]) for line in posting["lines"]]

@@ -100,8 +100,9 @@ def extra(number: str, code: str = "DETENTION", amount: int = 100, *evidence: st
     )
 
 
-def extra_decided(number: str, approved: bool, amount: int = 0) -> Event:
-    return event("accessorial.decided", AccessorialDecision(number, "L-1", approved, amount=Decimal(amount), by="anna"))
+def extra_decided(number: str, approved: bool, amount: int = 0, partner: str = "") -> Event:
+    decision = AccessorialDecision(number, "L-1", approved, amount=Decimal(amount), by="anna")
+    return event("accessorial.decided", decision, partner=partner)
 
 
 def billed(
@@ -114,8 +115,9 @@ def billed(
     return event("freight.invoiced", invoice, partner=partner)
 
 
-def ended(invoice: str, outcome: str) -> Event:
-    return event("dispute.answered", DisputeAnswer("L-1", invoice, outcome, "anna"))  # type: ignore[arg-type]
+def ended(invoice: str, outcome: str, *, carrier: str = "", partner: str = "") -> Event:
+    answer = DisputeAnswer("L-1", invoice, outcome, "anna", carrier=carrier)  # type: ignore[arg-type]
+    return event("dispute.answered", answer, partner=partner)
 
 
 def changed(action: str) -> Event:

@@ -85,12 +85,14 @@ def announced(number: str, *lines: tuple[str, str, int], partner: str = "alpine"
     return event("receipt.announced", AdvanceShipNotice(number, "PO-1", rows, **more), partner=partner)
 
 
-def received(number: str, *lines: tuple[Any, ...], asn: str = "", final: bool = True, **more: Any) -> Event:
+def received(
+    number: str, *lines: tuple[Any, ...], asn: str = "", final: bool = True, site: str = "RENO", **more: Any
+) -> Event:
     """A receipt: lines are (line number, SKU, quantity[, condition])."""
     rows = tuple(
         ReceiptLine(line[1], Decimal(line[2]), line[0], line[3] if len(line) > 3 else "good") for line in lines
     )
-    receipt = Receipt(number, rows, "PO-1", asn, "RENO", NOW + timedelta(days=3), final, **more)
+    receipt = Receipt(number, rows, "PO-1", asn, site, NOW + timedelta(days=3), final, **more)
     return event("receipt.completed", receipt, partner="wms")
 
 

@@ -7,8 +7,7 @@ Pure: the time is handed in.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -16,9 +15,9 @@ import msgspec
 from ...sdk import PushResult
 from ..http_client import Response
 from ..pointers import MISSING, look_up
+from ..rest import retry_after_seconds
 from .settings import HttpJsonSettings
 
-RETRY_AFTER_SECONDS_MAX = 86_400.0
 _TRANSIENT = frozenset({408, 425, 429})
 
 
@@ -78,22 +77,6 @@ def interpret(
 def is_transient(status: int, settings: HttpJsonSettings) -> bool:
     """Tell whether a status may turn out better later."""
     return status in _TRANSIENT or status >= 500 or status in settings.transient_statuses
-
-
-def retry_after_seconds(response: Response, now: datetime) -> float | None:
-    """Return the partner's Retry-After, given in seconds or as a date, as seconds from now; at most a day."""
-    text = response.header(b"retry-after")
-    if not text:
-        return None
-    if text.isascii() and text.isdigit():
-        return min(float(text[:9]), RETRY_AFTER_SECONDS_MAX)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), RETRY_AFTER_SECONDS_MAX)
 
 
 def mask(content: bytes, secrets: Iterable[str]) -> bytes:

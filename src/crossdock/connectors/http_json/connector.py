@@ -18,8 +18,9 @@ from ...sdk.signatures import sign_hmac, sign_standard
 from ..egress import Target
 from ..http_client import HttpClient, Response, SentOnDeadConnection, encode_lines
 from ..pointers import MISSING, look_up, raw_items
+from ..rest import retry_after_seconds
 from . import settings as schema
-from .answers import interpret, is_transient, retry_after_seconds
+from .answers import interpret, is_transient
 from .settings import UrlTemplate, is_free_header, read_settings, signing_secrets, tls_context
 
 

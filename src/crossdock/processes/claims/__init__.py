@@ -117,7 +117,11 @@ class Timer(msgspec.Struct, frozen=True):
 
 
 class ClaimState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One claim. `said_at` is when the carrier last spoke: its later word counts, whenever it comes."""
+    """One claim.
+
+    `said_at` is when the carrier last spoke: its later word counts, whenever it comes. `said_by` is the partner that
+    spoke for it.
+    """
 
     claim: Claim
     status: Status
@@ -132,6 +136,7 @@ class ClaimState(msgspec.Struct, frozen=True, omit_defaults=True):
     written_off: Decimal = ZERO
     raised: tuple[str, ...] = ()
     timers: tuple[Timer, ...] = ()
+    said_by: str = ""
 
 
 def claimed(state: ClaimState) -> Decimal:
@@ -275,6 +280,7 @@ def _answered(draft: _Draft, event: Event, answer: ClaimAnswer) -> bool:
         state,
         status=answer.outcome,
         said_at=said_at,
+        said_by=event.partner,
         acknowledged_at=state.acknowledged_at or said_at,
         offer=offer,
         carrier_ref=answer.carrier_ref or state.carrier_ref,
@@ -288,9 +294,12 @@ def _answered(draft: _Draft, event: Event, answer: ClaimAnswer) -> bool:
     return True
 
 
-def _decided(draft: _Draft, _event: Event, decision: ClaimDecision) -> bool:
-    """Take our own word. A claim ends once."""
+def _decided(draft: _Draft, event: Event, decision: ClaimDecision) -> bool:
+    """Take our own word, never a carrier's. A claim ends once."""
     state = draft.state
+    if event.partner and event.partner in (state.said_by, *(one.partner for one in draft.rules.carriers)):
+        draft.fault(FOREIGN, f"{event.partner} decides on claim {decision.number}, which is ours to decide")
+        return False
     if state.status in ENDED:
         return False
     if decision.action == "file":

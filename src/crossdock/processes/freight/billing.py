@@ -25,7 +25,7 @@ from ...canonical.freight import (
 from ...canonical.identifiers import Reference
 from ...canonical.quantities import Money
 from .draft import Draft
-from .moving import is_foreign
+from .moving import is_foreign, is_not_ours
 from .state import ZERO, Bill, Extra, agreed, delivered
 from .tendering import TWICE
 
@@ -75,8 +75,10 @@ def _decide(draft: Draft, extra: Extra, *, approved: bool, amount: Decimal, by: 
     draft.request("accessorial_decision", extra.number, word, carrier=carrier, partner=partner)
 
 
-def decided(draft: Draft, _event: Event, decision: AccessorialDecision) -> bool:
-    """Take a person's decision on an accessorial that waits; it is decided once."""
+def decided(draft: Draft, event: Event, decision: AccessorialDecision) -> bool:
+    """Take a person's decision on an accessorial that waits; it is decided once, and not by a carrier."""
+    if is_not_ours(draft, event, "a decision on an accessorial"):
+        return False
     extra = draft.extras.get(decision.number)
     if extra is None or extra.state != "pending":
         return False
@@ -194,25 +196,38 @@ def _settle(draft: Draft, bill: Bill, amount: Decimal, lines: tuple[SettledLine,
     draft.emit("freight.settled", settlement)
 
 
-def dispute_answered(draft: Draft, _event: Event, answer: DisputeAnswer) -> bool:
-    """End a dispute once: what was granted is paid, what was withdrawn is not."""
+def dispute_answered(draft: Draft, event: Event, answer: DisputeAnswer) -> bool:
+    """End a dispute once: what was granted is paid, what was withdrawn is not.
+
+    A carrier may withdraw what it billed itself, and grants nothing.
+    """
     found = [
         (key, bill)
         for key, bill in draft.bills.items()
-        if bill.invoice.number == answer.invoice_number and bill.state in ("short_paid", "disputed") and not bill.answer
+        if bill.invoice.number == answer.invoice_number and answer.carrier in ("", bill.invoice.carrier)
     ]
-    if not found:
+    if len(found) > 1:
+        message = f"Several carriers have an invoice {answer.invoice_number}: the answer must name its carrier"
+        draft.fault("XD-DOC-001", f"dispute:{draft.number}", message)
+        return False
+    withdraws = answer.outcome == "withdrawn" and any(bill.partner == event.partner for _, bill in found)
+    if not withdraws and is_not_ours(draft, event, "the end of a dispute"):
+        return False
+    if not found or found[0][1].state not in ("short_paid", "disputed") or found[0][1].answer:
         return False
     key, bill = found[0]
     bill = msgspec.structs.replace(bill, answer=answer.outcome)
-    draft.bills[key] = bill
     if answer.outcome == "granted":
-        lines = tuple(
+        granted = tuple(
             msgspec.structs.replace(line, paid=line.invoiced - line.paid, reason="granted")
             for line in bill.lines
             if line.invoiced != line.paid
         )
-        _settle(draft, bill, sum((line.paid for line in lines), ZERO), lines, 2)
+        # What was granted is paid: a later bill finds it in the lines, as it finds what was agreed.
+        lines = tuple(msgspec.structs.replace(line, paid=line.invoiced) for line in bill.lines)
+        bill = msgspec.structs.replace(bill, lines=lines, paid=sum((line.paid for line in lines), ZERO))
+        _settle(draft, bill, sum((line.paid for line in granted), ZERO), granted, 2)
+    draft.bills[key] = bill
     return True
 
 

@@ -62,6 +62,12 @@ class Draft:
                 return offer
         return None
 
+    def is_carrier(self, partner: str) -> bool:
+        """Tell whether a partner is a carrier: one that was asked or sent a bill, or one of any routing guide."""
+        guides = (carrier.partner for lane in self.rules.lanes for carrier in lane.carriers)
+        asked = (offer.partner for offer in self.offers.values())
+        return bool(partner) and partner in {*guides, *asked, *(bill.partner for bill in self.bills.values())}
+
     def emit(self, name: str, data: Any) -> None:
         """Add a fact to the journal; `name` is the event type without `crossdock.` and version."""
         self.events.append(NewEvent(f"crossdock.{name}.v1", data))

@@ -22,6 +22,14 @@ def is_foreign(draft: Draft, event: Event, what: str) -> bool:
     return True
 
 
+def is_not_ours(draft: Draft, event: Event, what: str) -> bool:
+    """Tell whether a carrier sent a word that is ours to say, and report it."""
+    if not draft.is_carrier(event.partner):
+        return False
+    draft.fault(FOREIGN, f"foreign:{event.partner}", f"{event.partner} sent {what} for {draft.number}: that is ours")
+    return True
+
+
 def recorded(draft: Draft, event: Event, milestone: LoadMilestone) -> bool:
     """Keep the latest word on a milestone, by the time it was said."""
     if is_foreign(draft, event, "a milestone"):

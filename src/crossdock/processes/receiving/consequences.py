@@ -81,7 +81,7 @@ def _claim_damage(draft: Draft) -> None:
             continue
         draft.receipts[key] = msgspec.structs.replace(receipt, claimed=True)
         claim = Claim(
-            f"CL-{draft.number}-{receipt.number}",
+            f"CL-{draft.number}-{receipt.site}-{receipt.number}",
             "damage",
             notice.carrier,
             draft.order.currency or "USD",

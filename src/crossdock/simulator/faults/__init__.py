@@ -5,8 +5,10 @@ from __future__ import annotations
 from .backorder import Backorder
 from .changed_shape import ChangedShape
 from .damaged_return import DamagedReturn
+from .day_reconciled import DayReconciled
 from .duplicate_confirmation import DuplicateConfirmation
 from .fault import Fault
+from .inventory_drift import InventoryDrift
 from .late_advice import LateAdvice
 from .order_at_risk import OrderAtRisk
 from .partner_outage import PartnerOutage
@@ -25,6 +27,7 @@ def all_faults() -> tuple[Fault, ...]:
         OrderAtRisk(),
         PartnerOutage(),
         DuplicateConfirmation(),
+        InventoryDrift(),
         LateAdvice(),
         Backorder(),
         SilentCarrier(),
@@ -32,6 +35,7 @@ def all_faults() -> tuple[Fault, ...]:
         DamagedReturn(),
         ChangedShape(),
         Surge(),
+        DayReconciled(),
     )
 
 

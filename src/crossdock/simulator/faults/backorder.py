@@ -1,6 +1,6 @@
 """13:20: of one line of three there is no stock anywhere; the customer is told once, in plain words.
 
-At 14:20 Reno finds a box of it: the next stock report sets the line free by itself.
+At 14:20 Reno finds a box of it and posts an adjustment: that sets the line free by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Backorder(Fault):
             self.inject(scene)
 
         async def restock() -> None:
-            scene.northgate.reno.dock.stock[SPLIT_SKU] += FOUND
+            scene.northgate.reno.find(SPLIT_SKU, FOUND, "FOUND")
 
         scene.timeline.at(order.at, "0:backorder", happen)
         scene.timeline.at(clock_time("14:20"), "0:restock", restock)

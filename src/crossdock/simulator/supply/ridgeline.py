@@ -34,7 +34,7 @@ TENANT = "ridgeline"
 STARTS = datetime(2026, 11, 23, 16, 0, tzinfo=UTC)
 ENDS = STARTS + timedelta(days=5)
 PO, OTHER_PO, LOAD, NOTICE, RECEIPT, BILL = "PO-7001", "PO-7002", "L-501", "DA-1", "R-1", "SWLF-9001"
-CLAIM = f"CL-{PO}-{RECEIPT}"
+CLAIM = f"CL-{PO}-DENVER-{RECEIPT}"
 
 ADDRESSES = {
     "erp": "https://erp.ridgeline.example",

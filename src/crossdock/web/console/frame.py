@@ -26,6 +26,8 @@ NAV = (
     ("loads", "Loads", "/console/loads", "truck", "supply.read"),
     ("claims", "Claims", "/console/claims", "badge-dollar-sign", "supply.read"),
     ("returns", "Returns", "/console/returns", "rotate-ccw", "return.read"),
+    ("inventory", "Inventory", "/console/inventory", "boxes", "inventory.read"),
+    ("reconciliation", "Reconciliation", "/console/reconciliation", "file-check", "reconciliation.read"),
     ("messages", "Messages", "/console/messages", "mail", "message.read"),
     ("issues", "Issues", "/console/issues", "triangle-alert", "issue.read"),
     ("cases", "Cases", "/console/cases", "users", "issue.read"),

@@ -9,6 +9,7 @@ from .dead_letters import amend as amend_dead_letter
 from .dead_letters import dead_letter, dead_letters
 from .error_codes import error_code
 from .find import find, suggest
+from .inventory import HANDLERS as INVENTORY
 from .issues import acknowledge, assign, fix, issue, issues, preview, replay
 from .messages import message, messages
 from .messages import preview as preview_message
@@ -16,6 +17,7 @@ from .messages import replay as replay_message
 from .order import order
 from .orders import orders
 from .overview import overview
+from .reconciliation import HANDLERS as RECONCILIATION
 from .replays import move_replay, plan_replay, replay_job, replays, start_replay
 from .returns import one_return, returns
 from .returns import settle as settle_return
@@ -63,6 +65,8 @@ HANDLERS = [
     find,
     suggest,
     *SUPPLY,
+    *INVENTORY,
+    *RECONCILIATION,
     error_code,
     returns,
     one_return,

@@ -38,7 +38,7 @@ def event(kind: str, data: Any, *, at: datetime = NOW, partner: str = "ridge") -
     return Event("evt_1", "acme", f"crossdock.{kind}.v1", "claim/C-1", plain, at, NOW, partner=partner)
 
 
-def opened(*evidence: str, amount: int = 50) -> Event:
+def opened(*evidence: str, amount: Any = 50) -> Event:
     claim = Claim(
         "C-1",
         "damage",
@@ -63,8 +63,8 @@ def word(outcome: str, amount: Any = None, *, hours: float = 1, partner: str = "
     return event("claim.answered", ClaimAnswer("C-1", outcome, offer, at=at), at=at, partner=partner)  # type: ignore[arg-type]
 
 
-def decision(action: str) -> Event:
-    return event("claim.decided", ClaimDecision("C-1", action, "anna"), partner="")  # type: ignore[arg-type]
+def decision(action: str, *, partner: str = "") -> Event:
+    return event("claim.decided", ClaimDecision("C-1", action, "anna"), partner=partner)  # type: ignore[arg-type]
 
 
 class Story:
@@ -129,6 +129,25 @@ def test_an_accepted_offer_settles_and_the_rest_is_written_off():
         ended.written_off.amount,
     )
     assert ("settled", ()) == (story.it.status, story.it.timers)
+
+
+@pytest.mark.parametrize("amount", ["NaN", "Infinity", "-1", "1000000000001"])
+def test_a_claim_for_no_amount_is_refused(amount):
+    """What is no amount is claimed from nobody."""
+    story = Story().run(opened(*BOTH, amount=amount))
+
+    assert (None, ["XD-DOC-001"], []) == (story.state, story.codes(), story.keys())
+
+
+@pytest.mark.parametrize("rules", [RULES, ClaimRules()], ids=["named in the rules", "known by its word"])
+def test_a_carrier_does_not_decide_its_own_claim(rules):
+    """It accepts no offer of its own; our system, which is no carrier, does."""
+    story = Story(rules).run(opened(*BOTH), word("offered", 1), decision("accept", partner="ridge"))
+    assert ("offered", ["XD-FRT-008"]) == (story.it.status, story.codes())
+
+    story.run(decision("accept", partner="erp"))
+
+    assert "settled" == story.it.status
 
 
 def test_the_carriers_clocks_run_from_the_filing():

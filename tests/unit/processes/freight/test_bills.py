@@ -137,3 +137,29 @@ def test_bills_may_be_held_instead_of_cut():
     story = Story(rules).run(*DELIVERED, billed("I-1", ("LINEHAUL", 1000), ("LUMPER", 80)), ended("I-1", "granted"))
 
     assert [("disputed", "0"), ("disputed", "1080")] == words(story)
+
+
+def test_a_carrier_does_not_decide_its_own_money():
+    """It approves no accessorial and grants no dispute of its own; it may withdraw what it billed, no other carrier."""
+    asked = Story().run(*DELIVERED, extra("X-1", "DETENTION", 100), extra_decided("X-1", True, partner="ridge"))
+    bill = billed("I-1", ("LINEHAUL", 1000), ("LUMPER", 80))
+    greedy = Story().run(*DELIVERED, bill, ended("I-1", "granted", partner="ridge"))
+    other = Story().run(*DELIVERED, bill, ended("I-1", "withdrawn", partner="swift"))
+    fair = Story().run(*DELIVERED, bill, ended("I-1", "withdrawn", partner="ridge"))
+
+    assert (["pending"], ["XD-FRT-008"]) == ([one.state for one in asked.it.extras], asked.codes())
+    assert ([("short_paid", "1000")], ["XD-FRT-010", "XD-FRT-008"]) == (words(greedy), greedy.codes())
+    assert ("disputed", ["XD-FRT-010", "XD-FRT-008"]) == (other.it.status, other.codes())
+    assert ("settled", []) == (fair.it.status, fair.codes())
+
+
+def test_a_dispute_is_found_by_its_carrier():
+    """Two carriers use the same invoice number: the answer names whose it is, or is refused."""
+    both = (billed("I-1", ("LUMPER", 80)), billed("I-1", ("LUMPER", 70), partner="swift"))
+    vague = Story().run(*DELIVERED, *both, ended("I-1", "granted"))
+    named = Story().run(*DELIVERED, *both, ended("I-1", "granted", carrier="SWFT"))
+
+    assert ["XD-FRT-010", "XD-FRT-010", "XD-DOC-001"] == vague.codes()
+    assert [("SWFT", "70")] == [
+        (one.carrier, f"{one.amount.amount:f}") for one in named.documents("freight_settlement") if one.sequence == 2
+    ]

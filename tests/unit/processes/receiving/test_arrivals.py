@@ -121,5 +121,23 @@ def test_damage_is_claimed_from_the_carrier_once():
         story = Story(rules).run(ORDERED, *papers)
 
         (told,) = [one for outcome in story.outcomes for one in outcome.tells]
-        assert ("claim/CL-PO-1-R-1", "RDGT", "L-1") == (told.subject, told.data.carrier, told.data.load_number)
+        assert ("claim/CL-PO-1-RENO-R-1", "RDGT", "L-1") == (told.subject, told.data.carrier, told.data.load_number)
         assert Decimal(50) == told.data.lines[0].amount
+
+
+def test_two_sites_claim_each_for_itself():
+    """Both number their receipts alike; each damage is a claim of its own."""
+    rules = msgspec.structs.replace(RULES, claim_damage=True)
+    papers = [
+        paper
+        for number, site in (("A-1", "RENO"), ("A-2", "SLC"))
+        for paper in (
+            announced(number, ("1", "SAW", 50), carrier="RDGT"),
+            received("R-1", ("1", "SAW", 5, "damaged"), asn=number, site=site),
+        )
+    ]
+    story = Story(rules).run(ORDERED, *papers)
+
+    assert ["claim/CL-PO-1-RENO-R-1", "claim/CL-PO-1-SLC-R-1"] == [
+        one.subject for outcome in story.outcomes for one in outcome.tells
+    ]

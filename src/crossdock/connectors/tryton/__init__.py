@@ -1,0 +1,1 @@
+"""Tryton as ERP: sales out; shipments, stock and invoices back."""
