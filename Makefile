@@ -16,7 +16,7 @@ demo: ## Start the Northgate day: a distributor's day of orders, with faults (AR
 	@exec $(BIN)/crossdock demo $(ARGS)
 
 .PHONY: test
-test: setup-tests lint ## What CI runs: every check and every test
+test: setup-tests setup-peers lint ## What CI runs: every check and every test
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
 
 .PHONY: check
@@ -29,7 +29,7 @@ bench: setup-tests ## Measure the hub, its parts and its peers; write the refere
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: nightly
-nightly: setup-tests lint ## The long runs: more examples, more crashes, fresh seeds
+nightly: setup-tests setup-peers setup-nightly-peers lint ## The long runs: more examples, more crashes, fresh seeds
 	@CROSSDOCK_TEST_PROFILE=nightly $(BIN)/python -m pytest -n $(PYTEST_WORKERS) $(ARGS)
 
 .PHONY: docs
@@ -43,6 +43,17 @@ setup-tests:
 	@scripts/ensure_postgres.sh
 	@scripts/ensure_openssh.sh
 	@scripts/ensure_chromium.sh
+
+# Real systems that the tests run end to end with; each has an environment of its own below var/peers.
+.PHONY: setup-peers
+setup-peers:
+	@scripts/ensure_tryton.sh
+	@scripts/ensure_helpdesk.sh
+
+.PHONY: setup-nightly-peers
+setup-nightly-peers:
+	@scripts/ensure_request_tracker.sh
+	@scripts/ensure_vendure.sh
 
 .PHONY: lint
 lint: setup-tests

@@ -24,6 +24,7 @@ class HelpdeskServer(PeerServer):
     """django-helpdesk, with the hands of an agent who works in it. `webhook` is told of every change."""
 
     def __init__(self, prepared_at: Path, folder: Path, *, webhook: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         super().__init__(folder)
         self._bin = prepared_at / "venv/bin"
         self._webhook = webhook

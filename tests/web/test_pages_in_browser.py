@@ -51,6 +51,8 @@ PAGES = {
     "claims": "/console/claims",
     "claim": "/console/claims/CL-PO-7001-RENO-R-1",
     "suppliers": "/console/suppliers",
+    "inventory": "/console/inventory?items=all",
+    "reconciliation": "/console/reconciliation",
     "messages": "/console/messages",
     "messages-out": "/console/messages?direction=out",
     "issues": "/console/issues",

@@ -9,6 +9,7 @@ from ..flow import contracts
 from ..flow.batch import Batch
 from ..governance.configuration import Configuration
 from ..store.engine import Connection
+from .each_tenant import for_each_tenant
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -35,8 +36,8 @@ class Contracts:
         if now < self._due_at or not self._hub.does_chores():
             return
         self._due_at = now.replace(second=0, microsecond=0) + EVERY
-        for configuration in self._watched():
-            await self._look(configuration, now)
+        watched = {one.tenant_id: one for one in self._watched()}
+        await for_each_tenant("contracts", watched, lambda tenant_id: self._look(watched[tenant_id], now))
 
     def _watched(self) -> list[Configuration]:
         found = [self._hub.configuration(tenant_id) for tenant_id in self._hub.tenancy.active()]

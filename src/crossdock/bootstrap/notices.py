@@ -12,6 +12,7 @@ from ..flow.render import render_requests
 from ..governance.configuration import Configuration
 from ..store import notices as store
 from ..store.engine import Connection
+from .each_tenant import for_each_tenant
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -36,10 +37,14 @@ class Notices:
         if not self._hub.does_chores():
             return
         now = self._hub.clock.now()
-        for configuration in self._watched():
-            await self._follow(configuration, now)
-            await self._tell(configuration, now)
         self._next_at = now.replace(second=0, microsecond=0) + EVERY
+        watched = {one.tenant_id: one for one in self._watched()}
+
+        async def read_and_tell(tenant_id: str) -> None:
+            await self._follow(watched[tenant_id], now)
+            await self._tell(watched[tenant_id], now)
+
+        await for_each_tenant("notices", watched, read_and_tell)
 
     def _watched(self) -> list[Configuration]:
         found = [self._hub.configuration(tenant_id) for tenant_id in self._hub.tenancy.active()]
@@ -70,7 +75,9 @@ class Notices:
 
         def tell(connection: Connection) -> Batch:
             batch = Batch(connection, self._hub.writer_ids, now)
-            render_requests(batch, notices.tell(batch, configuration), self._hub.mode_of)
+            tellings = notices.tell(batch, configuration)
+            taken = render_requests(batch, [one.placed for one in tellings], self._hub.mode_of)
+            notices.told(batch, configuration, tellings, taken)
             batch.save()
             batch.ready = self._hub.pipeline.in_order(connection, batch.ready)
             return batch

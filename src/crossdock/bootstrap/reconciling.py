@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ..reconcile.policy import Run
 from ..reconcile.schedule import Cron
 from ..store import reconciliation as store
 from ..store.engine import Connection
+from .each_tenant import for_each_tenant
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -33,6 +35,8 @@ class Reconciling:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._watch_due_at = hub.clock.now()
+        # How far the open drifts of each tenant have been read; they are read in turns.
+        self._read_to: dict[str, stock_watch.Place] = {}
         self._due: dict[tuple[str, str, str], datetime | None] = {}
 
     async def tick(self) -> None:
@@ -42,27 +46,33 @@ class Reconciling:
         now = self._hub.clock.now()
         if now >= self._watch_due_at:
             self._watch_due_at = now + WATCH_EVERY
-            for tenant_id in list(self._hub.tenancy.active()):
-                await self._watch(tenant_id, now)
-        for tenant_id in list(self._hub.tenancy.active()):
-            configuration = self._hub.configuration(tenant_id)
-            if configuration is None:
-                continue
-            for run in reconciliation_rules(configuration).runs:
-                if run.cron and self._is_due(tenant_id, run, await self._last(tenant_id, run), now):
-                    try:
-                        await self.run(tenant_id, run.run, "schedule")
-                    except CrossdockError as error:
-                        log.error("reconciliation.failed", tenant_id=tenant_id, run=run.run, error=repr(error))
+            await self._each("stock_watch", lambda tenant_id: self._watch(tenant_id, now))
+        await self._each("reconciliation", lambda tenant_id: self._run_due(tenant_id, now))
+
+    async def _each(self, what: str, act: Callable[[str], Awaitable[None]]) -> None:
+        await for_each_tenant(what, list(self._hub.tenancy.active()), act)
+
+    async def _run_due(self, tenant_id: str, now: datetime) -> None:
+        configuration = self._hub.configuration(tenant_id)
+        for run in () if configuration is None else reconciliation_rules(configuration).runs:
+            if run.cron and self._is_due(tenant_id, run, await self._last(tenant_id, run), now):
+                try:
+                    await self.run(tenant_id, run.run, "schedule")
+                except CrossdockError as error:
+                    log.error("reconciliation.failed", tenant_id=tenant_id, run=run.run, error=repr(error))
 
     async def _watch(self, tenant_id: str, now: datetime) -> None:
         configuration = self._hub.configuration(tenant_id)
-        if configuration is None or not await self._hub.store.read(lambda found: stock_watch.is_due(found, tenant_id)):
+        if configuration is None:
             return
-        ids = self._hub.writer_ids
-        await self._hub.pipeline.write(
-            lambda connection: stock_watch.watch(connection, configuration, ids=ids, now=now)
-        )
+        behind = self._read_to.get(tenant_id, stock_watch.BEGINNING)
+        seen = await self._hub.store.read(lambda found: stock_watch.look(found, configuration, now, behind))
+        self._read_to[tenant_id] = seen.read_to
+        if seen:
+            ids = self._hub.writer_ids
+            await self._hub.pipeline.write(
+                lambda connection: stock_watch.enter(connection, tenant_id, seen, ids=ids, now=now)
+            )
 
     async def _last(self, tenant_id: str, run: Run) -> datetime | None:
         known = self._due.get((tenant_id, run.run, run.cron))

@@ -7,7 +7,7 @@ is unknown, and only a look at the partner's own records settles it. Never retri
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -73,28 +73,33 @@ class RestClient:
         """Host and port, for people."""
         return self._base.authority
 
-    async def ask(self, path: str, headers: Mapping[str, str] | None = None, *, body: Any = None) -> Any:
-        """Return the JSON of a question. With a body it is a POST that changes nothing, such as a GraphQL query.
+    async def ask(self, path: str) -> Any:
+        """Return the JSON of a question.
 
         Raises TransientError for everything that may turn out better later, a lost answer included, else Refused.
         """
-        method: Method = "GET" if body is None else "POST"
         try:
             try:
-                return await self._exchange(method, path, headers, body)
+                return (await self._exchange("GET", path, None, None))[0]
             except SentOnDeadConnection:
-                return await self._exchange(method, path, headers, body)
+                return (await self._exchange("GET", path, None, None))[0]
         except UnknownOutcome as error:
             raise TransientError(str(error), code=error.code) from error
 
-    async def tell(self, method: Method, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
+    async def tell(self, method: Method, path: str, body: Any) -> Any:
         """Have the partner change something; return its JSON, None without any.
 
         Raises TransientError (nothing happened), Refused (nothing happened, nor ever will) or UnknownOutcome.
         """
-        return await self._exchange(method, path, headers, body)
+        return (await self._exchange(method, path, None, body))[0]
 
-    async def _exchange(self, method: Method, path: str, headers: Mapping[str, str] | None, body: Any) -> Any:
+    async def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> tuple[Any, Response]:
+        """Post JSON; return the JSON of the answer and the answer itself. Raises as `tell`."""
+        return await self._exchange("POST", path, headers, body)
+
+    async def _exchange(
+        self, method: Method, path: str, headers: Mapping[str, str] | None, body: Any
+    ) -> tuple[Any, Response]:
         content = b"" if body is None else msgspec.json.encode(body)
         lines = [*self._headers, *(headers or {}).items()]
         if body is not None:
@@ -105,9 +110,9 @@ class RestClient:
         if response.truncated:
             raise UnknownOutcome(f"the answer is longer than {RESPONSE_BYTES_MAX} bytes", code="XD-PTR-020")
         if not response.body.strip():
-            return None
+            return None, response
         try:
-            return msgspec.json.decode(response.body)
+            return msgspec.json.decode(response.body), response
         except msgspec.DecodeError as error:
             raise UnknownOutcome(
                 f"{self.authority} answered with something that is not JSON", code="XD-PTR-008"
@@ -236,8 +241,3 @@ def required_secret(context: ConnectorContext, name: str) -> str:
     if not value or not value.isprintable():
         raise ConfigurationError(f"the secret {name} is missing or cannot be used", code="XD-CFG-014")
     return value
-
-
-def texts(items: Sequence[Any]) -> list[str]:
-    """Return what is text among the items, each once, in order."""
-    return list(dict.fromkeys(item for item in items if isinstance(item, str) and item))

@@ -1,8 +1,8 @@
 """One ticket for one case, whatever the desk: what the connectors of service desks share.
 
 A case is known by its reference (`SO-1/ship_by`: order and cause), which stands in brackets before the ticket's
-subject, so people see it and the ticket is found by it. Every step leaves the message's identity in the ticket: what was said
-once is not said again, and a crash between the creation of a ticket and its booking makes no second one.
+subject, so people see it and the ticket is found by it. Every step leaves the message's identity in the ticket: what
+was said once is not said again, and a crash between the creation of a ticket and its booking makes no second one.
 
     {"action": "open", "reference": "SO-1/ship_by", "subject": "SO-1 may leave too late", "detail": "…",
      "priority": "high", "due": "2026-11-23T16:15:00Z", "ticket": ""}
@@ -42,7 +42,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """A ticket as the desk has it. `opened_by` is the identity of the message that made it, `version` its last state."""
+    """A ticket as the desk has it: `opened_by` is the identity of the message that made it, `version` its state."""
 
     id: str
     reference: str

@@ -79,7 +79,7 @@ def look(connection: Connection, configuration: Configuration, now: datetime) ->
     states = store.states(connection, tenant_id)
     seen.dropped = sorted(states.keys() - active.keys())
     if seen.dropped:
-        seen.abandoned = store.abandoned(connection, tenant_id, list(active))
+        seen.abandoned = store.abandoned(connection, tenant_id, seen.dropped)
     answers = [one for one in active.values() if one.kind == "answer"]
     _take_up(connection, configuration, answers, states, seen, now)
     _look_at_answers(connection, configuration, answers, seen, now)

@@ -1,14 +1,15 @@
 """Notification rules at work: read the journal, decide who is told what, and tell it when it is due.
 
 `follow` reads what happened since the last look and returns notices; `enter` keeps them; `tell` makes requests of those
-that are due (kind `notification`), which go out by routes like every other: a webhook, a spool of files, a JSON API.
+that are due (kind `notification`), which go out by routes like every other: a webhook, a spool of files, a JSON API;
+`told` notes which of them a route took. What no route takes waits, and is tried again after a while.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence, Set
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,6 +30,8 @@ from .batch import Batch
 from .orchestrate import PlacedRequest
 
 EVENTS_MAX = 500
+# What no route takes is tried again after this; until then it keeps no other notice from its turn.
+UNROUTED_AGAIN = timedelta(minutes=15)
 
 _state = msgspec.json.Decoder(OrderState)
 
@@ -39,6 +42,13 @@ class Followed(msgspec.Struct):
     rows: list[NoticeRow]
     cursor: str
     more: bool = False
+
+
+class Telling(msgspec.Struct):
+    """One request and the notices it tells of."""
+
+    placed: PlacedRequest
+    rows: list[NoticeRow]
 
 
 def follow(connection: Connection, configuration: Configuration, now: datetime) -> Followed:
@@ -185,7 +195,7 @@ def enter(batch: Batch, configuration: Configuration, followed: Followed) -> Non
             _record(batch, configuration, "suppressed", row)
 
 
-def tell(batch: Batch, configuration: Configuration) -> list[PlacedRequest]:
+def tell(batch: Batch, configuration: Configuration) -> list[Telling]:
     """Make a request of everything that is due; what belongs into one digest becomes one."""
     tenant_id = configuration.tenant_id
     rows = store.due(batch.connection, tenant_id, batch.now_micros)
@@ -200,7 +210,7 @@ def tell(batch: Batch, configuration: Configuration) -> list[PlacedRequest]:
             continue
         digest = row.recipient if row.due_at > row.created_at and _has_digest(configuration, row) else row.notice_id
         together.setdefault((row.channel, row.recipient, digest), []).append(row)
-    placed = []
+    tellings = []
     for (channel, recipient, _), mine in together.items():
         first = mine[0]
         title, body = digest_of([(row.title, row.body) for row in mine])
@@ -218,16 +228,30 @@ def tell(batch: Batch, configuration: Configuration) -> list[PlacedRequest]:
             at=batch.now,
         )
         request = Request("notification", f"notification:{first.notice_id}", document)
-        placed.append(PlacedRequest(tenant_id, configuration, request, subject, first.notice_id, "", ""))
-        digest_id = first.notice_id if len(mine) > 1 else ""
-        states = [("sent" if row is first else "merged", row.notice_id) for row in mine]
-        store.settle(
-            batch.connection,
-            [(state, "", digest_id, batch.now_micros, tenant_id, notice_id) for state, notice_id in states],
-        )
-        for row in mine:
+        placed = PlacedRequest(tenant_id, configuration, request, subject, first.notice_id, "", "")
+        tellings.append(Telling(placed, mine))
+    return tellings
+
+
+def told(batch: Batch, configuration: Configuration, tellings: Sequence[Telling], taken: Set[str]) -> None:
+    """Settle the notices of the requests that a route took (by key); the others wait on, and say why."""
+    tenant_id, settled, waiting = configuration.tenant_id, [], []
+    again_at = to_micros(batch.now + UNROUTED_AGAIN)
+    for telling in tellings:
+        first = telling.rows[0]
+        if telling.placed.request.key not in taken:
+            reason = f"no route takes channel {first.channel}"
+            waiting += [(again_at, reason, tenant_id, row.notice_id) for row in telling.rows]
+            continue
+        if first.reason:
+            batch.resolve(tenant_id, f"{telling.placed.subject}|{telling.placed.request.key}", "a route takes it now")
+        digest_id = first.notice_id if len(telling.rows) > 1 else ""
+        for row in telling.rows:
+            state = "sent" if row is first else "merged"
+            settled.append((state, "", digest_id, batch.now_micros, tenant_id, row.notice_id))
             _record(batch, configuration, "sent", row)
-    return placed
+    store.settle(batch.connection, settled)
+    store.put_off(batch.connection, waiting)
 
 
 def _has_digest(configuration: Configuration, row: NoticeRow) -> bool:

@@ -35,15 +35,18 @@ def digest_of(value: Any) -> bytes:
 
 def load_own_words(batch: Batch, tenant_id: str, items: Sequence[Item]) -> None:
     """Bring into memory what we told the connections these papers came by, in one question."""
-    keys = {
-        business_key_of(item.paper.value)
+    echoing = [
+        (item.connection_id, key)
         for item in items
-        if item.connection_id and item.configuration.echoes(item.connection_id, item.paper.object)
-    }
-    keys.discard("")
-    if not keys:
+        if item.connection_id
+        and item.configuration.echoes(item.connection_id, item.paper.object)
+        and (key := business_key_of(item.paper.value))
+    ]
+    if not echoing:
         return
-    for place, digests in own_words.told(batch.connection, tenant_id, sorted(keys)).items():
+    connections, keys = (sorted(set(names)) for names in zip(*echoing, strict=True))
+    told = own_words.told(batch.connection, tenant_id, connections, keys, batch.now_micros)
+    for place, digests in told.items():
         batch.own_known[(tenant_id, *place)] = digests
 
 

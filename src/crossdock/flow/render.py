@@ -72,15 +72,17 @@ class Draft(msgspec.Struct):
     attributes: Mapping[str, str] = {}
 
 
-def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> None:
-    """Make the outbound messages of some requests.
+def render_requests(batch: Batch, requests: list[PlacedRequest], mode_of: SendMode) -> set[str]:
+    """Make the outbound messages of some requests; return the keys of those that a route takes.
 
     `mode_of` tells in which state (tenant, connection, lane) takes a new one, and who sends it.
     """
-    drafts = _without_known(batch, [draft for request in requests for draft in _drafts(request, batch)])
+    routed = [draft for request in requests for draft in _drafts(request, batch)]
+    drafts = _without_known(batch, routed)
     for draft in drafts:
         run_map(draft)
     finish(batch, drafts, mode_of)
+    return {draft.request_key for draft in routed}
 
 
 def finish(batch: Batch, drafts: list[Draft], mode_of: SendMode) -> None:

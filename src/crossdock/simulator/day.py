@@ -4,7 +4,8 @@
     07:50  sites open and tell their stock         10:30  Harbor is throttled and down for 20 minutes
     08:00  310 orders at once, then more all day   11:15  a ship confirmation comes twice
     08:50  an order of one hundred, over two sites 15:40  a proof of delivery releases an invoice
-                                                   16:45  more orders at once than Harbor takes
+    12:00  Reno's stock drifts on three articles   16:45  more orders at once than Harbor takes
+                                                   17:55  the day is reconciled with partners' books
                                                    18:00  the books are compared
 Rows with faults live in `faults/`, one file each.
 """

@@ -126,20 +126,21 @@ def settle(connection: Connection, rows: Iterable[ExpectationRow]) -> None:
 
 
 def abandoned(connection: Connection, tenant_id: str, contracts: Sequence[str]) -> list[ExpectationRow]:
-    """Return the expectations of contracts other than these: nobody waits for them any more."""
-    rows = connection.query(
-        f"select {_EXPECTATION} from expectations where tenant_id = ? and contract in"
-        " (select contract from contract_states where tenant_id = ?) order by contract limit ?",
-        (tenant_id, tenant_id, ROWS_MAX),
+    """Return the expectations of contracts that the pack has no more, at most `ROWS_MAX`: nobody waits for them."""
+    rows = connection.many(
+        f"select {_EXPECTATION} from expectations where tenant_id = ? and contract in ({{}}) limit {ROWS_MAX}",
+        [tenant_id],
+        contracts,
     )
-    known = set(contracts)
-    return [ExpectationRow(*row) for row in rows if row[1] not in known]
+    return [ExpectationRow(*row) for row in rows]
 
 
 def forget(connection: Connection, tenant_id: str, contracts: Sequence[str]) -> None:
-    """Forget contracts that the pack has no more."""
+    """Forget contracts that the pack has no more and of which no expectation is left."""
     connection.executemany(
-        "delete from contract_states where tenant_id = ? and contract = ?", [(tenant_id, name) for name in contracts]
+        "delete from contract_states where tenant_id = ? and contract = ? and not exists (select 1 from expectations"
+        " where tenant_id = ? and contract = ?)",
+        [(tenant_id, name, tenant_id, name) for name in contracts],
     )
 
 

@@ -78,6 +78,11 @@ def settle(connection: Connection, rows: Iterable[tuple[str, str, str, int | Non
     )
 
 
+def put_off(connection: Connection, rows: Iterable[tuple[int, str, str, str]]) -> None:
+    """Let notices wait on until another instant: (due_at, reason, tenant_id, notice_id)."""
+    connection.executemany("update notices set due_at = ?, reason = ? where tenant_id = ? and notice_id = ?", rows)
+
+
 def listed(connection: Connection, tenant_id: str, *, subject: str = "", limit: int = 200) -> list[NoticeRow]:
     """Return notices, the newest first; of one subject if it is named."""
     rows = connection.query(

@@ -1,4 +1,7 @@
-"""What we told partners, to know our own word when it comes back; and what partners call our things, and when."""
+"""What we told partners, to know our own word when it comes back; and what partners call our things, and when.
+
+A word counts as ours for `OWN_WORD_DAYS`; what is older is forgotten bit by bit whenever something new is kept.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from ..durable.retention import DAY_MICROS
 from .engine import Connection, Row
+
+# Longer than any partner sits on what it was told; what comes back later is taken for the partner's own word.
+OWN_WORD_DAYS = 90
+# As much is forgotten at a time, so that no cycle waits for it; it is more than a cycle of usual size adds.
+AGED_MAX = 500
 
 OwnChange = tuple[str, str, str, str, bytes, int]
 
@@ -20,13 +29,36 @@ def remember(connection: Connection, rows: Iterable[OwnChange]) -> None:
         " on conflict (tenant_id, connection_id, object, key, digest) do update set told_at = excluded.told_at",
         found,
     )
+    newest = {row[0]: row[5] for row in sorted(found, key=lambda row: row[5])}
+    for tenant_id, now in newest.items():
+        _forget_aged(connection, tenant_id, now - OWN_WORD_DAYS * DAY_MICROS)
 
 
-def told(connection: Connection, tenant_id: str, keys: Sequence[str]) -> dict[tuple[str, str, str], set[bytes]]:
-    """Return what we told about some keys: (connection_id, object, key) → digests."""
+def _forget_aged(connection: Connection, tenant_id: str, before: int) -> None:
+    rows = connection.query(
+        "select connection_id, object, key, digest from own_changes where tenant_id = ? and told_at < ?"
+        " order by told_at limit ?",
+        (tenant_id, before, AGED_MAX),
+    )
+    if rows:
+        connection.executemany(
+            "delete from own_changes where tenant_id = ? and connection_id = ? and object = ? and key = ?"
+            " and digest = ?",
+            [(tenant_id, *row) for row in rows],
+        )
+
+
+def told(
+    connection: Connection, tenant_id: str, connections: Sequence[str], keys: Sequence[str], now: int
+) -> dict[tuple[str, str, str], set[bytes]]:
+    """Return what we told some connections about some keys, no longer ago than a word counts as ours:
+    (connection_id, object, key) → digests.
+    """
+    marks = ",".join("?" * len(connections))
     rows = connection.many(
-        "select connection_id, object, key, digest from own_changes where tenant_id = ? and key in ({})",
-        [tenant_id],
+        "select connection_id, object, key, digest from own_changes where tenant_id = ? and told_at >= ?"
+        f" and connection_id in ({marks}) and key in ({{}})",
+        [tenant_id, now - OWN_WORD_DAYS * DAY_MICROS, *connections],
         keys,
     )
     found: dict[tuple[str, str, str], set[bytes]] = {}

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
+from ..canonical.inventory import AVAILABLE
 from ..durable.identity import to_micros
 from ..store import drifts
 from ..store.engine import Connection, Row
@@ -22,7 +23,9 @@ STATES = ("open", "timing", "new", "settled", "agrees")
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """One item at one site. `state` is the worst of its drifts, `agrees` without any; `off` what is off now."""
+    """One item at one site. `state` is the worst of its drifts, `agrees` without any; `off` by how much what is
+    available is off now.
+    """
 
     site: str
     state: str
@@ -132,7 +135,7 @@ def _items(
             site,
             min((row[5] for row in here), key=STATES.index, default="agrees"),
             known if known is not None else Decimal(0),
-            sum((Decimal(row[8]) - Decimal(row[7]) for row in lasting), Decimal(0)),
+            sum((Decimal(row[8]) - Decimal(row[7]) for row in lasting if row[4] == AVAILABLE), Decimal(0)),
             len(here) - len(lasting),
         )
 

@@ -15,6 +15,7 @@ from aiohttp import web
 from crossdock.sdk.conformance import RETRY_AFTER_SECONDS, Fault
 
 _PASSED_ON = ("authorization", "content-type", "x-tryton-context", "vendure-token", "accept")
+_PASSED_BACK = ("content-type", "vendure-auth-token")
 
 
 class HttpFaultProxy:
@@ -25,7 +26,7 @@ class HttpFaultProxy:
         self.redirect_to = ""
         self.effects: list[tuple[str, str, bytes]] = []
         self.writes: list[tuple[str, str, bytes]] = []
-        self._upstream = upstream
+        self.upstream = upstream
         self._is_effect = is_effect
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
@@ -79,11 +80,11 @@ class HttpFaultProxy:
         assert self._session is not None
         headers = {name: request.headers[name] for name in _PASSED_ON if name in request.headers}
         async with self._session.request(
-            request.method, self._upstream + path, data=body or None, headers=headers, allow_redirects=False
+            request.method, self.upstream + path, data=body or None, headers=headers, allow_redirects=False
         ) as answer:
             content = await answer.read()
-            kind = answer.headers.get("content-type", "")
-            return web.Response(status=answer.status, body=content, headers={"content-type": kind} if kind else {})
+            back = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
+            return web.Response(status=answer.status, body=content, headers=back)
 
     @staticmethod
     def _cut(request: web.Request) -> web.Response:

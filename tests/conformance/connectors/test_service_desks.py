@@ -10,10 +10,10 @@ import pytest
 
 from crossdock.connectors import registry
 from crossdock.sdk import Connector, Outbound, Pulled
-from crossdock.sdk.conformance import REFUSED, Effect, run
+from crossdock.sdk.conformance import REFUSED, Effect, PromiseBroken, run
 from tests.conformance.connectors.harnesses import a_context
 from tests.conformance.connectors.real_peers import RealHarness, Translated
-from tests.conformance.connectors.test_promises import done_promises
+from tests.conformance.connectors.test_promises import NeverAcknowledges, TakesUnknownForDone, done_promises
 from tests.support import helpdesk as desk_of_django
 from tests.support import request_tracker as tracker
 from tests.support.helpdesk import HelpdeskServer, helpdesk
@@ -160,3 +160,23 @@ async def make_tracker(request_tracker: RequestTrackerServer) -> AsyncIterator[M
 async def test_request_tracker_keeps(promise: str, make_tracker: Make) -> None:
     """The connector of Request Tracker keeps the promise against the real desk."""
     await run(promise, make_tracker)
+
+
+@pytest.mark.parametrize("flaw, promise", [(TakesUnknownForDone, "unknown_outcome"), (NeverAcknowledges, "pull_twice")])
+async def test_bad_connector_is_caught_at_a_desk(
+    flaw: Any, promise: str, make_django: Callable[[], Awaitable[Any]]
+) -> None:
+    """The suite is able to fail against the real server too."""
+
+    async def make_bad() -> Any:
+        harness = await make_django()
+        good = harness.connector
+
+        async def connector(**options: Any) -> Any:
+            return flaw(await good(**options))
+
+        harness.connector = connector
+        return harness
+
+    with pytest.raises(PromiseBroken):
+        await run(promise, make_bad)

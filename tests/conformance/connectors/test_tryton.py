@@ -10,10 +10,10 @@ import pytest
 
 from crossdock.connectors import registry
 from crossdock.sdk import Connector, Outbound, Pulled
-from crossdock.sdk.conformance import REFUSED, Effect, run
+from crossdock.sdk.conformance import REFUSED, Effect, PromiseBroken, run
 from tests.conformance.connectors.harnesses import a_context
 from tests.conformance.connectors.real_peers import RealHarness, Translated
-from tests.conformance.connectors.test_promises import done_promises
+from tests.conformance.connectors.test_promises import NeverAcknowledges, TakesUnknownForDone, done_promises
 from tests.support.processes import free_port
 from tests.support.tryton import DATABASE, TrytonServer, tryton
 
@@ -109,3 +109,23 @@ async def make_tryton(tryton: TrytonServer) -> AsyncIterator[Callable[[], Awaita
 async def test_tryton_keeps(promise: str, make_tryton: Callable[[], Awaitable[Any]]) -> None:
     """The Tryton connector keeps the promise against the real server."""
     await run(promise, make_tryton)
+
+
+@pytest.mark.parametrize("flaw, promise", [(TakesUnknownForDone, "unknown_outcome"), (NeverAcknowledges, "pull_twice")])
+async def test_bad_connector_is_caught_at_tryton(
+    flaw: Any, promise: str, make_tryton: Callable[[], Awaitable[Any]]
+) -> None:
+    """The suite is able to fail against the real server too."""
+
+    async def make_bad() -> Any:
+        harness = await make_tryton()
+        good = harness.connector
+
+        async def connector(**options: Any) -> Any:
+            return flaw(await good(**options))
+
+        harness.connector = connector
+        return harness
+
+    with pytest.raises(PromiseBroken):
+        await run(promise, make_bad)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from crossdock.flow import stock_watch
 from crossdock.reconcile import report as reports
 from tests.scenarios.flow.world import START, World, order, pack_files, shipment, with_line
 
@@ -151,6 +152,35 @@ async def test_a_drift_names_the_order_whose_confirmation_is_missing_and_settles
     )
 
 
+async def test_a_new_drift_is_judged_behind_any_number_of_open_ones_which_settle_in_turn(
+    yard: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for three: behind seven open drifts a new one is judged at once, and each open one is looked at in turn.
+
+    Nobody asks what the site was asked to ship while nothing waits to be judged.
+    """
+    monkeypatch.setattr(stock_watch, "DRIFTS_MAX", 3)
+    skus = [f"A-{n}" for n in range(7)]
+    await yard.hand_in("yard", count(-60, *({"sku": sku, "qty": 10} for sku in (*skus, "Z-1"))))
+    await yard.hand_in("yard", count(-30, *({"sku": sku, "qty": 11} for sku in skus)))
+    for _ in range(4):
+        await yard.later(seconds=15)
+    query = "select sku from stock_drifts where state = 'open' order by sku"
+    assert skus == yard.column(query)
+
+    await yard.hand_in("yard", count(-20, {"sku": "Z-1", "qty": 9}))
+    await yard.later(seconds=15)
+    assert [*skus, "Z-1"] == yard.column(query)
+
+    asked: list[Any] = []
+    monkeypatch.setattr(stock_watch, "_open_requests", lambda *arguments: asked.append(arguments) or [])
+    late = {"type": "movement", "number": "L-1", "kind": "receipt", "at": at(-40)}
+    await yard.hand_in("yard", {**late, "lines": [{"sku": "A-6", "qty": 1}]})
+    for _ in range(3):
+        await yard.later(seconds=15)
+    assert ([*skus[:-1], "Z-1"], []) == (yard.column(query), asked)
+
+
 async def test_a_run_finds_ages_signs_and_settles(yard: World) -> None:
     """One shipment is missing there and stock differs; the report verifies; what agrees later is settled by itself."""
     await yard.hand_in("yard", count(-60, {"sku": "X-1", "qty": 10}))
@@ -193,3 +223,26 @@ async def test_a_missing_statement_makes_the_run_partial_and_is_an_issue(yard: W
 
     (state,) = yard.column("select state from reconciliation_runs")
     assert ("partial", ["XD-REC-001"]) == (state, sorted(set(yard.issues())))
+
+
+async def test_a_comparison_is_narrowed_to_the_numbers_a_partner_knows(yard: World) -> None:
+    """Of two orders the partner states its own; without the pattern the other one is missing there."""
+    await yard.hand_in("erp", order("SO-1", ("HAMMER", 5)))
+    await yard.hand_in("erp", order("W-1", ("HAMMER", 2)))
+    await yard.later(minutes=5)
+    rows = [{"key": "SO-1", "sku": "H-100", "qty": 5}]
+    await yard.hand_in("yard", {"type": "books", "kind": "orders", "at": at(4), "rows": rows})
+
+    found = []
+    for numbers in ("", "SO-*"):
+        rules = f"""comparisons:
+  - {{comparison: orders, partner: reno, kind: orders, in_flight_minutes: 0, numbers: "{numbers}"}}
+runs:
+  - {{run: end-of-day}}
+"""
+        dated = pack_files(**{**MAPS, "rules__reconciliation": rules})
+        await yard.apply(files=dated)
+        report = await yard.hub.reconciling.run("acme", "", "olivia")
+        found.append((report.matched, [(one.difference.kind, one.difference.key) for one in report.differences]))
+
+    assert [(1, [("missing_there", "W-1")]), (1, [])] == found

@@ -11,6 +11,7 @@ import pytest
 
 from crossdock.bootstrap import Hub
 from crossdock.bootstrap.contracts import Contracts
+from crossdock.store import contracts as store
 from tests.scenarios.flow.world import START, World, order, pack_files, shipment, x12_997
 
 SHIPS = """
@@ -210,6 +211,29 @@ async def test_a_contract_taken_out_of_the_pack_takes_its_issues_with_it(world: 
     await world.later(minutes=1)
 
     assert ([], []) == (world.issues(), world.query("select * from expectations"))
+
+
+async def test_a_dropped_contract_goes_with_all_it_waited_for_however_much_others_wait_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With room for three rows a look, and five of a contract that stays: the five of the dropped one go, in turn."""
+    kept = SHIPS.replace("contract: reno-", "contract: a-reno-")
+    await watched(world, kept, SHIPS)
+    for number in range(5):
+        await world.hand_in("erp", order(f"SO-{number}"))
+    await world.later(minutes=1)
+    assert 10 == len(world.query("select * from expectations"))
+
+    monkeypatch.setattr(store, "ROWS_MAX", 3)
+    files = {**pack_files(), "contracts/0.yaml": kept}
+    await world.apply(files=files)
+    await world.later(minutes=1)
+    assert 5 + 2 == len(world.query("select * from expectations"))
+    assert 2 == len(world.query("select * from contract_states"))
+    await world.later(minutes=1)
+
+    for table in ("expectations", "contract_states"):
+        assert {"a-reno-ships-the-same-day"} == set(world.column(f"select contract from {table}"))
 
 
 async def test_the_watch_goes_on_behind_a_restart(world: World) -> None:

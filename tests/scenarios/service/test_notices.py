@@ -46,6 +46,11 @@ set: {to: recipient, title: title, body: body, topic: topic, events: events}
 
 async def with_rules(world: World, rules: str = RULES) -> None:
     """Apply the pack with notification rules and a way for each channel; let the rules begin."""
+    await world.apply(files=files_with(rules))
+    await world.later(minutes=1)
+
+
+def files_with(rules: str) -> dict[str, str]:
     files = pack_files()
     files["notifications.yaml"] = rules
     split = "{rule: may-split, kind: split_policy, split: quantities}"
@@ -57,8 +62,7 @@ async def with_rules(world: World, rules: str = RULES) -> None:
         files["routes.yaml"] += route
     files["maps/notice.yaml"] = MAP
     files["maps/erp-order.yaml"] = files["maps/erp-order.yaml"].replace("set:\n", "set:\n  email: email\n", 1)
-    await world.apply(files=files)
-    await world.later(minutes=1)
+    return files
 
 
 async def an_order(world: World, number: str = "SO-1", **more: Any) -> None:
@@ -148,6 +152,27 @@ async def test_who_unsubscribed_is_not_told_and_stays_so(world: World) -> None:
 
     assert [] == mails(world)
     assert {"unsubscribed"} == {reason for rule, _, reason in states(world) if rule.startswith("backorder")}
+
+
+async def test_what_no_route_takes_waits_and_is_told_when_there_is_one(world: World) -> None:
+    """Without a way for its channel a notice is not sent; a route is added, and it goes out once, a while later."""
+    await with_rules(world)
+    files = files_with(RULES)
+    without = [line for line in files["routes.yaml"].splitlines(True) if '"mail"' not in line]
+    await world.apply(files={**files, "routes.yaml": "".join(without)})
+    await world.later(hours=5)
+    await an_order(world)
+    await world.later(minutes=1)
+    assert ("backorder", "waiting", "no route takes channel mail") in states(world)
+    assert "XD-CFG-020" in world.issues()
+    assert 0 == len(world.query("select * from events where type = 'crossdock.notice.sent.v1'"))
+
+    await world.apply(files=files)
+    await world.later(minutes=20)
+    await world.later(minutes=20)
+
+    assert (1, ("backorder", "sent", "")) == (len(mails(world)), states(world)[0])
+    assert "XD-CFG-020" not in world.issues()
 
 
 async def test_what_another_system_tells_is_not_told_twice(world: World) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -129,7 +130,7 @@ class RequestTracker:
             "ContentType": "text/plain",
             "Priority": str(_PRIORITIES[case.priority]),
             "Requestor": settings.requestor or None,
-            "Due": case.due,
+            "Due": _utc(case.due),
         }
         given = {name: value for name, value in body.items() if value is not None}
         made = await self._api.tell("POST", "/ticket", given)
@@ -202,6 +203,17 @@ class RequestTracker:
     async def close(self) -> None:
         """Close the kept connections."""
         await self._api.close()
+
+
+def _utc(due: str | None) -> str | None:
+    """Return an instant as Request Tracker reads it: with any other offset than Z it would make it 1970."""
+    if due is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(due.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise Refused(f"{due[:40]!r} is no instant", code="XD-PTR-042") from error
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _quoted(text: str) -> str:

@@ -64,6 +64,7 @@ _INVOICE_FIELDS = ("number", "reference", "state", "lines.quantity", "lines.orig
 # What comes next in each state of a shipment that is ours.
 _NEXT = {"waiting": "assign_try", "assigned": "pick", "picked": "pack", "packed": "do", "shipped": "do"}
 _STEPS_MAX = 8
+_LAST_STATES = ("done", "posted", "paid")
 
 
 class TrytonSettings(msgspec.Struct, frozen=True):
@@ -223,17 +224,18 @@ class Tryton:
 
         async def question() -> FindResult:
             telling: Telling = decode_payload(outbound.content, Telling)
+            if isinstance(telling, Note):
+                there = await self._is_noted(telling)
+                return FindResult("found" if there else "absent", reference=telling.reference if there else "")
             if isinstance(telling, Ship):
-                record, done = await self._marked("stock.shipment.out", telling.reference, ("state",)), ("done",)
+                record = await self._marked("stock.shipment.out", telling.reference, ("state",))
             elif isinstance(telling, Invoice):
-                record, done = await self._marked("account.invoice", telling.reference, ("state",)), ("posted", "paid")
-            elif isinstance(telling, Note):
-                record, done = await self._noted(telling), ("",)
+                record = await self._marked("account.invoice", telling.reference, ("state",))
             else:
-                record, done = await self._inventory(telling), ("done",)
+                record = await self._inventory(telling)
             if record is None:
                 return FindResult("absent", detail=f"nothing in Tryton bears {telling.reference}")
-            if record["state"] in done:
+            if record["state"] in _LAST_STATES:
                 return FindResult("found", reference=str(record.get("number") or record["id"]))
             return FindResult("absent", detail=f"{telling.reference} is begun and {record['state']}")
 
@@ -387,17 +389,16 @@ class Tryton:
         return int(locations[0]["id"])
 
     async def _note(self, note: Note) -> PushResult:
-        if await self._noted(note) is None:
+        if not await self._is_noted(note):
             sale = await self._sale(note.sale)
             body = {"resource": f"sale.sale,{sale['id']}", "message": f"{note.reference} {note.text}"}
             await self._api.tell("POST", "/model/ir.note?f=message", body)
         return PushResult("done", reference=note.reference)
 
-    async def _noted(self, note: Note) -> dict[str, Any] | None:
+    async def _is_noted(self, note: Note) -> bool:
         sale = await self._sale(note.sale)
         notes = await self._search("ir.note", [["resource", "=", f"sale.sale,{sale['id']}"]], ("message",))
-        marked = next((one for one in notes if is_marked(one["message"], note.reference)), None)
-        return None if marked is None else {"id": marked["id"], "state": ""}
+        return any(is_marked(one["message"], note.reference) for one in notes)
 
     # -- Tryton's words
 

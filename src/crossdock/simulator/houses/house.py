@@ -15,7 +15,7 @@ from ..hub_port import HubPort
 from ..ledger import Ledger
 from ..pack_source import with_addresses
 from ..supply.party import Party
-from ..wire import Door, bearer, ingest_url
+from ..wire import Door, bearer, ingest_url, standard_webhook
 from ..world import clock_time
 from .erp import HouseErp, HouseOrder
 
@@ -40,6 +40,11 @@ class House:
         self._seed = seed
         self.erp = HouseErp(timeline, self.token("erp"))
         self.parties: list[Party] = [self.erp]
+        # Who signs its webhooks as Standard Webhooks say, with which secret; the others bear a key.
+        self.signing: dict[str, str] = {}
+        # What else of the pack's examples is replaced in connections, and the secrets that come with it.
+        self.addresses: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
         self.folders: dict[str, Path] = {}
         self.sites: list[Site] = []
         self.orders: Sequence[HouseOrder] = ()
@@ -80,14 +85,21 @@ class House:
         """Configure the hub with the pack, whose example addresses bear the template's name, and open the doors."""
         domain = template or self.tenant
         addresses = {f"https://{party.name}.{domain}.example": party.service.url for party in self.parties}
+        addresses |= self.addresses
         addresses |= {f"/srv/{domain}/{name}": str(folder) for name, folder in self.folders.items()}
         for party in self.parties:
             await hub.set_secret(self.tenant, f"{party.name}-token", self.token(party.name))
+        signing = {f"{name}-signing": secret for name, secret in self.signing.items()}
+        for name, secret in {**signing, **self.secrets}.items():
+            await hub.set_secret(self.tenant, name, secret)
         await hub.apply_pack(self.tenant, with_addresses(pack, addresses), "simulator")
         for party in self.parties:
-            key = await hub.create_key(self.tenant, "partner", party.name)
+            if party.name in self.signing:
+                signer = standard_webhook(self.signing[party.name])
+            else:
+                signer = bearer(await hub.create_key(self.tenant, "partner", party.name))
             url = ingest_url(hub.url, self.tenant, party.name)
-            party.door = Door(session, self.timeline, party.ledger, url, bearer(key))
+            party.door = Door(session, self.timeline, party.ledger, url, signer)
 
     def company(self, **more: Any) -> Company:
         """Return all books of the company."""

@@ -1,0 +1,1 @@
+"""Exchange documents with a partner's PostgreSQL by its procedures."""
