@@ -8,6 +8,7 @@ one: without in-flight adjustment, and without units.
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import time
@@ -344,9 +345,9 @@ def kinds_of(seeded: Iterable[Seed]) -> Counter[str]:
     return Counter(kind for _, kind, _ in seeded)
 
 
-def main(say: Callable[[str], Any] = print) -> int:
+def main(say: Callable[[str], Any] = print, seed: int = 1) -> int:
     """Print the figures as JSON; 0 when the real comparison found all and claimed nothing else."""
-    rows = measure()
+    rows = measure(seed)
     say(json.dumps([msgspec.to_builtins(row) for row in rows], indent=2))
     clean, blind, seeded, unitless = rows
     good = (
@@ -361,4 +362,6 @@ def main(say: Callable[[str], Any] = print) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    raise SystemExit(main(seed=parser.parse_args().seed))

@@ -14,13 +14,13 @@ from crossdock.config import Settings
 from crossdock.durable.identity import ManualClock
 from crossdock.simulator.clock import Timeline
 from crossdock.simulator.houses.play import play_day, settings_for
-from crossdock.simulator.houses.regional import TENANT, Regional
+from crossdock.simulator.houses.regional import TENANT, Regional, Server
 from crossdock.simulator.hub_api import HubApi
 from crossdock.simulator.pack_source import pack_files
 from crossdock.web.server import open_doors
 
 
-async def play(settings: Settings, folder: Path, seed: int = 1) -> tuple[dict[str, Any], Regional]:
+async def play(settings: Settings, folder: Path, server: Server, seed: int = 1) -> tuple[dict[str, Any], Regional]:
     """Play the day and return its report, and the partners with their books."""
     made: list[Regional] = []
 
@@ -30,7 +30,7 @@ async def play(settings: Settings, folder: Path, seed: int = 1) -> tuple[dict[st
         return hub
 
     def build(timeline: Timeline) -> list[Regional]:
-        made.append(Regional(seed, timeline, folder))
+        made.append(Regional(seed, timeline, folder, server))
         return made
 
     async def join(house: Any, hub: Any, session: Any) -> None:
@@ -46,8 +46,13 @@ async def play(settings: Settings, folder: Path, seed: int = 1) -> tuple[dict[st
 
 def main() -> int:
     """Print the report; 0 when nothing was lost, nothing happened twice, and the portal has just the invoices."""
+    if len(sys.argv) < 5:
+        print("usage: story.py HOST PORT DATABASE USER [PASSWORD]: an empty PostgreSQL database for the warehouse")
+        return 2
+    host, port, *names = sys.argv[1:]
+    server = Server(host, int(port), *names)
     with tempfile.TemporaryDirectory() as folder:
-        report, _ = asyncio.run(play(settings_for(Path(folder)), Path(folder)))
+        report, _ = asyncio.run(play(settings_for(Path(folder)), Path(folder), server))
     json.dump(report, sys.stdout, indent=2)
     print()
     return 0 if not (report["lost"] or report["double_effects"] or report["portal_differences"]) else 1

@@ -306,3 +306,17 @@ async def test_the_description_is_served(anyone: httpx.AsyncClient) -> None:
     served = (await anyone.get("/v1/openapi.json")).json()
 
     assert openapi.document()["paths"].keys() == served["paths"].keys()
+
+
+async def test_the_audit_names_no_address(app: Any, world: World) -> None:
+    """Who unsubscribed stands there by a hash, the same one each time, however the address is written."""
+    client = await _client(app, await world.key(TENANT, "agent"))
+    async with client:
+        for recipient in ("Ada@example.com", "ada@example.com"):
+            assert 200 == (await client.post("/v1/unsubscribes", json={"recipient": recipient})).status_code
+    objects = world.hub.store.read_now(
+        lambda connection: [row[0] for row in connection.query("select object from audit where action like 'notice.%'")]
+    )
+
+    assert 2 == len(objects) and 1 == len(set(objects))
+    assert objects[0].startswith("recipient/") and "@" not in objects[0]

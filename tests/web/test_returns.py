@@ -18,6 +18,13 @@ async def opened(anyone: httpx.AsyncClient, number: str) -> str:
     return str(answer.headers["location"])
 
 
+async def nonce(anyone: httpx.AsyncClient, order: str) -> str:
+    """Return the nonce of a fresh form."""
+    found = re.search(r'name="form" value="([^"]+)"', (await anyone.get(f"{order}/return")).text)
+    assert found is not None
+    return found[1]
+
+
 async def test_a_customer_asks_for_a_return_without_script(anyone: httpx.AsyncClient, world: World) -> None:
     """The form offers what may come back; afterwards the order's page shows the return and offers what is left."""
     order = await opened(anyone, "SO-1001")
@@ -25,14 +32,34 @@ async def test_a_customer_asks_for_a_return_without_script(anyone: httpx.AsyncCl
     assert "up to 2" in form.text and "up to 1" in form.text
     assert not re.search(r"<script|crossdock", form.text, re.IGNORECASE)
 
-    answer = await anyone.post(f"{order}/return", data={"quantity-0": "2", "condition-0": "damaged"})
+    chosen = {"quantity-0": "1", "condition-0": "damaged"}
+    first, second = await nonce(anyone, order), await nonce(anyone, order)
+    for form in (first, first, second):
+        answer = await anyone.post(f"{order}/return", data={**chosen, "form": form})
+        await world.settle()
     assert (303, f"{order}#h-returns") == (answer.status_code, answer.headers["location"])
     await world.settle()
     page = (await anyone.get(order)).text
-    assert "RMA-SO-1001-2" in page
+    # The first form was sent twice and is one return; the second asks for one more of the same, which is another.
+    assert "RMA-SO-1001-2" in page and "RMA-SO-1001-3" in page and "RMA-SO-1001-4" not in page
     assert "Accepted: please send the goods" in page
     again = await anyone.get(f"{order}/return")
     assert "are returned, or on their way back, already" in again.text
+    third = await anyone.post(f"{order}/return", data={**chosen, "form": await nonce(anyone, order)})
+    assert 422 == third.status_code and "already" in third.text
+    await world.settle()
+    assert "RMA-SO-1001-4" not in (await anyone.get(order)).text
+
+
+async def test_requests_to_return_are_limited(app: Any, anyone: httpx.AsyncClient, world: World) -> None:
+    """One address may not go on asking, as it may not go on looking orders up."""
+    order = await opened(anyone, "SO-1001")
+    limit = world.hub.settings.limits.portal_lookups_per_minute
+    transport = httpx.ASGITransport(app, client=("203.0.113.9", 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="http://hub.test") as eager:
+        codes = [(await eager.post(f"{order}/return", data={})).status_code for _ in range(limit + 1)]
+
+    assert [422] * limit + [429] == codes
 
 
 @pytest.mark.parametrize(
@@ -42,6 +69,7 @@ async def test_a_customer_asks_for_a_return_without_script(anyone: httpx.AsyncCl
         ({"quantity-1": "many"}, "many is no number"),
         ({"quantity-1": "-1"}, "-1 cannot come back"),
         ({"quantity-1": "1", "condition-1": "eaten"}, "in which condition"),
+        ({"quantity-1": "1"}, "was not complete"),
     ],
 )
 async def test_what_is_filled_in_wrongly_is_said_and_kept(

@@ -25,14 +25,15 @@ class ByHand:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    async def ask_to_return(self, tenant_id: str, request: ReturnRequest, actor: str) -> Any:
+    async def ask_to_return(self, tenant_id: str, request: ReturnRequest, actor: str, form: str = "") -> Any:
         """Begin a return; return its state (`processes.returns.state.ReturnState`), judged line by line.
 
-        The hub gives the number. Raises NotFound for an unknown order.
+        The hub gives the number. Raises NotFound for an unknown order, `SentAgain` where the form with this nonce was
+        taken before.
         """
         return await self._write(
             tenant_id,
-            lambda writing: ask_to_return(writing, request),
+            lambda writing: ask_to_return(writing, request, form),
             actor,
             "return.request",
             f"order/{request.order_number}",

@@ -35,6 +35,8 @@ class Reconciling:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._watch_due_at = hub.clock.now()
+        # How far the open drifts of each tenant have been read; they are read in turns.
+        self._read_to: dict[str, stock_watch.Place] = {}
         self._due: dict[tuple[str, str, str], datetime | None] = {}
 
     async def tick(self) -> None:
@@ -61,12 +63,16 @@ class Reconciling:
 
     async def _watch(self, tenant_id: str, now: datetime) -> None:
         configuration = self._hub.configuration(tenant_id)
-        if configuration is None or not await self._hub.store.read(lambda found: stock_watch.is_due(found, tenant_id)):
+        if configuration is None:
             return
-        ids = self._hub.writer_ids
-        await self._hub.pipeline.write(
-            lambda connection: stock_watch.watch(connection, configuration, ids=ids, now=now)
-        )
+        behind = self._read_to.get(tenant_id, stock_watch.BEGINNING)
+        seen = await self._hub.store.read(lambda found: stock_watch.look(found, configuration, now, behind))
+        self._read_to[tenant_id] = seen.read_to
+        if seen:
+            ids = self._hub.writer_ids
+            await self._hub.pipeline.write(
+                lambda connection: stock_watch.enter(connection, tenant_id, seen, ids=ids, now=now)
+            )
 
     async def _last(self, tenant_id: str, run: Run) -> datetime | None:
         known = self._due.get((tenant_id, run.run, run.cron))
@@ -96,8 +102,12 @@ class Reconciling:
         run, now = runs.run_named(configuration, name), self._hub.clock.now()
         seed, ids = self.signing_seed(), self._hub.writer_ids
 
+        compared = await self._hub.store.read(
+            lambda connection: runs.compare_books(connection, configuration, run, now)
+        )
+
         def make(connection: Connection) -> reports.Report:
-            return runs.make_run(connection, configuration, run, ids=ids, now=now, seed=seed, actor=actor)
+            return runs.make_run(connection, configuration, run, compared, ids=ids, now=now, seed=seed, actor=actor)
 
         return await self._hub.pipeline.write(make)
 

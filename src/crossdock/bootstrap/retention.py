@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from ..durable.identity import Clock, to_micros
-from ..durable.retention import DAY_MICROS, SETTLED_ORDERS, Periods, first_id, periods_of
+from ..durable.retention import DAY_MICROS, Periods, first_id, periods_of
 from ..errors import NotFound
 from ..governance import audit
 from ..governance.configuration import Configuration
@@ -196,11 +196,15 @@ def _plan(tenant_id: str, periods: Periods, now: int, *, dry: bool) -> list[tupl
         stages.append(("issues", partial(_timed, store.issues, tenant_id, cut(periods.messages), dry), ""))
     if periods.orders is not None:
         before = cut(periods.orders)
-        stages.append(("orders", partial(_timed, store.orders, tenant_id, before, dry), (SETTLED_ORDERS[0], "")))
+        stages.append(("orders", partial(_timed, store.aggregates, tenant_id, before, dry), (0, "")))
         stages.append(("events", partial(_timed, store.events, tenant_id, before, dry), -1))
+    for period, days in (("messages", periods.messages), ("orders", periods.orders)):
+        if days is not None:
+            for table in store.SETTLED_ROWS[period]:
+                stages.append((table, partial(_table, store.settled, table, tenant_id, cut(days), dry), ()))
     if periods.receipts is not None:
         for table in store.MEMORIES:
-            stages.append((table, partial(_memories, table, tenant_id, cut(periods.receipts), dry), ()))
+            stages.append((table, partial(_table, store.memories, table, tenant_id, cut(periods.receipts), dry), ()))
     return stages
 
 
@@ -222,5 +226,13 @@ def _timed(
     return remove(connection, tenant_id, after, before, BATCH_ROWS, dry=dry)
 
 
-def _memories(table: str, tenant_id: str, before: int, dry: bool, connection: Connection, after: Any) -> Seen:
-    return store.memories(connection, table, tenant_id, after or None, before, 5 * BATCH_ROWS, dry=dry)
+def _table(
+    remove: Callable[..., Seen],
+    table: str,
+    tenant_id: str,
+    before: int,
+    dry: bool,
+    connection: Connection,
+    after: Any,
+) -> Seen:
+    return remove(connection, table, tenant_id, after or None, before, 5 * BATCH_ROWS, dry=dry)

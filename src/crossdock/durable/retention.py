@@ -19,14 +19,14 @@ _PERIOD = re.compile(r"([1-9][0-9]{0,4})d")
 # Nothing more happens to these by itself. A failed message, or a rejected document, may go when its issue is closed.
 SETTLED_INBOUND = ("processed", "failed", "ignored", "duplicate", "superseded", "discarded")
 SETTLED_OUTBOUND = ("sent", "discarded")
-SETTLED_ORDERS = ("shipped", "delivered", "partly_returned", "returned", "cancelled")
 
 
 class RetentionSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How long a tenant, or one connection, keeps what: days, such as `30d`; empty keeps it for ever.
 
     `payloads`: the bytes; digest and size stay. `messages`: messages and their documents and attempts. `receipts`: the
-    memory that absorbs repetitions, at least 90d. `orders`: finished orders with their events.
+    memory that absorbs repetitions, at least 90d. `orders`: finished orders, returns, purchases, loads and claims with
+    their events, and what is settled of stock, statements, reconciliation and notices.
     A connection says `payloads` and `messages` for itself; the rest is the tenant's.
     """
 

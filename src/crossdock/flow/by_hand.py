@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 
 from ..canonical.returns import ReturnRequest
-from ..durable.identity import Ids
+from ..durable.identity import Ids, to_micros
 from ..errors import Conflict, NotFound
 from ..governance.configuration import Configuration
 from ..processes.order_state import OrderState
 from ..processes.outcome import Outcome
+from ..store import idempotency
 from ..store.engine import Connection
 from .batch import Batch
 from .orchestrate import Health, Orchestration
@@ -37,6 +38,10 @@ class Writing(msgspec.Struct):
     mode_of: SendMode
     now: datetime
     configuration_of: Callable[[str, str], Configuration]
+
+
+class SentAgain(Conflict):
+    """The same form was sent before, and what it asks for is done."""
 
 
 class Refused(Conflict):
@@ -92,11 +97,15 @@ def next_return_number(order: OrderState) -> str:
     return f"RMA-{order.order.number}-{count}"
 
 
-def ask_to_return(writing: Writing, request: ReturnRequest) -> tuple[Batch, Any]:
+def ask_to_return(writing: Writing, request: ReturnRequest, form: str = "") -> tuple[Batch, Any]:
     """Begin a return by a person's word; without a number of its own it gets the next of its order.
 
-    Raises NotFound for an unknown order.
+    The same `form` (its nonce) begins one return: sent again it raises `SentAgain`. Raises NotFound for an unknown
+    order.
     """
+    place = (writing.tenant_id, f"order/{request.order_number}", "portal.return", form)
+    if form and not idempotency.take(writing.connection, *place, to_micros(writing.now)):
+        raise SentAgain()
     order = Orchestration(Batch(writing.connection, writing.ids, writing.now), writing.health, parked=False).order(
         writing.tenant_id, request.order_number
     )

@@ -268,7 +268,8 @@ def _is_customer(configuration: Configuration, row: NoticeRow) -> bool:
 
 
 def _record(batch: Batch, configuration: Configuration, word: str, row: NoticeRow) -> None:
-    data = {"rule": row.rule, "recipient": row.recipient, "channel": row.channel, "title": row.title}
+    # The journal names the notice, never the address: events go to subscribers and outlive the notice.
+    data = {"rule": row.rule, "notice": row.notice_id, "channel": row.channel, "title": row.title}
     batch.record(
         batch.event(
             configuration.tenant_id,

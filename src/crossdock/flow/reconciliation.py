@@ -1,6 +1,7 @@
 """Make a run: our record of each kind, the partner's newest statement, the comparison, the ages, the signed report.
 
-Everything of a run is one transaction: the differences, the run and its report never disagree in the record.
+`compare_books` reads and compares, on one snapshot; `make_run` writes what came of it in one transaction: the
+differences, the run and its report never disagree in the record.
 """
 
 from __future__ import annotations
@@ -45,20 +46,18 @@ _EVENTS: dict[str, tuple[str, Any]] = {
 }
 
 
-def make_run(
-    connection: Connection,
-    configuration: Configuration,
-    run: Run,
-    *,
-    ids: Ids,
-    now: datetime,
-    seed: bytes,
-    actor: str,
-) -> reports.Report:
-    """Compare, age, report and sign; return the report. `seed` is the 32 bytes of the installation's signing key."""
-    rules, tenant_id = reconciliation_rules(configuration), configuration.tenant_id
+class Compared(msgspec.Struct, frozen=True):
+    """What was compared of a run, how each comparison went, and (by name) what came of those that could be made."""
+
+    wanted: list[Comparison]
+    made: list[reports.ComparisonReport]
+    outcomes: dict[str, Outcome]
+
+
+def compare_books(connection: Connection, configuration: Configuration, run: Run, now: datetime) -> Compared:
+    """Compare our record with the partners' newest statements. Reads only."""
+    rules, tenant_id, at = reconciliation_rules(configuration), configuration.tenant_id, to_micros(now)
     wanted = [one for one in rules.comparisons if not run.comparisons or one.comparison in run.comparisons]
-    run_id, at = ids.new("rec", now), to_micros(now)
     made: list[reports.ComparisonReport] = []
     outcomes: dict[str, Outcome] = {}
     for one in wanted:
@@ -80,6 +79,23 @@ def make_run(
                 len(outcome.differences),
             )
         )
+    return Compared(wanted, made, outcomes)
+
+
+def make_run(
+    connection: Connection,
+    configuration: Configuration,
+    run: Run,
+    compared: Compared,
+    *,
+    ids: Ids,
+    now: datetime,
+    seed: bytes,
+    actor: str,
+) -> reports.Report:
+    """Age, report and sign; return the report. `seed` is the 32 bytes of the installation's signing key."""
+    wanted, made, outcomes = compared.wanted, compared.made, compared.outcomes
+    tenant_id, run_id, at = configuration.tenant_id, ids.new("rec", now), to_micros(now)
     aged = _aged(connection, configuration, wanted, outcomes, ids, at, run_id)
     last = reconciliation.runs(connection, tenant_id, "", 1)
     partial = any(one.state == "missing" for one in made)

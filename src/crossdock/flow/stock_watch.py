@@ -1,4 +1,8 @@
-"""Find out why snapshots differed from what was expected, tell people, and see drifts settle. Outside the cycle."""
+"""Find out why snapshots differed from what was expected, tell people, and see drifts settle. Outside the cycle.
+
+`look` reads: what waits to be judged comes first, whatever is open beside it; the open ones are read in pages, to see
+which have settled. `enter` writes what came of it.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +31,39 @@ MICROS_PER_MINUTE = 60_000_000
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _decode_order = msgspec.json.Decoder(OrderState).decode
 Rows = list[Any]
+# Site, item and drift: how far the open drifts have been read.
+Place = tuple[str, str, str]
+BEGINNING: Place = ("", "", "")
 
 
-def is_due(connection: Connection, tenant_id: str) -> bool:
-    """Tell whether any drift waits to be judged or settled."""
-    return bool(drifts.unsettled(connection, tenant_id, 1))
+class Watched(msgspec.Struct):
+    """What a look found: rows to judge (`drifts.judge`) with their faults by drift, and what is settled, with why.
+
+    `read_to` is where the next look at the open drifts goes on.
+    """
+
+    judged: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
+    faults: dict[str, issues.Fault] = msgspec.field(default_factory=dict)
+    gone: dict[str, str] = msgspec.field(default_factory=dict)
+    read_to: Place = BEGINNING
+
+    def __bool__(self) -> bool:
+        return bool(self.judged or self.gone)
 
 
-def watch(connection: Connection, configuration: Configuration, *, ids: Ids, now: datetime) -> int:
-    """Judge every drift that is not settled; return how many settled by themselves."""
+def look(connection: Connection, configuration: Configuration, now: datetime, behind: Place = BEGINNING) -> Watched:
+    """Judge the drifts that wait for it, and see which of these and of a page of open ones are settled. Reads only."""
     tenant_id, at = configuration.tenant_id, to_micros(now)
     rules = inventory_rules(configuration)
     units = UnitTable(configuration.lookups.get(TABLE, {}))
-    rows = list(drifts.unsettled(connection, tenant_id, DRIFTS_MAX))
-    small = [row for row in rows if abs(_amount(row)) <= rules.tolerance]
-    gone = {row[0]: "within the tolerance" for row in small}
-    gone.update(_corrected([row for row in rows if row[0] not in gone]))
+    rows, read_to = _rows(connection, tenant_id, behind)
+    seen = Watched(read_to=read_to)
+    seen.gone.update({row[0]: "within the tolerance" for row in rows if abs(_amount(row)) <= rules.tolerance})
+    seen.gone.update(_corrected([row for row in rows if row[0] not in seen.gone]))
     by_site: dict[str, Rows] = {}
     for row in rows:
-        if row[0] not in gone:
+        if row[0] not in seen.gone:
             by_site.setdefault(row[1], []).append(row)
-    judged, faults = [], []
     for site, mine in by_site.items():
         moves = [
             movement_of(row)
@@ -55,39 +71,59 @@ def watch(connection: Connection, configuration: Configuration, *, ids: Ids, now
                 connection, tenant_id, site, min(row[9] for row in mine), max(row[10] for row in mine)
             )
         ]
-        requests = _open_requests(connection, tenant_id, site, {row[2] for row in mine})
+        waiting = []
         for row in mine:
             between = [move for move in moves if move.sku == row[2] and row[9] < move.moved_at <= row[10]]
-            late = _late(between, row)
-            if references := settled_by(_amount(row), late):
-                gone[row[0]] = "confirmed late: " + ", ".join(references)
-                continue
-            if row[5] == "open":
-                continue
+            if references := settled_by(_amount(row), _late(between, row)):
+                seen.gone[row[0]] = "confirmed late: " + ", ".join(references)
+            elif row[5] != "open":
+                waiting.append((row, [move for move in between if move.recorded_at <= row[16]]))
+        if not waiting:
+            continue
+        requests = _open_requests(connection, tenant_id, site, {row[2] for row, _ in waiting})
+        for row, known in waiting:
             siblings = [_difference(one) for one in mine if one[2] == row[2] and one[10] == row[10]]
-            known = [move for move in between if move.recorded_at <= row[16]]
             found = suspects_of(_difference(row), siblings, known, requests, units.slips(row[2]), row[10])
             first, due = found[0], row[10] + rules.confirm_within_minutes * MICROS_PER_MINUTE
             state = "timing" if is_timing(first, at, due) else "open"
-            judged.append(
-                (
-                    state,
-                    first.kind,
-                    due,
-                    first.confidence,
-                    first.reference,
-                    first.reason,
-                    _encode(found),
-                    tenant_id,
-                    row[0],
-                )
-            )
+            words = (first.kind, due, first.confidence, first.reference, first.reason, _encode(found))
+            if (state, *words) != (row[5], row[6], row[11], *row[12:15], bytes(row[15])):
+                seen.judged.append((state, *words, tenant_id, row[0]))
             if state == "open":
-                faults.append(_fault(tenant_id, row, first.reason))
-    drifts.judge(connection, judged)
+                seen.faults[row[0]] = _fault(tenant_id, row, first.reason)
+    return seen
+
+
+def _rows(connection: Connection, tenant_id: str, behind: Place) -> tuple[Rows, Place]:
+    """Return what waits to be judged, the open drifts of the same items, and a page of the other open ones."""
+    waiting = list(drifts.waiting(connection, tenant_id, DRIFTS_MAX))
+    page = drifts.open_behind(connection, tenant_id, behind, DRIFTS_MAX)
+    items: dict[str, set[str]] = {}
+    for row in waiting:
+        items.setdefault(row[1], set()).add(row[2])
+    found = {row[0]: row for row in (*waiting, *page)}
+    for site, skus in items.items():
+        beside = drifts.open_of(connection, tenant_id, site, sorted(skus), DRIFTS_MAX)
+        found.update({row[0]: row for row in beside})
+    last = page[-1] if len(page) == DRIFTS_MAX else None
+    return sorted(found.values(), key=_place), BEGINNING if last is None else _place(last)
+
+
+def _place(row: Any) -> Place:
+    return (row[1], row[2], row[0])
+
+
+def enter(connection: Connection, tenant_id: str, seen: Watched, *, ids: Ids, now: datetime) -> int:
+    """Write what a look found, but of drifts that a person settled meanwhile; return how many settled."""
+    at = to_micros(now)
+    states = drifts.states_of(connection, tenant_id, [*seen.gone, *(row[-1] for row in seen.judged)])
+    lasting = {drift_id for drift_id, state in states.items() if state != "settled"}
+    gone = {drift_id: words for drift_id, words in seen.gone.items() if drift_id in lasting}
+    drifts.judge(connection, [row for row in seen.judged if row[-1] in lasting])
     drifts.settle(connection, [(at, "the hub", words, tenant_id, drift_id) for drift_id, words in gone.items()])
     for drift_id, words in gone.items():
         issues.resolve_objects(connection, tenant_id, [drift_id], words, at)
+    faults = [fault for drift_id, fault in seen.faults.items() if drift_id in lasting]
     if faults:
         issues.raise_faults(connection, faults, ids=ids, now_micros=at)
     return len(gone)

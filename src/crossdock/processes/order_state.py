@@ -96,6 +96,9 @@ FULFILLMENT_ARROWS: dict[str, dict[str, str]] = {
 
 ACTIVE_STATES = frozenset(state for state, arrows in FULFILLMENT_ARROWS.items() if arrows is not _LATE)
 
+# How many returns of one order there may be.
+RETURNS_MAX = 500
+
 
 class RequestedLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of a fulfillment. `withdrawn` was short, refused or cancelled; `picked` has left neither."""

@@ -39,7 +39,8 @@ class Process(msgspec.Struct, frozen=True):
     `kind` leads its subjects (`return/RMA-1001`), `prefix` its ids (`ret`). `state` is the type its state is stored as.
     `summary` derives what lists show. `policy` is the type of `rules/<kind>.yaml` in a pack, with a default for every
     field; None where the process takes no rules. `takes` are the event types it takes besides those the catalogue gives
-    to its kind. `others` names the aggregates whose states the decision looks at (`context.others`), by subject.
+    to its kind. `settled` are the statuses in which nothing more is waited for: retention may remove such an aggregate.
+    `others` names the aggregates whose states the decision looks at (`context.others`), by subject.
     """
 
     kind: str
@@ -47,6 +48,7 @@ class Process(msgspec.Struct, frozen=True):
     state: Any
     decide: Callable[[Any, Event, DecisionContext], Outcome]
     summary: Callable[[Any], AggregateSummary]
+    settled: tuple[str, ...]
     policy: Any = None
     sites: Callable[[Any], tuple[str, ...]] = _none
     others: Callable[[Any, Event], tuple[str, ...]] = _no_others
@@ -63,6 +65,7 @@ ORDERS = Process(
     state=OrderState,
     decide=order_fulfillment.decide,
     summary=order_summary,
+    settled=("shipped", "delivered", "partly_returned", "returned", "cancelled"),
     sites=_order_sites,
 )
 
@@ -72,6 +75,7 @@ PURCHASES = Process(
     state=purchase_state.PurchaseState,
     decide=decide_purchase,
     summary=purchase_state.summary,
+    settled=("closed", "cancelled"),
     policy=PurchaseRules,
     sites=purchase_state.sites,
 )
@@ -82,6 +86,7 @@ LOADS = Process(
     state=load_state.LoadState,
     decide=freight.decide,
     summary=load_state.summary,
+    settled=("settled", "cancelled"),
     policy=LoadRules,
     sites=load_state.sites,
 )
@@ -92,6 +97,7 @@ CLAIMS = Process(
     state=claims.ClaimState,
     decide=claims.decide,
     summary=claims.summary,
+    settled=claims.ENDED,
     policy=claims.ClaimRules,
 )
 
@@ -101,6 +107,7 @@ RETURNS = Process(
     state=return_state.ReturnState,
     decide=returns.decide,
     summary=return_state.summary,
+    settled=return_state.ENDED,
     policy=ReturnRules,
     sites=return_state.sites,
     others=returns.others,

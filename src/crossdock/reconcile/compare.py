@@ -8,9 +8,11 @@ shortly before the statement that it cannot have arrived yet is a matter of timi
 from __future__ import annotations
 
 import difflib
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -24,8 +26,13 @@ ZERO = Decimal(0)
 MICROS_PER_MINUTE = 60_000_000
 _NUMBERS_ALIKE_MIN = 0.6
 _SUMS_MAX = 4_096
+# So many rows at most are looked at for each row that has no partner: the time grows with the rows, not their square.
+CANDIDATES_MAX = 20
 
 Place = tuple[str, str, str]
+# Site, item, lot and status.
+Shelf = tuple[str, str, str, str]
+_RESPECTS: dict[int, DifferenceKind] = {0: "wrong_site", 2: "lot", 3: "status"}
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -126,7 +133,7 @@ def _compare_entries(ours: list[Record], theirs: list[Record], limits: Limits, u
             _compare_pair(outcome, _summed(rows), other, limits, units)
     left_theirs = dict(yours.items())
     left_ours = _other_lot(outcome, left_ours, left_theirs, number)
-    left_ours = _other_number(outcome, left_ours, left_theirs, limits)
+    left_ours = _other_number(outcome, left_ours, left_theirs, limits, number)
     for record in left_ours:
         if limits.on_its_way(record.at, limits.as_of):
             outcome.timing += 1
@@ -200,45 +207,89 @@ def _slipped(ours: Decimal, theirs: Decimal, factors: Sequence[Decimal]) -> bool
 
 def _other_lot(outcome: Outcome, left: list[Record], theirs: dict[Place, list[Record]], number: object) -> list[Record]:
     """Take out pairs that differ in their lot alone."""
-    by_number: dict[tuple[str, str], list[Place]] = defaultdict(list)
-    for place in theirs:
-        by_number[place[:2]].append(place)
+    alike: dict[tuple[str, str, Decimal | None], list[Place]] = defaultdict(list)
+    for place in reversed(theirs):
+        alike[(*place[:2], _summed(theirs[place]).quantity)].append(place)
     rest = []
     for record in left:
-        places = by_number.get((number(record.key), record.sku), [])  # type: ignore[operator]
-        found = next((one for one in places if _summed(theirs[one]).quantity == record.quantity), None)
-        if found is None:
+        places = alike.get((number(record.key), record.sku, record.quantity))  # type: ignore[operator]
+        if not places:
             rest.append(record)
             continue
-        places.remove(found)
+        found = places.pop()
         outcome.differences.append(_difference("lot", record, _summed(theirs.pop(found))))
     return rest
 
 
 def _other_number(
-    outcome: Outcome, left: list[Record], theirs: dict[Place, list[Record]], limits: Limits
+    outcome: Outcome, left: list[Record], theirs: dict[Place, list[Record]], limits: Limits, number: object
 ) -> list[Record]:
     """Take out pairs that are the same thing under another number: alike in all else, a bit in the number."""
-    alike: dict[tuple[object, ...], list[Place]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[Place]] = defaultdict(list)
     for place, rows in theirs.items():
-        alike[_content(_summed(rows))].append(place)
+        groups[_content(_summed(rows))].append(place)
+    alike = {content: _Alike(places) for content, places in groups.items()}
     rest = []
     for record in left:
-        places = alike.get(_content(record), [])
+        places = alike.get(_content(record))
         best, best_ratio = None, _NUMBERS_ALIKE_MIN
-        for place in places:
+        for place in places.near(number(record.key)) if places is not None else ():  # type: ignore[operator]
             other = theirs[place][0]
             if record.at and other.at and abs(record.at - other.at) > (limits.late_minutes or 60) * MICROS_PER_MINUTE:
                 continue
             ratio = difflib.SequenceMatcher(None, record.key.upper(), other.key.upper()).ratio()
             if ratio >= best_ratio:
                 best, best_ratio = place, ratio
-        if best is None:
+        if best is None or places is None:
             rest.append(record)
             continue
-        places.remove(best)
+        places.take(best)
         outcome.differences.append(_difference("identifier", record, _summed(theirs.pop(best))))
     return rest
+
+
+class _Alike:
+    """Rows that are alike in all but their number, to be asked for those whose number is near another.
+
+    Near are all where there are few, else those with the same digits, and the neighbours in the order of the numbers
+    read from the front and from the back: one wrong character leaves one of these as it is.
+    """
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self._places = dict.fromkeys(places)
+        self._digits: dict[str, dict[Place, None]] = defaultdict(dict)
+        self._orders: tuple[list[tuple[str, Place]], list[tuple[str, Place]]] = ([], [])
+        if len(self._places) > CANDIDATES_MAX:
+            for place in self._places:
+                self._digits[_digits(place[0])][place] = None
+            forward, backward = (
+                ((place[0], place) for place in self._places),
+                ((place[0][::-1], place) for place in self._places),
+            )
+            self._orders = (sorted(forward), sorted(backward))
+
+    def near(self, number: str) -> list[Place]:
+        """Return at most `CANDIDATES_MAX` rows."""
+        if len(self._places) <= CANDIDATES_MAX:
+            return list(self._places)
+        found = dict.fromkeys(islice(self._digits.get(_digits(number), ()), CANDIDATES_MAX // 2))
+        side = (CANDIDATES_MAX - len(found)) // 4
+        for order, wanted in zip(self._orders, (number, number[::-1]), strict=True):
+            middle = bisect_left(order, (wanted, ("", "", "")))
+            found.update(dict.fromkeys(place for _, place in order[max(0, middle - side) : middle + side]))
+        return list(found)
+
+    def take(self, place: Place) -> None:
+        """Leave a row out from now on."""
+        del self._places[place]
+        self._digits.get(_digits(place[0]), {}).pop(place, None)
+        for order, text in zip(self._orders, (place[0], place[0][::-1]), strict=True):
+            if order:
+                del order[bisect_left(order, (text, place))]
+
+
+def _digits(number: str) -> str:
+    return "".join(one for one in number if one.isdigit()).lstrip("0")
 
 
 def _content(record: Record) -> tuple[object, ...]:
@@ -308,6 +359,9 @@ def _compare_stock(
 def _explained(difference: Decimal, moves: Sequence[Move]) -> bool:
     """Tell whether a difference is made of movements that are here and not yet there."""
     sums = {ZERO}
+    # More than all of them together is made of none.
+    if abs(difference) > sum((abs(move.delta) for move in moves), ZERO):
+        return False
     for move in sorted(moves, key=lambda one: -one.at):
         sums |= {total - move.delta for total in sums}
         if difference in sums:
@@ -327,58 +381,72 @@ def _name_stock(
     under_way: Mapping[tuple[str, str, str, str], Sequence[Move]],
 ) -> None:
     """Name each shelf that differs; two that cancel each other out are one difference."""
-    by_sku: dict[str, list[tuple[str, str, str, str]]] = defaultdict(list)
+    counterparts, done = _Counterparts(differing, under_way), set[Shelf]()
     for shelf in sorted(differing):
-        by_sku[shelf[1]].append(shelf)
-    for shelves in by_sku.values():
-        done: set[tuple[str, str, str, str]] = set()
-        for shelf in shelves:
-            if shelf in done:
-                continue
-            done.add(shelf)
-            other, kind = _counterpart(shelf, shelves, differing, done, under_way)
-            if other is not None and kind is not None:
-                done.add(other)
-                # What we have and they do not stands on our shelf; theirs is the other one.
-                place, there = (shelf, other) if differing[shelf] < 0 else (other, shelf)
-                words = {"status": there[3], "lot": there[2], "wrong_site": there[0]}[kind]
-                outcome.differences.append(
-                    _shelf(
-                        kind, place, mine.get(place, ZERO), yours.get(place, ZERO), f"{-differing[place]:f} in {words}"
-                    )
-                )
-                continue
-            here, there_now = mine.get(shelf, ZERO), yours.get(shelf, ZERO)
-            if limits.units and _slipped(here, there_now, units.slips(shelf[1])):
-                single: DifferenceKind = "unit"
-            elif shelf not in yours:
-                single = "missing_there"
-            elif shelf not in mine:
-                single = "missing_here"
-            else:
-                single = "quantity"
-            outcome.differences.append(_shelf(single, shelf, here, there_now))
+        if shelf in done:
+            continue
+        counterparts.take(shelf)
+        counterpart = counterparts.of(shelf)
+        if counterpart is not None:
+            other, kind = counterpart
+            done.add(other)
+            counterparts.take(other)
+            # What we have and they do not stands on our shelf; theirs is the other one.
+            place, there = (shelf, other) if differing[shelf] < 0 else (other, shelf)
+            words = {"status": there[3], "lot": there[2], "wrong_site": there[0]}[kind]
+            outcome.differences.append(
+                _shelf(kind, place, mine.get(place, ZERO), yours.get(place, ZERO), f"{-differing[place]:f} in {words}")
+            )
+            continue
+        here, there_now = mine.get(shelf, ZERO), yours.get(shelf, ZERO)
+        if limits.units and _slipped(here, there_now, units.slips(shelf[1])):
+            single: DifferenceKind = "unit"
+        elif shelf not in yours:
+            single = "missing_there"
+        elif shelf not in mine:
+            single = "missing_here"
+        else:
+            single = "quantity"
+        outcome.differences.append(_shelf(single, shelf, here, there_now))
 
 
-def _counterpart(
-    shelf: tuple[str, str, str, str],
-    shelves: Sequence[tuple[str, str, str, str]],
-    differing: Mapping[tuple[str, str, str, str], Decimal],
-    done: set[tuple[str, str, str, str]],
-    under_way: Mapping[tuple[str, str, str, str], Sequence[Move]],
-) -> tuple[tuple[str, str, str, str] | None, DifferenceKind | None]:
-    for other in shelves:
+class _Counterparts:
+    """Shelves that differ, to be asked for one that is unlike another in a single respect and cancels it out."""
+
+    def __init__(self, differing: Mapping[Shelf, Decimal], under_way: Mapping[Shelf, Sequence[Move]]) -> None:
+        self._differing, self._under_way = differing, under_way
+        self._by_amount: dict[tuple[object, ...], dict[Shelf, None]] = defaultdict(dict)
+        self._by_sign: dict[tuple[object, ...], dict[Shelf, None]] = defaultdict(dict)
+        for shelf in sorted(differing):
+            for _, by_amount, by_sign in self._keys(shelf, 1):
+                self._by_amount[by_amount][shelf] = self._by_sign[by_sign][shelf] = None
+
+    def _keys(self, shelf: Shelf, sign: int) -> Iterable[tuple[int, tuple[object, ...], tuple[object, ...]]]:
+        amount = self._differing[shelf] * sign
+        for respect in _RESPECTS:
+            rest = (respect, *shelf[:respect], *shelf[respect + 1 :])
+            yield respect, (*rest, amount), (*rest, amount > 0)
+
+    def take(self, shelf: Shelf) -> None:
+        """Leave a shelf out from now on."""
+        for _, by_amount, by_sign in self._keys(shelf, 1):
+            self._by_amount[by_amount].pop(shelf, None)
+            self._by_sign[by_sign].pop(shelf, None)
+
+    def of(self, shelf: Shelf) -> tuple[Shelf, DifferenceKind] | None:
+        """Return the other shelf and in which respect it is unlike, or None."""
+        equal, near = [], []
+        for respect, by_amount, by_sign in self._keys(shelf, -1):
+            equal += [(other, _RESPECTS[respect]) for other in islice(self._by_amount.get(by_amount, ()), 1)]
+            near += [(other, _RESPECTS[respect]) for other in islice(self._by_sign.get(by_sign, ()), CANDIDATES_MAX)]
+        if equal:
+            return min(equal)
         # Goods that left one of the two meanwhile may blur the picture.
-        rest = differing[other] + differing[shelf]
-        if other in done or differing[other] * differing[shelf] > 0:
-            continue
-        if rest and not _explained(rest, (*under_way.get(shelf, ()), *under_way.get(other, ()))):
-            continue
-        unlike = [place for place in (0, 2, 3) if other[place] != shelf[place]]
-        if len(unlike) == 1:
-            kinds: dict[int, DifferenceKind] = {0: "wrong_site", 2: "lot", 3: "status"}
-            return other, kinds[unlike[0]]
-    return None, None
+        for other, kind in sorted(near)[:CANDIDATES_MAX]:
+            rest = self._differing[other] + self._differing[shelf]
+            if _explained(rest, (*self._under_way.get(shelf, ()), *self._under_way.get(other, ()))):
+                return other, kind
+        return None
 
 
 def _shelf(

@@ -35,8 +35,9 @@ class PortalVisitor:
         """Fill in the form and return the order's page; `chosen` is place → (quantity, condition, reason)."""
         page_address = f"{self._order}/return"
         async with self._session.get(page_address) as answer:
-            offered = set(re.findall(r'name="quantity-(\d+)"', await answer.text()))
-        form: dict[str, str] = {"resolution": "refund"}
+            text = await answer.text()
+        offered = set(re.findall(r'name="quantity-(\d+)"', text))
+        form: dict[str, str] = {"resolution": "refund"} | dict(re.findall(r'name="(form)" value="([^"]+)"', text))
         for place, (quantity, condition, reason) in chosen.items():
             if str(place) not in offered:
                 raise RuntimeError(f"the portal does not offer to return line {place}")

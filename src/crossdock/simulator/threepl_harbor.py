@@ -44,9 +44,9 @@ class ThreePlHarbor:
         self._answers: dict[str, dict[str, str]] = {}
 
     def open(self, first: datetime, until: datetime) -> None:
-        """Start working: ship and count at their times."""
+        """Start working: ship, and count when everything that left has been told."""
         self._timeline.every(first, timedelta(minutes=10), until, "harbor:2-ship", self.ship)
-        self._timeline.every(first, timedelta(minutes=60), until, "harbor:3-count", self.count)
+        self._timeline.every(first, timedelta(minutes=60), until, "harbor_counts:3", self.count)
 
     def throttle(self, until: datetime) -> None:
         """Answer 429 until then."""

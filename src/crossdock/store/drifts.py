@@ -31,13 +31,45 @@ def insert(connection: Connection, rows: Iterable[Sequence[Any]]) -> None:
     )  # fmt: skip
 
 
-def unsettled(connection: Connection, tenant_id: str, limit: int) -> list[Row]:
-    """Return drifts that are new, a matter of timing or open (DRIFT_COLUMNS), oldest first by site and item."""
+# The terms as they stand in the indexes: SQLite takes a partial index for nothing less.
+_UNSETTLED = "state in ('new', 'timing', 'open')"
+_WAITING = "state in ('new', 'timing')"
+
+
+def waiting(connection: Connection, tenant_id: str, limit: int) -> list[Row]:
+    """Return drifts that are to be judged (DRIFT_COLUMNS): new ones first, then matters of timing as they fall due."""
     return connection.query(
-        f"select {DRIFT_COLUMNS} from stock_drifts where tenant_id = ? and state in ('new', 'timing', 'open')"
-        " order by site, sku, drift_id limit ?",
+        f"select {DRIFT_COLUMNS} from stock_drifts where tenant_id = ? and {_WAITING}"
+        " order by state, due_at, drift_id limit ?",
         (tenant_id, limit),
     )
+
+
+def open_behind(connection: Connection, tenant_id: str, place: tuple[str, str, str], limit: int) -> list[Row]:
+    """Return open drifts (DRIFT_COLUMNS) by site, item and id, behind such a place."""
+    return connection.query(
+        f"select {DRIFT_COLUMNS} from stock_drifts where tenant_id = ? and {_UNSETTLED} and state = 'open'"
+        " and (site, sku, drift_id) > (?, ?, ?) order by site, sku, drift_id limit ?",
+        (tenant_id, *place, limit),
+    )
+
+
+def open_of(connection: Connection, tenant_id: str, site: str, skus: Sequence[str], limit: int) -> list[Row]:
+    """Return open drifts (DRIFT_COLUMNS) of some items of a site, at most so many."""
+    return connection.many(
+        f"select {DRIFT_COLUMNS} from stock_drifts where tenant_id = ? and {_UNSETTLED} and state = 'open'"
+        f" and site = ? and sku in ({{}}) order by sku, drift_id limit {limit}",
+        [tenant_id, site],
+        skus,
+    )
+
+
+def states_of(connection: Connection, tenant_id: str, drift_ids: Sequence[str]) -> dict[str, str]:
+    """Return the states of some drifts: id → state."""
+    rows = connection.many(
+        "select drift_id, state from stock_drifts where tenant_id = ? and drift_id in ({})", [tenant_id], drift_ids
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def load(connection: Connection, tenant_id: str, drift_id: str) -> Row | None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import msgspec
 
-from ..durable.retention import SETTLED_INBOUND, SETTLED_ORDERS, SETTLED_OUTBOUND
+from ..durable.identity import from_micros
+from ..durable.retention import SETTLED_INBOUND, SETTLED_OUTBOUND
+from ..processes.registry import PROCESSES
 from .engine import Connection, Row
 
 
@@ -129,9 +131,9 @@ def inbound(
 def outbound(
     connection: Connection, tenant_id: str, after: str, before: str, is_old: IsOld, limit: int, *, dry: bool
 ) -> Seen:
-    """Remove settled outbound messages with their attempts, once the order behind them is finished.
+    """Remove settled outbound messages with their attempts, once the order, load or the like behind them is finished.
 
-    The row of a send is what keeps its effect from being made again: while the order lives, it stays.
+    The row of a send is what keeps its effect from being made again: while the aggregate lives, it stays.
     """
     rows = connection.query(
         "select message_id, connection_id, state, ack_state, subject, identity from outbound_messages"
@@ -139,7 +141,7 @@ def outbound(
         (tenant_id, after, before, limit),
     )
     busy = _busy(connection, tenant_id, [row[0] for row in rows])
-    alive = _live_orders(connection, tenant_id, {row[4] for row in rows})
+    alive = _live(connection, tenant_id, {row[4] for row in rows})
     old = [row for row in rows if is_old(row[1], row[0])]
     going = [
         row
@@ -156,28 +158,49 @@ def outbound(
     return Seen(rows[-1][0] if len(rows) == limit else None, len(going), 0, len(old) - len(going))
 
 
-def _live_orders(connection: Connection, tenant_id: str, subjects: set[str]) -> set[str]:
-    keys = sorted(subject.removeprefix("order/") for subject in subjects if subject.startswith("order/"))
-    if not keys:
-        return set()
-    rows = connection.many(
-        "select key, status from aggregates where tenant_id = ? and kind = 'order' and key in ({})", [tenant_id], keys
-    )
-    return {f"order/{row[0]}" for row in rows if row[1] not in SETTLED_ORDERS}
+def _statuses(connection: Connection, tenant_id: str, subjects: set[str]) -> dict[str, str]:
+    """Return the statuses of those subjects that are aggregates."""
+    found: dict[str, str] = {}
+    for kind in PROCESSES:
+        keys = sorted(one.partition("/")[2] for one in subjects if one.startswith(f"{kind}/"))
+        if keys:
+            rows = connection.many(
+                "select key, status from aggregates where tenant_id = ? and kind = ? and key in ({})",
+                [tenant_id, kind],
+                keys,
+            )
+            found |= {f"{kind}/{key}": status for key, status in rows}
+    return found
 
 
-def orders(
-    connection: Connection, tenant_id: str, after: tuple[str, str], before_micros: int, limit: int, *, dry: bool
+def _live(connection: Connection, tenant_id: str, subjects: set[str]) -> set[str]:
+    return {
+        subject
+        for subject, status in _statuses(connection, tenant_id, subjects).items()
+        if status not in PROCESSES[subject.partition("/")[0]].settled
+    }
+
+
+# In which statuses aggregates may go, kind after kind.
+SETTLED = tuple((process.kind, status) for process in PROCESSES.values() for status in process.settled)
+
+
+def aggregates(
+    connection: Connection, tenant_id: str, after: tuple[int, str], before_micros: int, limit: int, *, dry: bool
 ) -> Seen:
-    """Remove finished orders that nothing has touched since, with their events and names. `after`: (status, key)."""
-    status, behind = after
+    """Remove finished aggregates that nothing has touched since, with their events and names.
+
+    `after`: the place in `SETTLED`, and the key.
+    """
+    place, behind = after
+    kind, status = SETTLED[place]
     rows = connection.query(
-        "select key, updated_at from aggregates where tenant_id = ? and kind = 'order' and status = ? and key > ?"
+        "select key, updated_at from aggregates where tenant_id = ? and kind = ? and status = ? and key > ?"
         " order by key limit ?",
-        (tenant_id, status, behind, limit),
+        (tenant_id, kind, status, behind, limit),
     )
-    subjects = [f"order/{row[0]}" for row in rows if row[1] < before_micros]
-    busy = _busy_orders(connection, tenant_id, subjects)
+    subjects = [f"{kind}/{row[0]}" for row in rows if row[1] < before_micros]
+    busy = _busy_subjects(connection, tenant_id, subjects)
     going = [one for one in subjects if one not in busy]
     if not dry:
         for statement in (
@@ -187,16 +210,16 @@ def orders(
         ):
             connection.executemany(statement, [(tenant_id, one) for one in going])
         connection.executemany(
-            "delete from aggregates where tenant_id = ? and kind = 'order' and key = ?",
-            [(tenant_id, one.removeprefix("order/")) for one in going],
+            "delete from aggregates where tenant_id = ? and kind = ? and key = ?",
+            [(tenant_id, kind, one.partition("/")[2]) for one in going],
         )
-    following: tuple[str, str] | None = (status, rows[-1][0]) if len(rows) == limit else None
-    if following is None and status != SETTLED_ORDERS[-1]:
-        following = (SETTLED_ORDERS[SETTLED_ORDERS.index(status) + 1], "")
+    following: tuple[int, str] | None = (place, rows[-1][0]) if len(rows) == limit else None
+    if following is None and place + 1 < len(SETTLED):
+        following = (place + 1, "")
     return Seen(following, len(going), 0, len(busy))
 
 
-def _busy_orders(connection: Connection, tenant_id: str, subjects: list[str]) -> set[str]:
+def _busy_subjects(connection: Connection, tenant_id: str, subjects: list[str]) -> set[str]:
     if not subjects:
         return set()
     busy: set[str] = set()
@@ -212,30 +235,20 @@ def _busy_orders(connection: Connection, tenant_id: str, subjects: list[str]) ->
 
 
 def events(connection: Connection, tenant_id: str, after: int, before_micros: int, limit: int, *, dry: bool) -> Seen:
-    """Remove old events that belong to no order: stock, documents, deadlines of what is gone."""
+    """Remove old events that belong to nothing that is kept: stock, documents, deadlines of what is gone."""
     rows = connection.query(
         "select position, subject, recorded_at from events where tenant_id = ? and position > ?"
         " order by position limit ?",
         (tenant_id, after, limit),
     )
     old = [row for row in rows if row[2] < before_micros]
-    alive = _known_orders(connection, tenant_id, {row[1] for row in old})
+    alive = _statuses(connection, tenant_id, {row[1] for row in old})
     going = [row[0] for row in old if row[1] not in alive]
     if not dry:
         connection.executemany(
             "delete from events where tenant_id = ? and position = ?", [(tenant_id, one) for one in going]
         )
     return Seen(rows[-1][0] if len(rows) == limit and len(old) == limit else None, len(going))
-
-
-def _known_orders(connection: Connection, tenant_id: str, subjects: set[str]) -> set[str]:
-    keys = sorted(subject.removeprefix("order/") for subject in subjects if subject.startswith("order/"))
-    if not keys:
-        return set()
-    rows = connection.many(
-        "select key from aggregates where tenant_id = ? and kind = 'order' and key in ({})", [tenant_id], keys
-    )
-    return {f"order/{row[0]}" for row in rows}
 
 
 def issues(connection: Connection, tenant_id: str, after: str, before_micros: int, limit: int, *, dry: bool) -> Seen:
@@ -259,6 +272,7 @@ MEMORIES: dict[str, tuple[tuple[str, ...], str]] = {
     "interchanges": (("sender", "receiver", "control_number", "usage"), "received_at"),
     "stock_reports": (("report", "site"), "recorded_at"),
     "idempotency_keys": (("actor", "route", "key"), "created_at"),
+    "own_changes": (("connection_id", "object", "key", "digest"), "told_at"),
 }
 
 
@@ -281,6 +295,80 @@ def memories(
             f"delete from {table} where tenant_id = ? and {matching}", [(tenant_id, *key) for key in going]
         )
     return Seen(tuple(rows[-1][:-1]) if len(rows) == limit else None, len(going))
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A table whose settled rows may go: its key behind the tenant, and which rows are settled since before an instant.
+
+    `first` is a key below all others. `by_day`: the instant is asked for as a day (UTC), not in microseconds.
+    """
+
+    key: tuple[str, ...]
+    condition: str
+    first: tuple[Any, ...] = ("",)
+    by_day: bool = False
+
+
+# What a shelf is made of stays: movements since its last count, and those that an open drift has to explain.
+_COUNTED = (
+    "moved_at < ? and moved_at < (select min(l.as_of) from stock_lots l where l.tenant_id = stock_movements.tenant_id"
+    " and l.site = stock_movements.site and l.sku = stock_movements.sku)"
+    " and not exists (select 1 from stock_drifts d where d.tenant_id = stock_movements.tenant_id"
+    " and d.site = stock_movements.site and d.sku = stock_movements.sku and d.state in ('new', 'timing', 'open')"
+    " and d.from_at <= stock_movements.moved_at)"
+)
+_NOT_THE_LAST_STATEMENT = (
+    "recorded_at < ? and exists (select 1 from statements s where s.tenant_id = statements.tenant_id"
+    " and s.partner = statements.partner and s.kind = statements.kind and s.site = statements.site"
+    " and s.as_of > statements.as_of)"
+)
+_NOT_THE_LAST_RUN = (
+    "ended_at < ? and exists (select 1 from reconciliation_runs r where r.tenant_id = reconciliation_runs.tenant_id"
+    " and r.name = reconciliation_runs.name and r.ended_at > reconciliation_runs.ended_at)"
+)
+
+# Which period of the pack each follows → table → what of it is settled.
+SETTLED_ROWS: dict[str, dict[str, Settled]] = {
+    "messages": {
+        # Accepted shapes stay: they are how the partner sends.
+        "document_shapes": Settled(
+            ("connection_id", "document_type", "digest"),
+            "state in ('warned', 'refused') and last_seen_at < ?",
+            ("", "", ""),
+        ),
+        "case_counts": Settled(("on_day",), "on_day < ?", by_day=True),
+    },
+    "orders": {
+        "stock_movements": Settled(("site", "moved_at", "movement_id"), _COUNTED, ("", -(2**62), "")),
+        "stock_drifts": Settled(("drift_id",), "state not in ('new', 'timing', 'open') and closed_at < ?"),
+        "statements": Settled(("statement_id",), _NOT_THE_LAST_STATEMENT),
+        "reconciliation_runs": Settled(("run_id",), _NOT_THE_LAST_RUN),
+        "reconciliation_differences": Settled(
+            ("difference_id",), "state not in ('open', 'accepted') and settled_at < ?"
+        ),
+        "notices": Settled(("notice_id",), "state <> 'waiting' and created_at < ?"),
+    },
+}
+
+
+def settled(
+    connection: Connection, table: str, tenant_id: str, after: Row | None, before_micros: int, limit: int, *, dry: bool
+) -> Seen:
+    """Remove old settled rows of a table of `SETTLED_ROWS`, in the order of its key; the rest is not looked at."""
+    kept = next(tables[table] for tables in SETTLED_ROWS.values() if table in tables)
+    listed, places = ", ".join(kept.key), ", ".join("?" * len(kept.key))
+    before = from_micros(before_micros).date().isoformat() if kept.by_day else before_micros
+    rows = connection.query(
+        f"select {listed} from {table} where tenant_id = ? and ({listed}) > ({places}) and {kept.condition}"
+        f" order by {listed} limit ?",
+        (tenant_id, *(after or kept.first), before, limit),
+    )
+    if not dry:
+        matching = " and ".join(f"{column} = ?" for column in kept.key)
+        connection.executemany(
+            f"delete from {table} where tenant_id = ? and {matching}", [(tenant_id, *key) for key in rows]
+        )
+    return Seen(tuple(rows[-1]) if len(rows) == limit else None, len(rows))
 
 
 def give_back(connection: Connection, pages: int) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import threading
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from crossdock.flow import reconciliation as runs
+from crossdock.flow import stock_watch
 from crossdock.reconcile import report as reports
 from tests.scenarios.flow.world import START, World, order, pack_files, shipment, with_line
 
@@ -151,6 +155,35 @@ async def test_a_drift_names_the_order_whose_confirmation_is_missing_and_settles
     )
 
 
+async def test_a_new_drift_is_judged_behind_any_number_of_open_ones_which_settle_in_turn(
+    yard: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Room for three: behind seven open drifts a new one is judged at once, and each open one is looked at in turn.
+
+    Nobody asks what the site was asked to ship while nothing waits to be judged.
+    """
+    monkeypatch.setattr(stock_watch, "DRIFTS_MAX", 3)
+    skus = [f"A-{n}" for n in range(7)]
+    await yard.hand_in("yard", count(-60, *({"sku": sku, "qty": 10} for sku in (*skus, "Z-1"))))
+    await yard.hand_in("yard", count(-30, *({"sku": sku, "qty": 11} for sku in skus)))
+    for _ in range(4):
+        await yard.later(seconds=15)
+    query = "select sku from stock_drifts where state = 'open' order by sku"
+    assert skus == yard.column(query)
+
+    await yard.hand_in("yard", count(-20, {"sku": "Z-1", "qty": 9}))
+    await yard.later(seconds=15)
+    assert [*skus, "Z-1"] == yard.column(query)
+
+    asked: list[Any] = []
+    monkeypatch.setattr(stock_watch, "_open_requests", lambda *arguments: asked.append(arguments) or [])
+    late = {"type": "movement", "number": "L-1", "kind": "receipt", "at": at(-40)}
+    await yard.hand_in("yard", {**late, "lines": [{"sku": "A-6", "qty": 1}]})
+    for _ in range(3):
+        await yard.later(seconds=15)
+    assert ([*skus[:-1], "Z-1"], []) == (yard.column(query), asked)
+
+
 async def test_a_run_finds_ages_signs_and_settles(yard: World) -> None:
     """One shipment is missing there and stock differs; the report verifies; what agrees later is settled by itself."""
     await yard.hand_in("yard", count(-60, {"sku": "X-1", "qty": 10}))
@@ -184,6 +217,31 @@ async def test_a_run_finds_ages_signs_and_settles(yard: World) -> None:
     assert 3 == len(kept)
     assert ["", *(reports.digest_of(bytes(row[0])) for row in kept[:-1])] == [row[1] for row in kept]
     assert msgspec.json.decode(content)["run"] == "end-of-day"
+
+
+async def test_books_are_compared_outside_the_writers_turn(yard: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a comparison takes, no cycle waits: a message that comes meanwhile is applied."""
+    stock_row = {"sku": "X-1", "site": "RENO", "qty": 8}
+    await yard.hand_in("yard", {"type": "books", "kind": "stock", "at": at(-1), "rows": [stock_row]})
+    began, go_on, real = threading.Event(), threading.Event(), runs.compare
+
+    def slow(*arguments: Any) -> Any:
+        began.set()
+        assert go_on.wait(20)
+        return real(*arguments)
+
+    monkeypatch.setattr(runs, "compare", slow)
+    running = asyncio.create_task(yard.hub.reconciling.run("acme", "", "olivia"))
+    assert await asyncio.to_thread(began.wait, 20)
+    try:
+        async with asyncio.timeout(10):
+            answer = await yard.hand_in("yard", count(-1, {"sku": "X-2", "qty": 5}))
+        assert ["applied"] == yard.document_states(answer.message_id)
+    finally:
+        go_on.set()
+    report = await running
+
+    assert ["missing_here"] == [one.difference.kind for one in report.differences]
 
 
 async def test_a_missing_statement_makes_the_run_partial_and_is_an_issue(yard: World) -> None:

@@ -1,23 +1,41 @@
-"""The distributor's day: fixed-width files, JSON, webhooks of a TMS, and a portal that is shown invoices only."""
+"""The distributor's day: fixed-width files, JSON, database procedures, a TMS, and a portal for invoices only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from crossdock.simulator.books import compare
 from tests.scenarios.packs.stories import forget, load_story
+from tests.support.postgres import PostgresCluster, find_binaries
+from tests.support.processes import free_port
 
 story = load_story("regional-distributor")
 
 
-async def test_the_day_loses_nothing_and_the_portal_shows_invoices_only(tmp_path: Path) -> None:
+@pytest.fixture
+def server() -> Iterator[Any]:
+    """The database of the southern warehouse, on a loopback port."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("NOT RUN: no PostgreSQL binaries on this machine (scripts/ensure_postgres.sh could get none)")
+    cluster = PostgresCluster(binaries, settings={"listen_addresses": "127.0.0.1", "port": str(free_port())})
+    yield story.Server("127.0.0.1", cluster.port, cluster.create_database(), cluster.owner)
+    cluster.close()
+
+
+async def test_the_day_loses_nothing_and_the_portal_shows_invoices_only(tmp_path: Path, server: Any) -> None:
     """Every order leaves its region's warehouse, is moved, proven and invoiced once; the portal has just that."""
-    report, day = await story.play(story.settings_for(tmp_path), tmp_path)
+    report, day = await story.play(story.settings_for(tmp_path), tmp_path, server)
 
     assert (0, 0, []) == (report["lost"], report["double_effects"], report["findings"])
     tenant = report["tenants"]["regional"]
     assert (18, 0) == (tenant["orders"], tenant["open_issues"])
+    assert [6] * 3 == [tenant["partners"][site]["shipment"] for site in ("legacy", "east", "south")]
     assert {entry.business for entry in day.portal.ledger.of("invoice")} == {order.number for order in day.orders}
     assert [] == report["portal_differences"]
     assert {"release", "order", "lines"} == {field for body in day.portal.got("invoice") for field in body}

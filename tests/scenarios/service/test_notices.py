@@ -123,6 +123,20 @@ async def test_a_digest_is_one_message(world: World) -> None:
     assert ["merged", "merged", "sent"] == sorted(state for _, state, _ in states(world))
 
 
+async def test_the_journal_names_no_address(world: World) -> None:
+    """What was told and what was not stands there by the notice's id."""
+    await with_rules(world)
+    await world.hub.store.write(
+        lambda connection: store.unsubscribe(connection, "acme", "ADA@example.com", "order-news", "answered STOP", 1)
+    )
+    await an_order(world)
+    await world.later(hours=10)
+    told = [bytes(one) for one in world.column("select data from events where type like 'crossdock.notice.%'")]
+
+    assert told and all(b"ntc_" in one for one in told)
+    assert not [one for one in told if b"example.com" in one.lower()]
+
+
 async def test_who_unsubscribed_is_not_told_and_stays_so(world: World) -> None:
     """The word is kept over a change of the rules; what waited is not sent either."""
     await with_rules(world)

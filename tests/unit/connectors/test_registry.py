@@ -24,7 +24,16 @@ def lint(kind: str, settings: dict[str, Any], secrets: dict[str, str] | None = N
 
 def test_connectors_are_found_by_their_folder() -> None:
     """A folder with a manifest is a connector."""
-    assert ["folder", "http_json", "sftp"] == list(registry.manifests())
+    assert [
+        "database",
+        "django_helpdesk",
+        "folder",
+        "http_json",
+        "request_tracker",
+        "sftp",
+        "tryton",
+        "vendure",
+    ] == list(registry.manifests())
 
 
 @pytest.mark.parametrize(

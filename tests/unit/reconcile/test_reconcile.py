@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
+from collections import Counter
 from datetime import datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
 from bench.reconciliation import LIMITS, grade, kinds_of, make_books, measure, seed_faults
+from crossdock.canonical.units import UnitTable
+from crossdock.reconcile import compare as compare_module
 from crossdock.reconcile import report
-from crossdock.reconcile.compare import same_number
-from crossdock.reconcile.records import KINDS
+from crossdock.reconcile.compare import CANDIDATES_MAX, compare, same_number
+from crossdock.reconcile.records import KINDS, Move, Record
 from crossdock.reconcile.schedule import Cron, CronFault
 
 CHICAGO = ZoneInfo("America/Chicago")
@@ -86,3 +91,45 @@ def test_numbers_are_compared_as_people_write_them():
     """Case, blanks, dashes and leading zeros do not count; digits do."""
     assert same_number("so-000123") == same_number("SO 123")
     assert same_number("SO-123") != same_number("SO-124")
+
+
+def test_many_unmatched_rows_alike_are_compared_in_a_bounded_number_of_pairs(monkeypatch):
+    """1,200 rows of equal content with one wrong character each: all found, and not each compared with all."""
+    compared = [0]
+    matcher = difflib.SequenceMatcher
+
+    def counted(*arguments):
+        compared[0] += 1
+        return matcher(*arguments)
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", counted)
+    ours = [Record(f"SO-{number * 7919 % 1_000_000:06d}", "RENO", "A", "", "", Decimal(1)) for number in range(1_200)]
+    theirs = [row._replace(key=row.key[:-1] + "X" + row.key[-1]) for row in ours]
+    outcome = compare("shipments", ours, theirs, LIMITS, UnitTable({}))
+
+    assert {"identifier": 1_200} == Counter(one.kind for one in outcome.differences)
+    assert {(row.key, other.key) for row, other in zip(ours, theirs, strict=True)} == {
+        (one.ours, one.theirs) for one in outcome.differences
+    }
+    assert compared[0] <= 1_200 * CANDIDATES_MAX
+
+
+def test_many_shelves_of_an_item_that_differ_are_looked_at_in_bounded_time(monkeypatch):
+    """1,200 lots of one item, each with goods under another lot and a movement under way: few sums for each."""
+    asked, real = [0], compare_module._explained
+
+    def counted(*arguments):
+        asked[0] += 1
+        return real(*arguments)
+
+    monkeypatch.setattr(compare_module, "_explained", counted)
+    ours = [Record("", "RENO", "A", f"L{n:04d}", "available", Decimal(1_000 + n)) for n in range(1_200)]
+    theirs = [row._replace(status="hold") for row in ours]
+    moves = [Move("RENO", "A", row.lot, "available", Decimal(-1), LIMITS.as_of) for row in ours]
+    outcome = compare("stock", ours, theirs, LIMITS, UnitTable({}), moves)
+
+    assert {"status": 1_200} == Counter(one.kind for one in outcome.differences)
+    unlike = [row._replace(lot=f"X{row.lot}", quantity=row.quantity * 3) for row in ours]
+    outcome = compare("stock", ours, unlike, LIMITS, UnitTable({}), moves)
+    assert 2_400 == len(outcome.differences)
+    assert asked[0] <= 2 * 2_400 * (1 + CANDIDATES_MAX)

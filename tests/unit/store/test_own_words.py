@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from crossdock.durable.retention import DAY_MICROS
-from crossdock.store import own_words
+from crossdock.store import drifts, own_words
 from crossdock.store.engine import Store, open_store
 from tests.unit.views.test_query_plans import Planner
 
@@ -57,13 +57,14 @@ def test_only_the_connections_asked_for_are_looked_at(store: Store) -> None:
 
 
 def test_no_question_of_the_cycle_walks_all_words_of_a_tenant(store: Store) -> None:
-    """Words, their age and partners' names: each has an index of its own."""
+    """Words, their age, partners' names and drifts that wait: each has an index of its own."""
 
     def ask(inner: Any) -> dict[str, list[str]]:
         connection: Any = Planner(inner)
         own_words.told(connection, "acme", ["alpha"], ["A", "B"], NOW)
         own_words.references(connection, "acme", ["A", "B"])
         own_words._forget_aged(connection, "acme", NOW)
+        drifts.waiting(connection, "acme", 10)
         return connection.plans
 
     plans = [" ".join(plan) for plan in store.read_now(ask).values()]
@@ -71,6 +72,7 @@ def test_no_question_of_the_cycle_walks_all_words_of_a_tenant(store: Store) -> N
         "own_changes_by_key (tenant_id=? AND connection_id=? AND key=?",
         "cross_references_by_value (tenant_id=? AND value=?",
         "own_changes_by_age (tenant_id=? AND told_at<?",
+        "stock_drifts_waiting (tenant_id=?",
     )
 
     assert list(wanted) == [next((one for one in wanted if one in plan), plan) for plan in plans]

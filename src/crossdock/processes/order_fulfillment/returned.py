@@ -13,10 +13,9 @@ from ...canonical.invoices import ProofOfDelivery
 from ...canonical.returns import ReturnProgress
 from ...canonical.shipments import Evidence, Milestone
 from ..ledger import ZERO, is_quantity
+from ..order_state import RETURNS_MAX
 from .draft import Draft
 from .milestones import recorded
-
-RETURNS_MAX = 500
 
 
 def return_changed(draft: Draft, _event: Event, progress: ReturnProgress) -> bool:

@@ -21,8 +21,8 @@ from ...canonical.returns import (
     ReturnRequest,
 )
 from ..ledger import ZERO
-from ..order_state import OrderState
-from ..outcome import DecisionContext, Outcome
+from ..order_state import RETURNS_MAX, OrderState
+from ..outcome import DecisionContext, Outcome, ProcessException
 from .draft import Draft
 from .eligibility import judge, reason_to_review
 from .policy import ReturnRules
@@ -36,6 +36,8 @@ def take_on(request: ReturnRequest, context: DecisionContext) -> Draft | Outcome
     order = context.others.get(f"order/{request.order_number}")
     if not isinstance(order, OrderState):
         return Outcome(None, parked_until=f"order:{request.order_number}")
+    if len(order.returns) >= RETURNS_MAX and all(one.number != request.number for one in order.returns):
+        return _not_taken(request, f"order {request.order_number} has {RETURNS_MAX} returns already")
     rules: ReturnRules = context.policy
     party, address = order.order.customer, order.order.ship_to
     name = (party.name or party.code) if party is not None else ""
@@ -51,6 +53,9 @@ def take_on(request: ReturnRequest, context: DecisionContext) -> Draft | Outcome
     draft.references.append(Reference("return", request.number))
     draft.references.append(Reference("rma", request.number))
     lines = judge(request.lines[:LINES_MAX], order, rules, draft.now, besides=request.number)
+    if request.channel == "portal" and not any(line.allowed for line in lines):
+        # A customer sees why on the page; partners, who cannot, are answered by a return that is refused.
+        return _not_taken(request, next((line.refusal for line in lines if line.refusal), "nothing may come back"))
     _set_lines(draft, lines)
     prices = {line.line_no: line.unit_price for line in order.order.lines}
     review = reason_to_review(lines, request.channel, prices, rules)
@@ -59,6 +64,10 @@ def take_on(request: ReturnRequest, context: DecisionContext) -> Draft | Outcome
     if not review:
         authorize(draft)
     return draft
+
+
+def _not_taken(request: ReturnRequest, why: str) -> Outcome:
+    return Outcome(None, exceptions=(ProcessException("XD-RET-014", f"order:{request.order_number}", why),))
 
 
 def requested_again(draft: Draft, _event: Event, request: ReturnRequest) -> bool:

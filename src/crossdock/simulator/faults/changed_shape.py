@@ -25,7 +25,7 @@ class ChangedShape(Fault):
                     await scene.api.post("/shapes/decide", {**place, "decision": "approve"})
 
         # After the wave of that minute: a count holds what has left by then.
-        scene.timeline.at(clock_time("17:20"), "harbor:4-changed-shape", happen)
+        scene.timeline.at(clock_time("17:20"), "harbor_counts:4-changed-shape", happen)
         scene.timeline.at(clock_time("17:30"), "0:approve-shape", approve)
 
     async def detected(self, scene: Scene) -> bool:

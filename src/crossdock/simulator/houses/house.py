@@ -42,6 +42,9 @@ class House:
         self.parties: list[Party] = [self.erp]
         # Who signs its webhooks as Standard Webhooks say, with which secret; the others bear a key.
         self.signing: dict[str, str] = {}
+        # What else of the pack's examples is replaced in connections, and the secrets that come with it.
+        self.addresses: dict[str, str] = {}
+        self.secrets: dict[str, str] = {}
         self.folders: dict[str, Path] = {}
         self.sites: list[Site] = []
         self.orders: Sequence[HouseOrder] = ()
@@ -82,11 +85,13 @@ class House:
         """Configure the hub with the pack, whose example addresses bear the template's name, and open the doors."""
         domain = template or self.tenant
         addresses = {f"https://{party.name}.{domain}.example": party.service.url for party in self.parties}
+        addresses |= self.addresses
         addresses |= {f"/srv/{domain}/{name}": str(folder) for name, folder in self.folders.items()}
         for party in self.parties:
             await hub.set_secret(self.tenant, f"{party.name}-token", self.token(party.name))
-        for name, secret in self.signing.items():
-            await hub.set_secret(self.tenant, f"{name}-signing", secret)
+        signing = {f"{name}-signing": secret for name, secret in self.signing.items()}
+        for name, secret in {**signing, **self.secrets}.items():
+            await hub.set_secret(self.tenant, name, secret)
         await hub.apply_pack(self.tenant, with_addresses(pack, addresses), "simulator")
         for party in self.parties:
             if party.name in self.signing:

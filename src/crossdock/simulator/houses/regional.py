@@ -1,4 +1,7 @@
-"""The regional distributor: a legacy warehouse by fixed-width files, a JSON warehouse, a TMS by webhook, a portal."""
+"""The regional distributor: a TMS by webhook, an invoice portal, and three warehouses.
+
+One speaks fixed-width files, one JSON, one is reached by procedures of its database.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from ..books import Company
 from ..clock import Timeline, dice
 from ..dock import Ticket, TicketLine
 from ..returns_floor import Expected
+from .database_site import DatabaseSite
 from .erp import GoodsParty, HouseOrder
 from .folder_site import FolderSite
 from .house import House
@@ -21,6 +27,8 @@ from .json_site import JsonSite
 
 TENANT = "regional"
 SKUS = ("RD-10", "RD-20", "RD-30")
+# One region for each warehouse: city, state, postcode.
+CUSTOMERS = (("Reno", "NV", "89501"), ("Albany", "NY", "12207"), ("Austin", "TX", "73301"))
 PACIFIC = ZoneInfo("America/Los_Angeles")
 ROAD = timedelta(hours=2)
 
@@ -75,10 +83,26 @@ class TransportSystem(GoodsParty):
         self._timeline.after(ROAD, f"tms:{body['shipment']}", deliver)
 
 
+class Server(msgspec.Struct, frozen=True):
+    """An empty PostgreSQL database of the southern warehouse, on a private network and without TLS."""
+
+    host: str
+    port: int
+    database: str
+    username: str
+    password: str = ""
+
+    @property
+    def dsn(self) -> str:
+        """The address for the warehouse's own floor."""
+        fields = {"host": self.host, "port": self.port, "dbname": self.database, "user": self.username}
+        return " ".join(f"{name}={value}" for name, value in {**fields, "password": self.password}.items() if value)
+
+
 class Regional(House):
     """The distributor's partners."""
 
-    def __init__(self, seed: int, timeline: Timeline, folder: Path) -> None:
+    def __init__(self, seed: int, timeline: Timeline, folder: Path, server: Server) -> None:
         super().__init__(TENANT, seed, timeline)
         self.folders = {"legacy": folder / "legacy"}
         self.legacy = FolderSite("legacy", SKUS, timeline, self.folders["legacy"], FixedWidth())
@@ -87,15 +111,24 @@ class Regional(House):
         self.portal = GoodsParty("portal", timeline, self.token("portal"))
         self.portal.takes_goods("/invoices", "invoice", "order", "order")
         self.parties += [self.east, self.tms, self.portal]
-        self.sites += [self.legacy, self.east]
+        self.south = DatabaseSite("south", SKUS, timeline, server.dsn)
+        self.sites += [self.legacy, self.east, self.south]
+        self.addresses = {
+            "host: db.regional.example": f"host: {server.host}",
+            "port: 5432": f"port: {server.port}",
+            "database: warehouse": f"database: {server.database}",
+            "username: crossdock": f"username: {server.username}",
+            "tls: verify-full": "tls: disable",
+        }
+        self.secrets = {"south-password": server.password or "none"}
         signing = dice(seed, TENANT, "secret", "tms-signing").randbytes(24)
         self.signing["tms"] = "whsec_" + base64.b64encode(signing).decode()
-        self.orders = tuple(_order(seed, number, self.regions) for number in range(18))
+        self.orders = tuple(_order(seed, number) for number in range(18))
 
-    @property
-    def regions(self) -> tuple[tuple[str, str, str], ...]:
-        """Where its customers are, in turn: city, state, postcode."""
-        return (("Reno", "NV", "89501"), ("Albany", "NY", "12207"))
+    async def stop(self) -> None:
+        """Close sockets and database."""
+        await super().stop()
+        self.south.close()
 
     def company(self, **more: Any) -> Company:
         """Return all books; what is proven delivered is invoiced."""
@@ -114,10 +147,10 @@ class Regional(House):
         return found
 
 
-def _order(seed: int, place: int, regions: Sequence[tuple[str, str, str]]) -> HouseOrder:
+def _order(seed: int, place: int) -> HouseOrder:
     draw = dice(seed, TENANT, str(place))
     lines = tuple((sku, draw.randint(1, 9)) for sku in draw.sample(SKUS, draw.randint(1, 3)))
-    city, state, postcode = regions[place % len(regions)]
+    city, state, postcode = CUSTOMERS[place % len(CUSTOMERS)]
     return HouseOrder(f"RD-{7001 + place}", place * 10, f"Shop {place + 1}", city, state, postcode, lines)
 
 

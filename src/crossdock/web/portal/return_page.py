@@ -6,6 +6,7 @@ request; the order's page then shows where the return stands.
 
 from __future__ import annotations
 
+import secrets
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath
 
 from ...canonical.returns import CONDITIONS, ReturnLine, ReturnRequest
+from ...flow.by_hand import Refused, SentAgain
 from ...governance.configuration import Configuration
 from ...processes.returns.eligibility import returnable
 from ...processes.returns.state import ReturnLineState
@@ -21,7 +23,7 @@ from ...views import order_facts
 from ...views.order_facts import OrderFacts
 from ..access import refuse_foreign_requests
 from ..context import web_of
-from ..rendering import page, redirect
+from ..rendering import page, redirect, sentence
 from .links import opened_order
 from .order_page import configuration_of, frame_of
 
@@ -35,6 +37,8 @@ CONDITION_WORDS = {
     "wrong_item": "Not what I ordered",
 }
 LINES_MAX = 200
+# Of the nonce of a form.
+FORM_LENGTH_MIN, FORM_LENGTH_MAX = 16, 64
 
 
 @get("/p/{tenant_id:str}/order/{token:str}/return", include_in_schema=False)
@@ -59,9 +63,18 @@ async def ask_return(
     facts = await _facts(request, configuration, token)
     if facts is None:
         return redirect(f"/p/{configuration.tenant_id}")
+    web, address = web_of(request), request.client.host if request.client else ""
+    wait = web.portal_lookups.hit(f"{configuration.tenant_id}|{address}|return")
+    if wait:
+        response = _show(request, configuration, token, facts, data, "Too many tries. Please wait a little.", 429)
+        response.headers["retry-after"] = str(int(wait) + 1)
+        return response
     lines, wrong = _chosen(facts, data)
     if wrong or not lines:
         return _show(request, configuration, token, facts, data, wrong or "Choose how many of which item come back.")
+    form = data.get("form", "")
+    if not FORM_LENGTH_MIN <= len(form) <= FORM_LENGTH_MAX:
+        return _show(request, configuration, token, facts, data, "This page was not complete. Please send it again.")
     asked = ReturnRequest(
         "?",
         facts.number,
@@ -70,19 +83,13 @@ async def ask_return(
         resolution="exchange" if data.get("resolution") == "exchange" else "refund",
         note=data.get("note", "").strip()[:500],
     )
-    if not _already(facts, asked):
-        await web_of(request).hub.by_hand.ask_to_return(configuration.tenant_id, asked, "customer in the portal")
+    try:
+        await web.hub.by_hand.ask_to_return(configuration.tenant_id, asked, "customer in the portal", form)
+    except SentAgain:
+        """The page was sent twice: the order shows the return that it began."""
+    except Refused as error:
+        return _show(request, configuration, token, facts, data, f"{sentence(str(error))}.")
     return redirect(f"/p/{configuration.tenant_id}/order/{token}#h-returns")
-
-
-def _already(facts: OrderFacts, asked: ReturnRequest) -> bool:
-    """Tell whether the page was sent twice: an open return claims just what is asked for, and nothing is left of it."""
-    wanted = {line.line_no: line.quantity for line in asked.lines}
-    return any(
-        {line.line_no: line.claimed for line in one.lines} == wanted
-        for one in facts.state.returns
-        if one.status in ("authorized", "labelled", "in_review") and one.lines
-    )
 
 
 def _chosen(facts: OrderFacts, data: dict[str, str]) -> tuple[tuple[ReturnLine, ...], str]:
@@ -113,6 +120,7 @@ def _show(
     facts: OrderFacts,
     data: dict[str, str] | None = None,
     wrong: str = "",
+    status_code: int = 422,
 ) -> Response[bytes]:
     rules, now = configuration.policy_of("return"), web_of(request).hub.clock.now()
     best = _by_line(returnable(facts.state, rules, now, condition="damaged"))
@@ -133,10 +141,11 @@ def _show(
         "conditions": [(key, CONDITION_WORDS[key]) for key in CONDITIONS if key in rules.conditions],
         "data": data or {},
         "wrong": wrong,
+        "form": secrets.token_urlsafe(16),
         "order_href": f"/p/{configuration.tenant_id}/order/{token}",
         "any_allowed": any(line["allowed"] for line in lines),
     }
-    return page("portal/return.html", context, status_code=422 if wrong else 200)
+    return page("portal/return.html", context, status_code=status_code if wrong else 200)
 
 
 def _by_line(lines: tuple[ReturnLineState, ...]) -> dict[str, ReturnLineState]:

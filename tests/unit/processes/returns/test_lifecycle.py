@@ -47,6 +47,19 @@ def test_a_return_goes_from_request_to_credit_and_all_three_see_the_same():
     assert 1 == len(story.sent("return_authorization")) == len(story.sent("return_label"))
 
 
+def test_what_is_not_taken_on_begins_no_return(monkeypatch):
+    """A customer's request of which nothing may come back, and one for an order that is full, leave only a reason."""
+    story = ReturnStory()
+    story.tell(wants(("1", 10)))
+    again = story.tell(wants(("1", 1), number="R-2", channel="portal"))
+    monkeypatch.setattr("crossdock.processes.returns.opening.RETURNS_MAX", 1)
+    full = story.tell(wants(("2", 1), number="R-3"))
+
+    assert [["XD-RET-014"]] * 2 == [[one.code for one in outcome.exceptions] for outcome in (again, full)]
+    assert "already" in again.exceptions[0].message and "1 returns already" in full.exceptions[0].message
+    assert ["R-1"] == [one.number for one in story.order.returns] == [one.number for one in story.returns]
+
+
 def test_a_repeated_paper_asks_for_nothing_twice():
     """Every paper again, in any state, changes nothing; a receipt of the same number with other goods is a fault."""
     story = ReturnStory()
