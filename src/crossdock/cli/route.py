@@ -87,7 +87,8 @@ def backtest(
                 return fold.report()
 
     def nothing() -> Report:
-        raise NotFound("There is no record yet, so there is no past to run", hint="Start the hub: crossdock up")
+        hint = ("Start the hub: crossdock up", "Or name the record: CROSSDOCK_STORE__URL=sqlite:///var/demo/hub.db")
+        raise NotFound("There is no record yet, so there is no past to run", hint=hint)
 
     report = with_store(run, missing=nothing)
     if as_json:
