@@ -53,7 +53,7 @@ SIGN_INS = (
 def command(
     seed: Annotated[int, typer.Option(help="The day is a function of the seed: same seed, same bytes.")] = 1,
     speed: Annotated[str, typer.Option(help="Simulated seconds in a real second, or max.")] = "60",
-    headless: Annotated[bool, typer.Option("--headless", help="Play the day, report, end; with --speed max as fast as it goes.")] = False,
+    headless: Annotated[bool, typer.Option("--headless", help="Play the day, report, end (see --speed).")] = False,
     report: Annotated[str, typer.Option(help="Where the report goes: a file, or - for standard output.")] = "",
     orders: Annotated[int, typer.Option(min=ORDERS_MIN, help="Orders of the day, at least 60.")] = ORDERS_OF_THE_DAY,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
