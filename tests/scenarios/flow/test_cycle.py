@@ -363,6 +363,10 @@ async def test_a_fault_of_the_record_sets_no_message_aside(
     await world.hub.settle()
     answer = await world.hub.ingest(offer)
 
-    assert told[1:] == (["StoreFull", "StoreFull", "received"] if world.hub.store.under_way else ["received"])
+    # A full disk is not tried again for every offer: many may be refused until the hub looks again.
+    assert {"StoreFull"} == set(told[:-1])
+    assert "received" == told[-1]
+    assert (len(told) > 2) == (world.hub.store.under_way is not None)
+    assert [] == failures
     assert ("processed", []) == (world.message_state(answer.message_id), world.issues())
     assert 1 == len(world.partner("reno").pushed)
