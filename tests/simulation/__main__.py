@@ -125,7 +125,7 @@ def _power(arguments: argparse.Namespace) -> int:
 
     # The controls come first: they are short, and a long run that is cut off has them already.
     controls = [
-        cut_power(min(300, arguments.cuts), arguments.seed, synchronous=one, short_scripts=2)
+        cut_power(min(600, arguments.cuts), arguments.seed, synchronous=one, short_scripts=8)
         for one in ("normal", "off")
     ]
 

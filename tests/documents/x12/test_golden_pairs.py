@@ -33,7 +33,11 @@ def test_reading_gives_the_document(path: Path) -> None:
     assert document_of(path) == edi.set_to_document(only_set(path.read_bytes()))
 
 
-@pytest.mark.parametrize("path", PAIRS, ids=lambda path: f"{path.parent.name}-{path.stem}")
+# A notice without HL04 is read; the writer always says whether a level has children.
+WRITTEN = [path for path in PAIRS if (path.parent.name, path.stem) != ("856", "flat")]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_writing_gives_the_interchange(path: Path) -> None:
     """The document becomes, byte for byte, the interchange beside it."""
     data = path.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -29,8 +30,8 @@ async def test_a_deadline_that_makes_the_hub_stumble_is_moved_on_and_told_of(wor
             "update aggregates set state = ? where tenant_id = 'acme'", (b'{"order": 3}',)
         )
     )
-    due = world.hub.next_due_at()
-    assert due is not None
+    (micros,) = world.column("select min(due_at) from timers where tenant_id = 'acme'")
+    due = datetime.fromtimestamp(micros / 1e6, UTC)
     world.clock.move_to(due)
     await world.hub.tick()
     await world.hub.settle()

@@ -34,10 +34,10 @@ async def test_what_a_message_breaks_is_its_own(
     """A fault of ours, no memory, no stack: one dead letter, nine orders at the site."""
     real = stages.translate
 
-    def breaks(message: Any, configuration: Any, budget: Any) -> Any:
+    def breaks(message: Any, configuration: Any, budget: Any, *more: Any) -> Any:
         if b"SO-POISON" in message.content:
             raise error
-        return real(message, configuration, budget)
+        return real(message, configuration, budget, *more)
 
     monkeypatch.setattr(stages, "translate", breaks)
     dead = await _among_others(world, msgspec.json.encode(order("SO-POISON")))
