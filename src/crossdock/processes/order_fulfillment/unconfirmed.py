@@ -19,6 +19,8 @@ CODE = "XD-ORD-030"
 
 def unconfirmed(draft: Draft) -> dict[str, datetime]:
     """Return the requests whose goods move unconfirmed, with when the carrier first had them."""
+    if not draft.milestones:
+        return {}
     open_ones = [one for one in draft.fulfillments.values() if one.state in ACTIVE_STATES and one.outstanding]
     if not open_ones:
         return {}
