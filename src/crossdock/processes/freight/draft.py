@@ -8,14 +8,16 @@ from typing import Any
 
 from ...canonical.freight import Load
 from ...canonical.identifiers import Reference
+from ..conditions import Conditions
+from ..order_state import Raised
 from ..outcome import DecisionContext, NewEvent, Outcome, ProcessException, Request, TimerChange
 from .policy import Lane, LoadRules
-from .state import Bill, Booking, Extra, Fact, LoadState, Offer, Raised, Timer, awarded, open_offer, status_of
+from .state import Bill, Booking, Extra, Fact, LoadState, Offer, Timer, awarded, open_offer, status_of
 
 FactKey = tuple[str, str, int | None]
 
 
-class Draft:
+class Draft(Conditions):
     """A load under decision. It lives for one call of `decide`."""
 
     def __init__(self, state: LoadState, context: DecisionContext) -> None:
@@ -83,21 +85,6 @@ class Draft:
             "lane": self.load.lane,
         }
         self.requests.append(Request(kind, f"{kind}:{self.number}:{identity}", document, site, attributes))
-
-    def fault(self, code: str, cause: str, message: str) -> None:
-        """Report a fault of this one event."""
-        self.exceptions.append(ProcessException(code, cause, message))
-
-    def raise_condition(self, code: str, cause: str, message: str) -> None:
-        """Report a fault that lasts until `take_back`; while it lasts it is reported once."""
-        if (code, cause) not in self.raised:
-            self.raised[code, cause] = Raised(code, cause)
-            self.exceptions.append(ProcessException(code, cause, message))
-
-    def take_back(self, code: str, cause: str) -> None:
-        """Say that the reason of a lasting fault is gone."""
-        if self.raised.pop((code, cause), None) is not None:
-            self.exceptions.append(ProcessException(code, cause, "settled by itself", resolves=True))
 
     def set_timer(self, name: str, due_at: datetime | None) -> None:
         """Set, move or (None) cancel a deadline."""

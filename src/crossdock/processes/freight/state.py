@@ -11,6 +11,7 @@ import msgspec
 
 from ...canonical.freight import AppointmentState, FreightInvoice, Load, SettledLine, SettlementState, TimeClass
 from ...canonical.quantities import Money
+from ..order_state import Raised
 from ..outcome import AggregateSummary
 
 ZERO = Decimal(0)
@@ -106,11 +107,6 @@ class Bill(msgspec.Struct, frozen=True, omit_defaults=True):
     paid: Decimal = ZERO
     reasons: tuple[str, ...] = ()
     answer: Literal["", "withdrawn", "granted"] = ""
-
-
-class Raised(msgspec.Struct, frozen=True):
-    code: str
-    cause: str
 
 
 class Timer(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from typing import Any
 from ...canonical.identifiers import Reference
 from ...canonical.orders import Order
 from ...canonical.returns import ReturnProgress
+from ..conditions import Conditions
 from ..ledger import LineLedger
 from ..order_state import (
     FULFILLMENT_ARROWS,
@@ -47,7 +48,7 @@ def fact_key(fact: MilestoneFact) -> FactKey:
     return (fact.code, fact.leg, fact.shipment, fact.tracking, fact.fulfillment, fact.estimated)
 
 
-class Draft:
+class Draft(Conditions):
     """An order under decision. Attributes are the state's own, as dictionaries by their key."""
 
     def __init__(self, state: OrderState, context: DecisionContext) -> None:
@@ -91,21 +92,6 @@ class Draft:
     def request(self, kind: str, identity: str, document: Any, *, site: str = "") -> None:
         """Ask for one effect. `identity` makes the key with the kind, so it must never come twice for an order."""
         self.requests.append(Request(kind, f"{kind}:{identity}", document, site, self._attributes(site)))
-
-    def fault(self, code: str, cause: str, message: str, pointer: str = "") -> None:
-        """Report a fault of this one event, such as a surplus."""
-        self.exceptions.append(ProcessException(code, cause, message, pointer))
-
-    def raise_condition(self, code: str, cause: str, message: str, pointer: str = "") -> None:
-        """Report a fault that lasts until `take_back`; while it lasts it is reported once."""
-        if (code, cause) not in self.raised:
-            self.raised[code, cause] = Raised(code, cause)
-            self.exceptions.append(ProcessException(code, cause, message, pointer))
-
-    def take_back(self, code: str, cause: str) -> None:
-        """Say that the reason of a lasting fault is gone."""
-        if self.raised.pop((code, cause), None) is not None:
-            self.exceptions.append(ProcessException(code, cause, "settled by itself", resolves=True))
 
     def name(self, kind: str, value: str, issuer: str = "") -> None:
         """Let the order be found under a further name."""

@@ -11,9 +11,11 @@ import msgspec
 
 from ...canonical.identifiers import Reference
 from ...canonical.receiving import PurchaseOrder
+from ..conditions import Conditions
+from ..order_state import Raised
 from ..outcome import DecisionContext, NewEvent, Outcome, ProcessException, Request, Tell, TimerChange
 from .policy import PurchaseRules, SupplierRules, Tolerance
-from .state import Line, Notice, PurchaseState, Raised, Received, Timer, status_of
+from .state import Line, Notice, PurchaseState, Received, Timer, status_of
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 
@@ -23,7 +25,7 @@ def fingerprint(paper: Any) -> int:
     return zlib.crc32(_encode(paper))
 
 
-class Draft:
+class Draft(Conditions):
     """A purchase order under decision. It lives for one call of `decide`."""
 
     def __init__(self, state: PurchaseState, context: DecisionContext) -> None:
@@ -70,21 +72,6 @@ class Draft:
     def attributes(self) -> Mapping[str, str]:
         """Return what routes may look at besides the document's own fields."""
         return {"order_number": self.number, "supplier": self.order.supplier, "partner": self.agreed.partner}
-
-    def fault(self, code: str, cause: str, message: str, pointer: str = "") -> None:
-        """Report a fault of this one event."""
-        self.exceptions.append(ProcessException(code, cause, message, pointer))
-
-    def raise_condition(self, code: str, cause: str, message: str) -> None:
-        """Report a fault that lasts until `take_back`; while it lasts it is reported once."""
-        if (code, cause) not in self.raised:
-            self.raised[code, cause] = Raised(code, cause)
-            self.exceptions.append(ProcessException(code, cause, message))
-
-    def take_back(self, code: str, cause: str) -> None:
-        """Say that the reason of a lasting fault is gone."""
-        if self.raised.pop((code, cause), None) is not None:
-            self.exceptions.append(ProcessException(code, cause, "settled by itself", resolves=True))
 
     def set_timer(self, name: str, due_at: datetime | None) -> None:
         """Set, move or (None) cancel a deadline."""

@@ -11,6 +11,7 @@ import msgspec
 from ...canonical.quantities import Money
 from ...canonical.receiving import PurchaseOrder
 from ..ledger import PRICE_MAX, ZERO
+from ..order_state import Raised
 from ..outcome import AggregateSummary
 from .ledger import PurchaseBook
 
@@ -94,13 +95,6 @@ class Received(msgspec.Struct, frozen=True, omit_defaults=True):
     asn_number: str = ""
     final: bool = True
     claimed: bool = False
-
-
-class Raised(msgspec.Struct, frozen=True):
-    """A lasting fault that is reported until it is taken back."""
-
-    code: str
-    cause: str
 
 
 class Timer(msgspec.Struct, frozen=True):

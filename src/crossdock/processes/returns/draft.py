@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from ...canonical.identifiers import Reference
+from ..conditions import Conditions
 from ..order_state import OrderState, Raised, Timer
 from ..outcome import DecisionContext, NewEvent, Outcome, ProcessException, Request, Tell, TimerChange
 from .policy import ReturnRules
 from .state import BookedReceipt, CreditRecord, ReturnLineState, ReturnState, status_of
 
 
-class Draft:
+class Draft(Conditions):
     """A return under decision, with its order beside it (None when the record has it no more)."""
 
     def __init__(self, state: ReturnState, context: DecisionContext) -> None:
@@ -53,21 +54,6 @@ class Draft:
     def request(self, kind: str, identity: str, document: Any) -> None:
         """Ask for one effect; `identity` makes the key with the kind and never comes twice for a return."""
         self.requests.append(Request(kind, f"{kind}:{identity}", document, self.state.site, self._attributes()))
-
-    def fault(self, code: str, cause: str, message: str, pointer: str = "") -> None:
-        """Report a fault of this one event."""
-        self.exceptions.append(ProcessException(code, cause, message, pointer))
-
-    def raise_condition(self, code: str, cause: str, message: str) -> None:
-        """Report a fault that lasts until `take_back`; while it lasts it is reported once."""
-        if (code, cause) not in self.raised:
-            self.raised[code, cause] = Raised(code, cause)
-            self.exceptions.append(ProcessException(code, cause, message))
-
-    def take_back(self, code: str, cause: str) -> None:
-        """Say that the reason of a lasting fault is gone."""
-        if self.raised.pop((code, cause), None) is not None:
-            self.exceptions.append(ProcessException(code, cause, "settled by itself", resolves=True))
 
     def name(self, kind: str, value: str, issuer: str = "") -> None:
         """Let the return be found under a further name."""
